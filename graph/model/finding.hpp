@@ -1,0 +1,127 @@
+// What a check says: findings with their evidence, and verdicts.
+//
+// Three strengths are never mixed: *observed* happened in a trace, *confirmed*
+// has a schedule that was replayed on the operational semantics, *potential* is
+// a cycle of the dependency graph without a schedule.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/model/source.hpp"
+#include "graph/model/vocabulary.hpp"
+
+namespace fencecheck {
+
+using Milliseconds = std::chrono::milliseconds;
+using Microseconds = std::chrono::microseconds;
+
+enum class FindingKind : std::uint8_t { deadlock, stall, contract, last_ = contract };
+
+struct FindingInfo {
+  FindingKind kind;
+  std::string_view id;
+  std::string_view says;
+  std::string_view fix;
+  std::string_view reference;
+};
+
+inline constexpr auto finding_table = std::to_array<FindingInfo>({
+    {FindingKind::deadlock, "deadlock", "a state can be reached from which some obligation is never discharged",
+     "break one dependency of the cycle: signal earlier, wait before the fence is published, or drop the lock first",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {FindingKind::stall, "stall", "the same, with a timeout or a reset as the only way out",
+     "a timeout hides the cycle, it does not remove it: break one dependency as for a deadlock",
+     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+    {FindingKind::contract, "contract", "a rule of the DMA-fence contract is broken, whether or not a cycle closes",
+     "see the rule", "Documentation/driver-api/dma-buf.rst"},
+});
+static_assert(covers(finding_table, &FindingInfo::kind, FindingKind::last_));
+constexpr const FindingInfo& info(FindingKind kind) { return finding_table[static_cast<std::size_t>(kind)]; }
+
+// Rules of the DMA-fence contract; ids as in the kernel's own documents where
+// they have one, else ours. Ids never change: users suppress and search them.
+enum class Rule : std::uint8_t { indefinite_fence, last_ = indefinite_fence };
+
+struct RuleInfo {
+  Rule rule;
+  std::string_view id;
+  std::string_view says;
+  std::string_view fix;
+  std::string_view reference;
+};
+
+inline constexpr auto rule_table = std::to_array<RuleInfo>({
+    {Rule::indefinite_fence, "FDG020", "a kernel fence depends on a fence that userspace controls",
+     "wait for the user fence in userspace before submitting, or give the job a preempt fence instead of an "
+     "end-of-batch fence; a timeout does not help",
+     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+});
+static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
+constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }
+
+enum class Strength : std::uint8_t { observed, confirmed, potential };
+[[nodiscard]] std::string_view name(Strength strength);
+
+// One wait of a party, as long as it lasted (traces only).
+struct WaitInterval {
+  Microseconds begin{0};
+  Microseconds length{0};
+  std::string ended_by;  // "signal by a timer", "interrupted", "still waiting at the end of the trace"
+  Place at;
+};
+
+// One party of a cycle: what it holds or owes, what it waits for, and which
+// event would release it and why that cannot come.
+struct Party {
+  std::string name;
+  std::vector<std::string> holds;
+  std::string waits_for;
+  Cause cause = Cause::explicit_sync;
+  std::string released_by;
+  Place at;
+  std::vector<WaitInterval> waits;
+};
+
+struct ScheduleStep {
+  std::string thread;
+  std::string action;   // "waits for fence 'a'", "takes lock 'm'"
+  std::string context;  // why the thread does it: "evicting 'front' for an allocation"; may be empty
+  bool blocks = false;  // the thread's last step: it never completes
+  bool timeout = false;
+  Place at;
+};
+
+struct Finding {
+  FindingKind kind = FindingKind::deadlock;
+  Strength strength = Strength::confirmed;
+  std::optional<Rule> rule;  // for contract findings
+  Place at;                  // the wait that closes the cycle
+  std::string message;
+  std::vector<Party> parties;         // in the order of the cycle: each waits for the next, the last for the first
+  bool closed = true;                 // false: a chain that ends at something nobody will do
+  std::optional<Microseconds> lasts;  // stalls: how long until the timeout
+  std::vector<std::string> killed;    // stalls: what the timeout ends
+  Causes needs;
+  std::vector<ScheduleStep> schedule;  // empty unless confirmed
+  std::vector<std::string> notes;
+  std::string fingerprint;  // 16 hexadecimal digits; see fingerprint()
+};
+
+// A hash of kind, rule and the canonical rotation of the parties' names and
+// waits, so that one problem has one fingerprint whatever the schedule.
+[[nodiscard]] std::string fingerprint(const Finding& finding);
+
+enum class Verdict : std::uint8_t { holds, violated, unknown };
+[[nodiscard]] std::string_view name(Verdict verdict);
+
+// The answer for one property of one input.
+struct Answer {
+  std::string property;  // "deadlock-freedom", "contract"
+  Verdict verdict = Verdict::unknown;
+  std::string reason;  // never empty for unknown; the bounds for holds
+};
+
+}  // namespace fencecheck

@@ -1,0 +1,47 @@
+// Everything there is to say about one input, for the encoders.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/dependency_graph.hpp"
+#include "graph/model/finding.hpp"
+#include "graph/model/source.hpp"
+
+namespace fencecheck {
+
+// What a case says should come out; the gate of `fencecheck check`.
+struct Expectation {
+  Verdict verdict = Verdict::holds;
+  std::vector<FindingKind> findings;  // exactly these kinds, sorted; empty for holds and unknown
+  std::optional<Causes> needs;        // of the first deadlock or stall
+  Place at;
+};
+
+// Something a reader skipped: which kind, how often, where first. A `gap` means
+// that events are missing, so that finding nothing proves nothing.
+struct Loss {
+  std::string what;
+  std::uint64_t count = 0;
+  bool gap = false;
+  Place first;
+};
+
+struct Report {
+  std::string title;  // the scenario's name, or the file's
+  std::string kind;   // "scenario", "trace", "graph"
+  std::string size;   // "2 threads, 14 steps, 3 fences"
+  std::vector<Diagnostic> warnings;
+  std::vector<Answer> answers;
+  std::vector<Finding> findings;  // worst first
+  std::vector<Loss> losses;
+  std::vector<std::string> assumptions;  // what the answers rest on
+  std::optional<Expectation> expect;
+  std::shared_ptr<const DependencyGraph> graph;
+  std::vector<Cycle> cycles;  // of `graph`, to be highlighted
+};
+
+}  // namespace fencecheck
