@@ -48,6 +48,7 @@ enum class Join : std::uint8_t { all, any };
 struct Fence {
   std::string name;
   FenceKind kind = FenceKind::kernel;
+  bool published = false;  // from the start
   Place at;
 };
 
@@ -179,7 +180,8 @@ struct Step {
   std::vector<StepIndex> next;
   Cause cause = Cause::explicit_sync;  // why it may have to wait
   std::optional<Timeout> timeout;      // Wait and WaitSet only
-  bool interruptible = false;          // being stuck here is nobody's obligation
+  bool interruptible = false;          // a task stuck here can be killed: nobody's obligation
+  bool userspace = false;              // a user thread may stop before this step, outside the kernel
   Place at;
   std::string context;  // why the thread does this, for the story; may be empty
 };

@@ -1,0 +1,450 @@
+#include "graph/model/state.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace fencecheck {
+namespace {
+
+// Bit i: successor i of the step may be taken now.
+using Branches = std::uint64_t;
+constexpr Branches none = 0;
+constexpr Branches only = 1;
+
+template <class... Ts>
+struct overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+overloaded(Ts...) -> overloaded<Ts...>;
+
+struct View {
+  const System& system;
+  const State& state;
+  ThreadId self;
+  const Step& step;
+  Causes causes;
+  [[nodiscard]] bool waits() const { return causes.has(step.cause); }
+};
+
+Branches when(bool condition) { return condition ? only : none; }
+
+bool signalled(const State& state, FenceId fence) { return state.signalled[fence.index]; }
+
+bool is_free(const LockState& lock, bool shared) { return !lock.owner && (shared || lock.readers.empty()); }
+
+bool holds_with_ticket(const State& state, ThreadId thread) {
+  return std::ranges::any_of(state.locks,
+                             [&](const LockState& lock) { return lock.with_ticket && lock.owner == thread; });
+}
+
+bool test_holds(const State& state, const Test& test) {
+  return (state.variables[test.variable.index] == test.value) == test.equal;
+}
+
+// Guards.
+
+Branches open(const View& view, const Wait& wait) {
+  const auto done = [&](FenceId fence) { return signalled(view.state, fence); };
+  return when(wait.join == Join::all ? std::ranges::all_of(wait.fences, done) : std::ranges::any_of(wait.fences, done));
+}
+
+Branches open(const View& view, const WaitSet& wait) {
+  return when(std::ranges::all_of(view.state.sets[wait.set.index],
+                                  [&](FenceId fence) { return signalled(view.state, fence); }));
+}
+
+Branches open(const View& view, const Acquire& acquire) {
+  return when(is_free(view.state.locks[acquire.lock.index], acquire.shared));
+}
+
+Branches open(const View& view, const TryAcquire& attempt) {
+  return is_free(view.state.locks[attempt.lock.index], attempt.shared) ? 0b01U : 0b10U;
+}
+
+// Wait-die: a transaction that already holds a lock backs off from an older
+// one and waits for everybody else (kernel/locking/ww_mutex.h, __ww_mutex_kill).
+Branches open(const View& view, const AcquireWithTicket& acquire) {
+  const LockState& lock = view.state.locks[acquire.lock.index];
+  if (is_free(lock, false)) return 0b01U;
+  const bool older = lock.with_ticket && view.state.tickets[lock.owner->index] < view.state.tickets[view.self.index];
+  return older && holds_with_ticket(view.state, view.self) ? 0b10U : none;
+}
+
+Branches open(const View& view, const Take& take) {
+  return when(view.state.taken[take.pool.index] + take.amount <= view.system[take.pool].capacity);
+}
+
+Branches open(const View& view, const Begin&) {
+  const QueueId queue = *view.system[view.self].queue;
+  const QueueState& jobs = view.state.queues[queue.index];
+  return when(!jobs.waiting.empty() && jobs.waiting.front() == view.self && jobs.running < view.system[queue].width);
+}
+
+Branches open(const View& view, const Choose& choose) {
+  Branches result = none;
+  for (std::size_t i = 0; i < choose.branches.size(); ++i) {
+    const Branch& branch = choose.branches[i];
+    const bool possible =
+        (!branch.cause || view.causes.has(*branch.cause)) &&
+        std::ranges::all_of(branch.tests, [&](const Test& test) { return test_holds(view.state, test); });
+    if (possible) result |= Branches{1} << i;
+  }
+  return result;
+}
+
+Branches open(const View&, const Expire&) { return none; }  // only as a timeout
+Branches open(const View&, const Cutoff&) { return none; }
+
+template <class Unconditional>
+Branches open(const View&, const Unconditional&) {
+  return only;
+}
+
+// The guard while the step's cause is switched off: it makes nobody wait.
+Branches open_without_waiting(const View& view) {
+  return std::visit(overloaded{
+                        [&](const Begin& begin) {
+                          (void)begin;
+                          const auto& waiting = view.state.queues[view.system[view.self].queue->index].waiting;
+                          return when(std::ranges::find(waiting, view.self) != waiting.end());
+                        },
+                        [&](const Choose& choose) { return open(view, choose); },
+                        [&](const Expire& expire) { return open(view, expire); },
+                        [&](const Cutoff& cutoff) { return open(view, cutoff); },
+                        [](const auto&) { return only; },
+                    },
+                    view.step.action);
+}
+
+Branches open(const View& view) {
+  if (!view.waits()) return open_without_waiting(view);
+  return std::visit([&](const auto& action) { return open(view, action); }, view.step.action);
+}
+
+// Effects.
+
+struct Change {
+  const System& system;
+  State& state;
+  ThreadId self;
+  std::uint32_t branch;
+  bool waits;  // the step's cause is switched on
+};
+
+template <class T>
+void insert_sorted(std::vector<T>& set, const T& element) {
+  const auto place = std::ranges::lower_bound(set, element);
+  if (place == set.end() || *place != element) set.insert(place, element);
+}
+
+void apply(const Change& change, const Publish& publish) { change.state.published[publish.fence.index] = true; }
+
+void apply(const Change& change, const Signal& signal) {
+  for (const FenceId fence : signal.fences) change.state.signalled[fence.index] = true;
+}
+
+void apply(const Change& change, const Expire& expire) { change.state.signalled[expire.fence.index] = true; }
+
+void take_lock(const Change& change, LockId id, bool shared, bool with_ticket) {
+  LockState& lock = change.state.locks[id.index];
+  if (shared) {
+    lock.readers.push_back(change.self);
+  } else {
+    lock.owner = change.self;
+    lock.with_ticket = with_ticket;
+  }
+}
+
+void apply(const Change& change, const Acquire& acquire) {
+  if (change.waits) take_lock(change, acquire.lock, acquire.shared, false);
+}
+
+void apply(const Change& change, const TryAcquire& attempt) {
+  if (change.waits && change.branch == 0) take_lock(change, attempt.lock, attempt.shared, false);
+}
+
+void apply(const Change& change, const AcquireWithTicket& acquire) {
+  if (change.waits && change.branch == 0) take_lock(change, acquire.lock, false, true);
+}
+
+void apply(const Change& change, const TakeTicket&) {
+  std::vector<std::uint32_t>& tickets = change.state.tickets;
+  const std::uint32_t old = std::exchange(tickets[change.self.index], 0);
+  if (old != 0)
+    for (std::uint32_t& ticket : tickets)
+      if (ticket > old) --ticket;
+  tickets[change.self.index] = std::ranges::max(tickets) + 1;
+}
+
+void apply(const Change& change, const Release& release) {
+  LockState& lock = change.state.locks[release.lock.index];
+  if (lock.owner == change.self) {
+    lock.owner.reset();
+    lock.with_ticket = false;
+  } else if (const auto reader = std::ranges::find(lock.readers, change.self); reader != lock.readers.end()) {
+    lock.readers.erase(reader);
+  }
+}
+
+void apply(const Change& change, const Take& take) {
+  if (change.waits) change.state.taken[take.pool.index] += take.amount;
+}
+
+void apply(const Change& change, const Give& give) {
+  if (change.waits) change.state.taken[give.pool.index] -= give.amount;
+}
+
+void apply(const Change& change, const Push& push) {
+  change.state.queues[change.system[push.job].queue->index].waiting.push_back(push.job);
+}
+
+void apply(const Change& change, const Begin&) {
+  QueueState& queue = change.state.queues[change.system[change.self].queue->index];
+  std::erase(queue.waiting, change.self);
+  ++queue.running;
+}
+
+void apply(const Change& change, const Finish&) {
+  --change.state.queues[change.system[change.self].queue->index].running;
+}
+
+void apply(const Change& change, const Attach& attach) {
+  insert_sorted(change.state.reservations[attach.reservation.index], Attached{attach.fence, attach.usage});
+}
+
+void apply(const Change& change, const Collect& collect) {
+  for (const Attached& each : change.state.reservations[collect.reservation.index])
+    if (each.usage <= collect.up_to) insert_sorted(change.state.sets[collect.into.index], each.fence);
+}
+
+void apply(const Change& change, const Assign& assign) { change.state.variables[assign.variable.index] = assign.value; }
+
+template <class WithoutEffect>
+void apply(const Change&, const WithoutEffect&) {}
+
+// Who owns what, for blockers().
+
+std::vector<ThreadId> holders(const LockState& lock) {
+  std::vector<ThreadId> result = lock.readers;
+  if (lock.owner) result.push_back(*lock.owner);
+  return result;
+}
+
+std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>& fences) {
+  std::vector<Blocker> result;
+  for (const FenceId fence : fences)
+    if (!signalled(state, fence)) result.push_back({Blocker::Kind::fence, fence.index, {}});
+  return result;
+}
+
+std::vector<Blocker> blocked_by(const View& view, const Wait& wait) { return unsignalled(view.state, wait.fences); }
+
+std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
+  return unsignalled(view.state, view.state.sets[wait.set.index]);
+}
+
+std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {
+  return {{Blocker::Kind::lock, lock.index, holders(view.state.locks[lock.index])}};
+}
+
+std::vector<Blocker> blocked_by(const View& view, const Acquire& acquire) {
+  return blocked_by_lock(view, acquire.lock);
+}
+
+std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acquire) {
+  return blocked_by_lock(view, acquire.lock);
+}
+
+std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
+
+std::vector<Blocker> blocked_by(const View& view, const Begin&) {
+  const QueueId queue = *view.system[view.self].queue;
+  const QueueState& jobs = view.state.queues[queue.index];
+  if (std::ranges::find(jobs.waiting, view.self) == jobs.waiting.end())
+    return {{Blocker::Kind::push, view.self.index, {}}};
+  std::vector<Blocker> result;
+  for (std::uint32_t i = 0; i < view.system.threads.size(); ++i) {
+    const ThreadId other{i};
+    const Thread& thread = view.system[other];
+    const bool running = thread.queue == queue && view.state.at[i] != 0 && view.state.at[i] != thread.end();
+    if (running && other != view.self) result.push_back({Blocker::Kind::job, i, {other}});
+  }
+  for (const ThreadId other : jobs.waiting) {
+    if (other == view.self) break;
+    result.push_back({Blocker::Kind::job, other.index, {other}});
+  }
+  return result;
+}
+
+std::vector<Blocker> blocked_by(const View&, const Choose& choose) {
+  std::vector<Blocker> result;
+  for (const Branch& branch : choose.branches)
+    for (const Test& test : branch.tests) result.push_back({Blocker::Kind::variable, test.variable.index, {}});
+  return result;
+}
+
+template <class NeverBlocked>
+std::vector<Blocker> blocked_by(const View&, const NeverBlocked&) {
+  return {};
+}
+
+bool finished(const System& system, const State& state, ThreadId thread) {
+  return state.at[thread.index] == system[thread].end();
+}
+
+const Step& next_step(const System& system, const State& state, ThreadId thread) {
+  return system[thread].program[state.at[thread.index]];
+}
+
+bool may_stop_here(const System& system, const Step& step, Causes causes) {
+  return system.userspace_may_stop && step.userspace && causes.has(Cause::userspace);
+}
+
+bool timeout_may_fire(const System& system, const State& state, ThreadId thread, Causes causes) {
+  const Step& step = next_step(system, state, thread);
+  if (const auto* expire = std::get_if<Expire>(&step.action))
+    return state.published[expire->fence.index] && !signalled(state, expire->fence);
+  return step.timeout && open({system, state, thread, step, causes}) == none;
+}
+
+}  // namespace
+
+State initial_state(const System& system) {
+  State state;
+  state.at.assign(system.threads.size(), 0);
+  for (const Fence& fence : system.fences) state.published.push_back(fence.published);
+  state.signalled.assign(system.fences.size(), false);
+  state.locks.resize(system.locks.size());
+  for (const Variable& variable : system.variables) state.variables.push_back(variable.initial);
+  state.taken.assign(system.pools.size(), 0);
+  state.queues.resize(system.queues.size());
+  state.reservations.resize(system.reservations.size());
+  state.sets.resize(system.sets.size());
+  state.tickets.assign(system.threads.size(), 0);
+  return state;
+}
+
+std::vector<Move> moves(const System& system, const State& state, Causes causes) {
+  std::vector<Move> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+    const ThreadId thread{i};
+    if (finished(system, state, thread)) continue;
+    Branches branches = open({system, state, thread, next_step(system, state, thread), causes});
+    for (; branches != none; branches &= branches - 1)
+      result.push_back({thread, static_cast<std::uint32_t>(std::countr_zero(branches)), false});
+  }
+  return result;
+}
+
+std::vector<Move> timeouts(const System& system, const State& state, Causes causes) {
+  std::vector<Move> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (const ThreadId thread{i}; !finished(system, state, thread) && timeout_may_fire(system, state, thread, causes))
+      result.push_back({thread, 0, true});
+  return result;
+}
+
+bool possible(const System& system, const State& state, Move move, Causes causes) {
+  if (move.thread.index >= system.threads.size() || finished(system, state, move.thread)) return false;
+  if (move.timeout) return timeout_may_fire(system, state, move.thread, causes) && at_rest(system, state, causes);
+  const Branches branches = open({system, state, move.thread, next_step(system, state, move.thread), causes});
+  return move.branch < 64 && (branches >> move.branch & 1U) != 0;
+}
+
+State after(const System& system, State state, Move move, Causes causes) {
+  const Step& step = next_step(system, state, move.thread);
+  StepIndex& at = state.at[move.thread.index];
+  if (move.timeout && step.timeout) {
+    at = step.timeout->next;
+    return state;
+  }
+  const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
+  std::visit([&](const auto& action) { apply(change, action); }, step.action);
+  at = step.next[move.branch];
+  return state;
+}
+
+bool at_rest(const System& system, const State& state, Causes causes) {
+  return std::ranges::all_of(moves(system, state, causes), [&](const Move& move) {
+    return may_stop_here(system, next_step(system, state, move.thread), causes);
+  });
+}
+
+std::vector<Obligation> owed(const System& system, const State& state) {
+  std::vector<Obligation> result;
+  for (std::uint32_t i = 0; i < system.fences.size(); ++i)
+    if (!info(system.fences[i].kind).user_controlled && state.published[i] && !state.signalled[i])
+      result.push_back({Obligation::Kind::fence, i});
+  for (std::uint32_t i = 0; i < system.locks.size(); ++i)
+    if (!is_free(state.locks[i], false)) result.push_back({Obligation::Kind::lock, i});
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+    const ThreadId thread{i};
+    if (finished(system, state, thread)) continue;
+    const Step& step = next_step(system, state, thread);
+    const bool started = state.at[i] != 0;
+    if (system[thread].queue) {
+      const auto& waiting = state.queues[system[thread].queue->index].waiting;
+      if (started || std::ranges::find(waiting, thread) != waiting.end()) result.push_back({Obligation::Kind::job, i});
+    } else if (info(system[thread].kind).kernel_owed ? started : !step.interruptible && !step.userspace) {
+      result.push_back({Obligation::Kind::thread, i});
+    }
+  }
+  return result;
+}
+
+std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread) {
+  if (finished(system, state, thread)) return {};
+  const Step& step = next_step(system, state, thread);
+  const View view{system, state, thread, step, Causes::all()};
+  return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
+}
+
+namespace {
+
+void write_number(std::string& out, std::uint64_t number) {  // LEB128: small numbers take one byte
+  for (; number >= 0x80; number >>= 7U) out.push_back(static_cast<char>(number | 0x80U));
+  out.push_back(static_cast<char>(number));
+}
+
+void write_threads(std::string& out, const std::vector<ThreadId>& threads) {
+  write_number(out, threads.size());
+  for (const ThreadId thread : threads) write_number(out, thread.index);
+}
+
+void write_lock(std::string& out, const LockState& lock) {
+  write_number(out, lock.owner ? (lock.owner->index + 1) * 2 + (lock.with_ticket ? 1U : 0U) : 0U);
+  std::vector<ThreadId> readers = lock.readers;
+  std::ranges::sort(readers);  // who came first makes no difference
+  write_threads(out, readers);
+}
+
+}  // namespace
+
+std::string key(const State& state) {
+  std::string out;
+  for (const StepIndex at : state.at) write_number(out, at);
+  for (std::size_t i = 0; i < state.published.size(); ++i)
+    write_number(out, (state.published[i] ? 1U : 0U) + (state.signalled[i] ? 2U : 0U));
+  for (const LockState& lock : state.locks) write_lock(out, lock);
+  for (const std::int64_t value : state.variables) write_number(out, static_cast<std::uint64_t>(value));
+  for (const std::int64_t amount : state.taken) write_number(out, static_cast<std::uint64_t>(amount));
+  for (const QueueState& queue : state.queues) {
+    write_threads(out, queue.waiting);
+    write_number(out, queue.running);
+  }
+  for (const auto& reservation : state.reservations) {
+    write_number(out, reservation.size());
+    for (const Attached& each : reservation)
+      write_number(out, each.fence.index * 4ULL + static_cast<unsigned>(each.usage));
+  }
+  for (const auto& set : state.sets) {
+    write_number(out, set.size());
+    for (const FenceId fence : set) write_number(out, fence.index);
+  }
+  for (const std::uint32_t ticket : state.tickets) write_number(out, ticket);
+  return out;
+}
+
+}  // namespace fencecheck

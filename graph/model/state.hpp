@@ -1,0 +1,105 @@
+// Operational semantics: what the core calculus means.
+//
+// A State is a snapshot of every object and of every thread's position. A Move
+// is one step of one thread. moves() are the moves that may happen now;
+// timeouts() may happen only while moves() is empty, so that "recovers only by
+// timeout" is never mistaken for safe; after() is the state that a move leads
+// to. Every rule is one pair of overloads in state.cpp, `open` (the guard) and
+// `apply` (the effect), named in docs/semantics.md. Counterexamples are replayed
+// here; nothing in this file knows how they were found.
+//
+// Fences are monotone: published and signalled never become false again. A
+// cause that is switched off makes nobody wait: locks are not taken, order in
+// queues is not kept, waits pass. That is how `needs` is decided.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+struct LockState {
+  std::optional<ThreadId> owner;  // exclusive
+  bool with_ticket = false;       // the owner took it inside a wait-die transaction
+  std::vector<ThreadId> readers;  // in the order in which they came
+};
+
+struct QueueState {
+  std::vector<ThreadId> waiting;  // pushed and not begun, oldest first
+  std::uint32_t running = 0;
+};
+
+struct Attached {
+  FenceId fence;
+  Usage usage = Usage::write;
+  friend auto operator<=>(const Attached&, const Attached&) = default;
+};
+
+struct State {
+  std::vector<StepIndex> at;    // of each thread: its next step
+  std::vector<bool> published;  // of each fence
+  std::vector<bool> signalled;
+  std::vector<LockState> locks;
+  std::vector<std::int64_t> variables;
+  std::vector<std::int64_t> taken;  // of each pool
+  std::vector<QueueState> queues;
+  std::vector<std::vector<Attached>> reservations;  // sorted sets
+  std::vector<std::vector<FenceId>> sets;           // sorted sets
+  std::vector<std::uint32_t> tickets;               // age of each thread's transaction: 1 is the oldest, 0 none
+};
+
+struct Move {
+  ThreadId thread;
+  std::uint32_t branch = 0;  // index into the step's successors
+  bool timeout = false;
+  friend bool operator==(const Move&, const Move&) = default;
+};
+
+[[nodiscard]] State initial_state(const System& system);
+
+// Moves that may happen now, by thread, then branch. O(threads * cost of a guard).
+[[nodiscard]] std::vector<Move> moves(const System& system, const State& state, Causes causes = Causes::all());
+
+// Timeouts that may fire, which they do only while moves() is empty.
+[[nodiscard]] std::vector<Move> timeouts(const System& system, const State& state, Causes causes = Causes::all());
+
+// May this move happen now? As moves() or timeouts(), without listing the others.
+[[nodiscard]] bool possible(const System& system, const State& state, Move move, Causes causes = Causes::all());
+
+// Requires: the move is possible.
+[[nodiscard]] State after(const System& system, State state, Move move, Causes causes = Causes::all());
+
+// No thread that has to go on can move: nothing happens any more unless a
+// timeout fires. User threads need not go on where the system lets them stop.
+[[nodiscard]] bool at_rest(const System& system, const State& state, Causes causes = Causes::all());
+
+// Something that others may wait for and that somebody owes. In a state at
+// rest it is never discharged (unless by a timeout).
+struct Obligation {
+  enum class Kind : std::uint8_t { fence, lock, job, thread } kind = Kind::fence;
+  std::uint32_t index = 0;  // FenceId, LockId, or ThreadId of the job or thread
+  friend bool operator==(const Obligation&, const Obligation&) = default;
+};
+
+// What is owed in a state: published kernel fences not yet signalled, locks
+// held, jobs pushed and not finished, kernel threads between their first step
+// and their end, tasks in an uninterruptible step. Meaningful at rest.
+[[nodiscard]] std::vector<Obligation> owed(const System& system, const State& state);
+
+// What one thread waits for in a state at rest.
+struct Blocker {
+  enum class Kind : std::uint8_t { fence, lock, job, pool, variable, push } kind = Kind::fence;
+  std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job in front, or of itself
+  std::vector<ThreadId> owners;  // who holds the lock, the pool, or the place in the queue
+};
+[[nodiscard]] std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread);
+
+// The state as bytes: equal states have equal keys and the reverse.
+[[nodiscard]] std::string key(const State& state);
+
+}  // namespace fencecheck
