@@ -2,23 +2,30 @@
 #include "graph/dependency_graph.hpp"
 
 #include <algorithm>
+#include <boost/graph/filtered_graph.hpp>
 #include <boost/graph/strong_components.hpp>
 #include <cassert>
 
 namespace fencecheck {
 namespace {
 
-bool has_self_loop(const DependencyGraph& graph, VertexId vertex) {
+bool has_self_loop(const DependencyGraph& graph, const EdgeFilter& keep, VertexId vertex) {
   const auto [begin, end] = out_edges(vertex, graph);
-  return std::any_of(begin, end, [&](EdgeId edge) { return target(edge, graph) == vertex; });
+  return std::any_of(begin, end, [&](EdgeId edge) { return target(edge, graph) == vertex && keep(edge); });
 }
+
+bool every_edge(EdgeId) { return true; }
 
 // Breadth-first searches inside one component after another; the arrays are
 // allocated once and stamped instead of cleared, so a search costs only what it visits.
 class CycleSearch {
  public:
-  CycleSearch(const DependencyGraph& graph, const Components& in)
-      : graph_(graph), component_(in.of), reached_by_(num_vertices(graph)), stamp_(num_vertices(graph), 0) {}
+  CycleSearch(const DependencyGraph& graph, const EdgeFilter& keep, const Components& in)
+      : graph_(graph),
+        keep_(keep),
+        component_(in.of),
+        reached_by_(num_vertices(graph)),
+        stamp_(num_vertices(graph), 0) {}
 
   // A shortest cycle through `start` that is shorter than `limit` edges; empty if there is none.
   Cycle through(VertexId start, std::size_t limit) {
@@ -30,6 +37,7 @@ class CycleSearch {
     for (std::size_t next = 0; next < queue_.size() && depth < limit; ++next) {
       const auto [begin, end] = out_edges(queue_[next], graph_);
       for (auto edge = begin; edge != end; ++edge) {
+        if (!keep_(*edge)) continue;
         if (target(*edge, graph_) == start) return walk_back(start, *edge);
         reach(*edge);
       }
@@ -60,6 +68,7 @@ class CycleSearch {
   }
 
   const DependencyGraph& graph_;
+  const EdgeFilter& keep_;
   const std::vector<std::uint32_t>& component_;
   std::vector<EdgeId> reached_by_;
   std::vector<std::size_t> stamp_;
@@ -82,26 +91,32 @@ Cycle shortest_cycle(CycleSearch& search, const std::vector<VertexId>& members, 
 
 }  // namespace
 
-Components components(const DependencyGraph& graph) {
+Components components(const DependencyGraph& graph) { return components(graph, every_edge); }
+
+Components components(const DependencyGraph& graph, const EdgeFilter& keep) {
   const std::size_t size = num_vertices(graph);
+  const boost::filtered_graph<DependencyGraph, EdgeFilter> kept(graph, keep);
   Components result;
   result.of.resize(size);
   const auto index = get(boost::vertex_index, graph);
-  const std::size_t count =
-      boost::strong_components(graph, boost::make_iterator_property_map(result.of.begin(), index));
+  const std::size_t count = boost::strong_components(kept, boost::make_iterator_property_map(result.of.begin(), index));
   std::vector<std::vector<VertexId>> members(count);
   for (VertexId vertex = 0; vertex < size; ++vertex) members[result.of[vertex]].push_back(vertex);
   for (VertexId vertex = 0; vertex < size; ++vertex) {
     std::vector<VertexId>& mine = members[result.of[vertex]];
     if (mine.empty() || mine.front() != vertex) continue;  // each component once, at its smallest vertex
-    if (mine.size() > 1 || has_self_loop(graph, vertex)) result.cyclic.push_back(std::move(mine));
+    if (mine.size() > 1 || has_self_loop(graph, keep, vertex)) result.cyclic.push_back(std::move(mine));
   }
   return result;
 }
 
 std::vector<Cycle> shortest_cycles(const DependencyGraph& graph, std::size_t starts) {
-  const Components found = components(graph);
-  CycleSearch search(graph, found);
+  return shortest_cycles(graph, every_edge, starts);
+}
+
+std::vector<Cycle> shortest_cycles(const DependencyGraph& graph, const EdgeFilter& keep, std::size_t starts) {
+  const Components found = components(graph, keep);
+  CycleSearch search(graph, keep, found);
   std::vector<Cycle> cycles;
   cycles.reserve(found.cyclic.size());
   for (const std::vector<VertexId>& members : found.cyclic) {

@@ -13,7 +13,9 @@
 
 #include <boost/graph/adjacency_list.hpp>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/model/source.hpp"
@@ -22,6 +24,24 @@
 namespace fencecheck {
 
 enum class VertexKind : std::uint8_t { fence, lock, pool, job, task, group };
+
+struct VertexKindInfo {
+  VertexKind kind;
+  std::string_view id;
+  std::string_view shape;  // in DOT, written and read
+  std::string_view style;  // the same
+};
+
+inline constexpr auto vertex_kind_table = std::to_array<VertexKindInfo>({
+    {VertexKind::fence, "fence", "box", "filled"},
+    {VertexKind::lock, "lock", "octagon", "filled"},
+    {VertexKind::pool, "pool", "cylinder", "filled"},
+    {VertexKind::job, "job", "component", "filled"},
+    {VertexKind::task, "task", "ellipse", "filled"},
+    {VertexKind::group, "group", "box", "filled"},
+});
+static_assert(covers(vertex_kind_table, &VertexKindInfo::kind, VertexKind::group));
+constexpr const VertexKindInfo& info(VertexKind kind) { return vertex_kind_table[static_cast<std::size_t>(kind)]; }
 
 struct Vertex {
   std::string name;
@@ -54,11 +74,19 @@ struct Components {
 // Strongly connected components (Tarjan, by Boost with an explicit stack); O(V + E).
 [[nodiscard]] Components components(const DependencyGraph& graph);
 
+// Says whether an edge counts; the vertices all stay.
+using EdgeFilter = std::function<bool(EdgeId)>;
+
+// The same of the subgraph that has only the edges that `keep` accepts.
+[[nodiscard]] Components components(const DependencyGraph& graph, const EdgeFilter& keep);
+
 // A shortest cycle inside each cyclic component, starting at its smallest
 // vertex; the first found by breadth-first search in vertex and edge order.
 // O(V' * (V' + E')) for a component of V' vertices and E' edges, at most
 // `starts` breadth-first searches for each.
 [[nodiscard]] std::vector<Cycle> shortest_cycles(const DependencyGraph& graph, std::size_t starts = 1000);
+[[nodiscard]] std::vector<Cycle> shortest_cycles(const DependencyGraph& graph, const EdgeFilter& keep,
+                                                 std::size_t starts = 1000);
 
 // The same walk, rotated to begin at its smallest vertex.
 [[nodiscard]] Cycle canonical(const DependencyGraph& graph, Cycle cycle);

@@ -169,6 +169,18 @@ std::string excerpt(const Source& source, Place at) {
   return result;
 }
 
+std::string printable(std::string_view text) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text.substr(at));
+    const bool blank = text[at] == '\t' || text[at] == '\n' || text[at] == '\r';
+    const bool strange = length == 0 || static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7f;
+    result += blank ? std::string_view(" ") : strange ? std::string_view("?") : text.substr(at, length);
+    at += std::max<std::size_t>(length, 1);
+  }
+  return result;
+}
+
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
   std::string_view best;
   std::size_t limit = std::max<std::size_t>(1, word.size() / 3);  // distances up to this are near enough

@@ -58,9 +58,15 @@ class Diagnostics {
 // "name:line:column", or as much of it as there is.
 [[nodiscard]] std::string position(const Source& source, Place at);
 
-// The quoted source line and a caret below it, two lines; empty for Place{}.
-// Long lines are cut around the caret and control characters are shown as '?'.
+// The quoted source line and a caret below it, two lines, each with its end;
+// empty for Place{}, for lines that are not there and for empty ones. Tabs are
+// expanded, long lines cut around the caret to 120 columns, and control
+// characters and bytes that are not UTF-8 shown as '?'.
 [[nodiscard]] std::string excerpt(const Source& source, Place at);
+
+// The text as one line of UTF-8: blanks for tabs and line ends, '?' for other
+// control characters and for bytes that are not UTF-8. For names from inputs.
+[[nodiscard]] std::string printable(std::string_view text);
 
 // The candidate that `word` probably means: the nearest by edit distance, if
 // near enough to be a misspelling; else empty.
