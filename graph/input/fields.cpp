@@ -1,0 +1,255 @@
+// Scalars, lists and mappings of the scenario language.
+#include "graph/input/fields.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace fencecheck {
+namespace {
+
+constexpr std::size_t longest_quote = 40;  // bytes of a wrong value that a message repeats
+
+std::string quoted(std::string_view text) {
+  if (text.size() <= longest_quote) return fmt::format("'{}'", printable(text));
+  std::size_t end = longest_quote;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // not inside of a character
+  return fmt::format("'{}...'", printable(text.substr(0, end)));
+}
+
+std::string found(const YamlNode& node) {
+  switch (node.kind) {
+    case YamlNode::Kind::null:
+      return "nothing";
+    case YamlNode::Kind::list:
+      return "a list";
+    case YamlNode::Kind::mapping:
+      return "a mapping";
+    case YamlNode::Kind::scalar:
+      break;
+  }
+  return quoted(node.text);
+}
+
+void report(const YamlNode& node, std::string_view expected, Diagnostics& diagnostics, std::string_view hint = "") {
+  diagnostics.error(node.at, fmt::format("expected {}, found {}{}", expected, found(node), hint));
+}
+
+// Whether the part is a scalar; if not it is reported.
+bool is_scalar(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics) {
+  if (node.kind == YamlNode::Kind::scalar) return true;
+  report(node, part_of_value(row), diagnostics);
+  return false;
+}
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_name(std::string_view text) {
+  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, [](char c) {
+    return is_letter(c) || is_digit(c) || c == '.' || c == '+' || c == '-';
+  });
+}
+bool is_point(std::string_view text) {
+  return !text.empty() && text.front() != '0' && std::ranges::all_of(text, is_digit);
+}
+
+void report_name(std::string_view text, Place at, Diagnostics& diagnostics) {
+  diagnostics.error(at, fmt::format("{} is not a name: a name has letters, digits and '_.+-', "
+                                    "and begins with a letter or '_'",
+                                    quoted(text)));
+}
+
+// An integer as people write it: no sign but '-', no leading zeros.
+bool is_integer(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return text == "0" || is_point(text);
+}
+
+// "" or "; did you mean 'true'?".
+std::string_view truth_hint(std::string_view text) {
+  struct Spelling {
+    std::string_view written;
+    std::string_view hint;
+  };
+  static constexpr std::string_view yes = "; did you mean 'true'?";
+  static constexpr std::string_view no = "; did you mean 'false'?";
+  static constexpr auto spellings =
+      std::to_array<Spelling>({{"yes", yes},  {"Yes", yes},  {"YES", yes},  {"on", yes},  {"On", yes},   {"ON", yes},
+                               {"True", yes}, {"TRUE", yes}, {"y", yes},    {"1", yes},   {"no", no},    {"No", no},
+                               {"NO", no},    {"off", no},   {"Off", no},   {"OFF", no},  {"False", no}, {"FALSE", no},
+                               {"n", no},     {"0", no},     {"true", yes}, {"false", no}});
+  const auto row = std::ranges::find(spellings, text, &Spelling::written);
+  return row == spellings.end() ? std::string_view() : row->hint;
+}
+
+struct Unit {
+  std::string_view id;
+  std::int64_t milliseconds;
+};
+constexpr auto units = std::to_array<Unit>({{"ms", 1}, {"s", 1'000}, {"min", 60'000}});
+
+}  // namespace
+
+void read_part(const YamlNode& node, const KeyRow& row, std::string& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  std::string_view text = node.text;
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  if (row.form == Form::line && text.find('\n') != std::string_view::npos)
+    return diagnostics.error(node.at, fmt::format("'{}' has one line only; there is 'description' for more", row.key));
+  out = text;
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, bool& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  const bool yes = node.text == "true";
+  if (!node.plain || (!yes && node.text != "false"))
+    return report(node, part_of_value(row), diagnostics,
+                  node.plain ? truth_hint(node.text) : std::string_view(" in quotes"));
+  out = yes;
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, std::int64_t& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  const std::string& text = node.text;
+  if (!node.plain || !is_integer(text))
+    return report(node, part_of_value(row), diagnostics, node.plain ? "" : " in quotes");
+  const FormInfo& form = info(row.form);
+  std::int64_t number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc() || number < form.least || number > form.most)
+    return diagnostics.error(node.at, fmt::format("{} is out of range: expected an integer from {} to {}", quoted(text),
+                                                  form.least, form.most));
+  out = number;
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, std::uint32_t& out, Diagnostics& diagnostics) {
+  std::int64_t number = out;
+  read_part(node, row, number, diagnostics);
+  out = static_cast<std::uint32_t>(number);
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  const std::string_view text = node.text;
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (digits == 0) return report(node, part_of_value(row), diagnostics);
+  if (digits == text.size())
+    return diagnostics.error(node.at, fmt::format("{0} has no unit; did you mean '{1}s' or '{1}ms'?", quoted(text),
+                                                  printable(text.substr(0, longest_quote))));
+  const auto unit = std::ranges::find(units, text.substr(digits), &Unit::id);
+  if (unit == units.end()) return report(node, part_of_value(row), diagnostics);
+  std::int64_t number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + digits, number);
+  if (problem != std::errc() || number > Milliseconds::max().count() / unit->milliseconds)
+    return diagnostics.error(node.at, fmt::format("{} is too long", quoted(text)));
+  if (number == 0) return diagnostics.error(node.at, "a duration must be longer than 0");
+  out = Milliseconds(number * unit->milliseconds);
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  const std::string_view text = node.text;
+  const std::size_t colon = row.form == Form::fence ? text.find(':') : std::string_view::npos;
+  if (!is_name(text.substr(0, colon))) return report_name(text, node.at, diagnostics);
+  if (colon != std::string_view::npos && !is_point(text.substr(colon + 1)))
+    return diagnostics.error(node.at, fmt::format("{} is not a point of a timeline, such as '{}:1'", quoted(text),
+                                                  printable(text.substr(0, std::min(colon, longest_quote)))));
+  out = {node.text, node.at};
+}
+
+std::string_view read_word(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return {};
+  const std::vector<std::string_view> words = info(row.form).words();
+  const auto word = std::ranges::find(words, node.text);
+  if (word != words.end()) return *word;
+  std::string_view noun = info(row.form).one;
+  noun.remove_prefix(noun.find(' ') + 1);
+  diagnostics.error(node.at, unknown_word(noun, node.text, words));
+  return {};
+}
+
+std::vector<const YamlNode*> parts_of(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics) {
+  const ShapeInfo& shape = info(row.shape);
+  if (row.shape == Shape::one_or_list && node.kind == YamlNode::Kind::scalar) return {&node};
+  if (node.kind != YamlNode::Kind::list) {
+    report(node, whole_value(row), diagnostics);
+  } else if (node.items.size() < shape.least) {
+    diagnostics.error(node.at, fmt::format("'{}' needs at least {} {}", row.key, shape.least,
+                                           shape.least == 1 ? "element" : "elements"));
+  }
+  return node.items;
+}
+
+std::vector<const YamlEntry*> entries_of(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics) {
+  const ShapeInfo& shape = info(row.shape);
+  const bool is_table = node.kind == YamlNode::Kind::mapping || (node.kind == YamlNode::Kind::null && shape.least == 0);
+  if (!is_table) report(node, whole_value(row), diagnostics);
+  if (is_table && node.entries.size() < shape.least)
+    diagnostics.error(node.at, fmt::format("'{}' needs at least one entry", row.key));
+  if (node.entries.size() > shape.most)
+    diagnostics.error(node.entries[shape.most].at, fmt::format("'{}' takes one entry only", row.key));
+  std::vector<const YamlEntry*> entries;
+  for (const YamlEntry& entry : node.entries) {
+    if (!is_name(entry.key)) report_name(entry.key, entry.at, diagnostics);
+    entries.push_back(&entry);
+  }
+  return entries;
+}
+
+bool is_long(const YamlNode& node, const KeyRow& row) {
+  if (row.form == Form::none || node.kind == YamlNode::Kind::mapping) return row.fields != Context::none;
+  return node.kind == YamlNode::Kind::null && row.fields != Context::none && info(row.shape).is_table;
+}
+
+const YamlEntry* find_entry(const YamlNode& mapping, std::string_view key) {
+  const auto entry = std::ranges::find(mapping.entries, key, &YamlEntry::key);
+  return entry == mapping.entries.end() ? nullptr : &*entry;
+}
+
+namespace {
+
+// The keys of the context that exclude each other.
+std::vector<std::string_view> alternatives(Context context) {
+  std::vector<std::string_view> keys;
+  for (const KeyRow& row : key_table) {
+    const bool excludes = row.presence == Presence::one_of || row.presence == Presence::at_most_one;
+    if (row.context == context && excludes) keys.push_back(row.key);
+  }
+  return keys;
+}
+
+void check_missing(const YamlNode& node, Context context, Place owner, Diagnostics& diagnostics) {
+  const std::string_view noun = info(context).noun;
+  bool needs_one = false;
+  for (const KeyRow& row : key_table) {
+    if (row.context != context) continue;
+    needs_one = needs_one || row.presence == Presence::one_of;
+    if (row.presence == Presence::required && find_entry(node, row.key) == nullptr)
+      diagnostics.error(owner, fmt::format("{} needs a key '{}'", noun, row.key));
+  }
+  const std::vector<std::string_view> keys = alternatives(context);
+  std::vector<const YamlEntry*> given;
+  for (const YamlEntry& entry : node.entries) {
+    if (std::ranges::find(keys, entry.key) != keys.end()) given.push_back(&entry);
+  }
+  if (needs_one && given.empty())
+    diagnostics.error(owner, fmt::format("{} needs a key '{}'", noun, fmt::join(keys, "' or '")));
+  if (given.size() > 1)
+    diagnostics.error(given[1]->at, fmt::format("{} takes only one of '{}'", noun, fmt::join(keys, "' and '")));
+}
+
+}  // namespace
+
+void check_keys(const YamlNode& node, Context context, Place owner, Diagnostics& diagnostics) {
+  if (node.kind == YamlNode::Kind::scalar || node.kind == YamlNode::Kind::list)
+    return report(node, "a mapping", diagnostics);
+  for (const YamlEntry& entry : node.entries) {
+    if (find_key(context, entry.key) == nullptr)
+      diagnostics.error(entry.at, unknown_word("key", entry.key, keys_of(context)));
+  }
+  check_missing(node, context, owner, diagnostics);
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,245 @@
+// The parts of the scenario language: its mappings, and the forms of values.
+//
+// Three tables that the rows of keys.hpp refer to: in which mapping a key stands
+// (Context), what kind of thing a value is (Form), and whether it is one thing,
+// a list or a table of them (Shape).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string_view>
+#include <vector>
+
+#include "graph/input/scenario.hpp"
+#include "graph/model/finding.hpp"
+#include "graph/model/vocabulary.hpp"
+
+namespace fencecheck {
+
+// The mappings of the language.
+enum class Context : std::uint8_t {
+  none,
+  scenario,
+  expect,
+  environment,
+  region,
+  buffer,
+  fence,
+  timeline,
+  lock_object,
+  variable,
+  pool,
+  queue,
+  thread,
+  step,
+  submit,
+  wait,
+  wait_reservation,
+  lock,
+  trylock,
+  transaction,
+  alloc,
+  evict,
+  attach,
+  take,
+  give,
+  last_ = give
+};
+
+struct ContextInfo {
+  Context context;
+  std::string_view id;
+  std::string_view noun;  // "a fence needs a key …"
+  std::string_view says;
+};
+
+inline constexpr auto context_table = std::to_array<ContextInfo>({
+    {Context::none, "none", "nothing", ""},
+    {Context::scenario, "scenario", "a scenario", "The keys at the left margin. `fencecheck` comes first."},
+    {Context::expect, "expectation", "'expect'",
+     "What a check of this scenario should find. If it finds something else, the check fails."},
+    {Context::environment, "environment", "'environment'", "What the world around the threads may do."},
+    {Context::region, "region", "a region", "A kind of memory, such as the video memory of one card."},
+    {Context::buffer, "buffer", "a buffer",
+     "A buffer object. Its name also stands for its reservation lock, wherever a lock is expected."},
+    {Context::fence, "fence", "a fence", "A fence that is not the out-fence of a job, or one with special properties."},
+    {Context::timeline, "timeline", "a timeline",
+     "A row of fences, named `frames:1`, `frames:2` and so on. Signalling one signals all before it."},
+    {Context::lock_object, "lock-object", "a lock", "A lock of its own. Buffers bring theirs along."},
+    {Context::variable, "variable", "a variable", "A small piece of state that steps set and test."},
+    {Context::pool, "pool", "a pool", "Something of which there is only so much: ring slots, workers, credits."},
+    {Context::queue, "queue", "a queue", "Where jobs are submitted to. They start in order."},
+    {Context::thread, "thread", "a thread", "One sequential program."},
+    {Context::step, "step", "a step", "A step is a mapping with exactly one of these keys."},
+    {Context::submit, "submit", "'submit'",
+     "The job waits for its fences, does what it `runs`, and signals its own fence. That fence is published here."},
+    {Context::wait, "wait", "'wait'", "Waits for all or for any of some fences."},
+    {Context::wait_reservation, "wait-reservation", "'wait-reservation'",
+     "Waits for the fences that are attached to a buffer at that moment."},
+    {Context::lock, "lock", "'lock'", ""},
+    {Context::trylock, "trylock", "'trylock'", "Takes a lock if it is free."},
+    {Context::transaction, "transaction", "'transaction'", "Takes several ww locks, and releases them at its end."},
+    {Context::alloc, "alloc", "'alloc'", "Allocates memory. That may run shrinkers and notifiers, or evict buffers."},
+    {Context::evict, "evict", "'evict'", "Moves a buffer out of its region, after waiting for its fences."},
+    {Context::attach, "attach", "'attach'", "Puts a fence into the reservation object of a buffer."},
+    {Context::take, "take", "'take'", ""},
+    {Context::give, "give", "'give'", ""},
+});
+static_assert(covers(context_table, &ContextInfo::context, Context::last_));
+constexpr const ContextInfo& info(Context context) { return context_table[static_cast<std::size_t>(context)]; }
+
+// What kind of thing a value is.
+enum class Form : std::uint8_t {
+  none,  // only the long form, a mapping
+  version,
+  line,
+  text,
+  boolean,
+  integer,
+  capacity,
+  amount,
+  count,
+  duration,
+  outcome,
+  verdict,
+  finding,
+  cause,
+  thread_kind,
+  fence_kind,
+  lock_kind,
+  queue_kind,
+  usage,
+  gfp,
+  locking,
+  fence,
+  buffer,
+  region,
+  lock,
+  queue,
+  job,
+  pool,
+  procedure,
+  steps,
+  last_ = steps
+};
+
+// The words that the rows of a table are called.
+template <const auto& table>
+std::vector<std::string_view> ids() {
+  std::vector<std::string_view> words;
+  for (const auto& row : table) words.push_back(row.id);
+  return words;
+}
+
+struct LockingInfo {
+  EvictStep::Locking locking;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto locking_table = std::to_array<LockingInfo>({
+    {EvictStep::Locking::trylock, "trylock", "gives up if somebody holds the buffer's lock"},
+    {EvictStep::Locking::lock, "lock", "waits for the buffer's lock"},
+    {EvictStep::Locking::held, "held", "the thread holds the buffer's lock already"},
+});
+
+[[nodiscard]] std::vector<std::string_view> outcome_words();
+[[nodiscard]] std::vector<std::string_view> verdict_words();
+[[nodiscard]] std::vector<std::string_view> thread_kind_words();
+[[nodiscard]] std::vector<std::string_view> queue_kind_words();
+
+struct FormInfo {
+  Form form;
+  std::string_view id;
+  std::string_view one;     // "a duration such as 10s"
+  std::string_view many;    // "durations such as 10s"
+  std::string_view schema;  // JSON Schema, unless there are words
+  std::vector<std::string_view> (*words)() = nullptr;
+  std::int64_t least = 0;  // of numbers
+  std::int64_t most = 0;
+};
+
+inline constexpr std::string_view name_schema = R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*$"})";
+inline constexpr std::int64_t most_integer = std::numeric_limits<std::int64_t>::max();
+inline constexpr std::int64_t most_count = 10'000;
+
+inline constexpr auto form_table = std::to_array<FormInfo>({
+    {Form::none, "none", "a mapping", "mappings", "{}"},
+    {Form::version, "version", "the number 1", "numbers", R"({"const": 1})"},
+    {Form::line, "line", "one line of text", "lines of text", R"({"type": ["string", "number", "boolean"]})"},
+    {Form::text, "text", "text", "texts", R"({"type": ["string", "number", "boolean"]})"},
+    {Form::boolean, "truth-value", "true or false", "truth values", R"({"type": "boolean"})"},
+    {Form::integer, "integer", "an integer", "integers", R"({"type": "integer"})", nullptr,
+     std::numeric_limits<std::int64_t>::min(), most_integer},
+    {Form::capacity, "capacity", "an integer of at least 0", "integers", R"({"type": "integer", "minimum": 0})",
+     nullptr, 0, most_integer},
+    {Form::amount, "amount", "an integer of at least 1", "integers", R"({"type": "integer", "minimum": 1})", nullptr, 1,
+     most_integer},
+    {Form::count, "count", "an integer from 1 to 10000", "integers",
+     R"({"type": "integer", "minimum": 1, "maximum": 10000})", nullptr, 1, most_count},
+    {Form::duration, "duration", "a duration such as 10s, 250ms or 2min", "durations",
+     R"({"type": "string", "pattern": "^[1-9][0-9]*(ms|s|min)$"})"},
+    {Form::outcome, "outcome", "an outcome", "outcomes", "", outcome_words},
+    {Form::verdict, "verdict", "a verdict", "verdicts", "", verdict_words},
+    {Form::finding, "finding", "a finding", "findings", "", ids<finding_table>},
+    {Form::cause, "cause", "a cause", "causes", "", ids<cause_table>},
+    {Form::thread_kind, "thread-kind", "a kind of thread", "kinds of thread", "", thread_kind_words},
+    {Form::fence_kind, "fence-kind", "a kind of fence", "kinds of fence", "", ids<fence_kind_table>},
+    {Form::lock_kind, "lock-kind", "a kind of lock", "kinds of lock", "", ids<lock_kind_table>},
+    {Form::queue_kind, "queue-kind", "a kind of queue", "kinds of queue", "", queue_kind_words},
+    {Form::usage, "usage", "a usage", "usages", "", ids<usage_table>},
+    {Form::gfp, "gfp", "an allocation class", "allocation classes", "", ids<gfp_table>},
+    {Form::locking, "locking", "a way of locking", "ways of locking", "", ids<locking_table>},
+    {Form::fence, "fence-name", "the name of a fence", "names of fences",
+     R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*(:[1-9][0-9]*)?$"})"},
+    {Form::buffer, "buffer-name", "the name of a buffer", "names of buffers", name_schema},
+    {Form::region, "region-name", "the name of a region", "names of regions", name_schema},
+    {Form::lock, "lock-name", "the name of a lock or buffer", "names of locks or buffers", name_schema},
+    {Form::queue, "queue-name", "the name of a queue", "names of queues", name_schema},
+    {Form::job, "job-name", "a name for the job", "names for jobs", name_schema},
+    {Form::pool, "pool-name", "the name of a pool", "names of pools", name_schema},
+    {Form::procedure, "procedure-name", "the name of a procedure", "names of procedures", name_schema},
+    {Form::steps, "steps", "a list of steps", "lists of steps",
+     R"({"type": "array", "items": {"$ref": "#/$defs/step"}})"},
+});
+static_assert(covers(form_table, &FormInfo::form, Form::last_));
+constexpr const FormInfo& info(Form form) { return form_table[static_cast<std::size_t>(form)]; }
+
+// How the parts of a value are arranged.
+enum class Shape : std::uint8_t {
+  one,
+  one_or_list,
+  list,
+  full_list,
+  branches,
+  table,
+  full_table,
+  entry,
+  last_ = entry
+};
+
+struct ShapeInfo {
+  Shape shape;
+  bool is_list;
+  bool is_table;  // a mapping from names that the user chooses
+  std::size_t least;
+  std::size_t most;
+};
+
+inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+inline constexpr auto shape_table = std::to_array<ShapeInfo>({
+    {Shape::one, false, false, 1, 1},
+    {Shape::one_or_list, true, false, 1, no_limit},
+    {Shape::list, true, false, 0, no_limit},
+    {Shape::full_list, true, false, 1, no_limit},
+    {Shape::branches, true, false, 2, no_limit},
+    {Shape::table, false, true, 0, no_limit},
+    {Shape::full_table, false, true, 1, no_limit},
+    {Shape::entry, false, true, 1, 1},
+});
+static_assert(covers(shape_table, &ShapeInfo::shape, Shape::last_));
+constexpr const ShapeInfo& info(Shape shape) { return shape_table[static_cast<std::size_t>(shape)]; }
+
+}  // namespace fencecheck

@@ -1,0 +1,261 @@
+// The keys of the scenario language, each listed once.
+//
+// A row of key_table says everything about one key: where it may stand
+// (Context), how its value is arranged (Shape), what the parts of the value are
+// (Form), and whether the parts may also be written out as mappings of their own
+// (`fields`). The reader refers to rows by key, checked at compile time; its
+// error messages, the JSON Schema for editors and the tables of docs/input.md are
+// made from the rows, and tests read every row's example.
+//
+// A short value and a long one say the same: `release: future` is
+// `release: {kind: future}`.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/input/forms.hpp"
+
+namespace fencecheck {
+
+inline constexpr std::int64_t scenario_version = 1;
+
+enum class Presence : std::uint8_t {
+  optional,
+  required,
+  first,        // required, before all others
+  one_of,       // exactly one of the context's keys that are marked so
+  at_most_one,  // none or one of them
+};
+
+struct KeyRow {
+  Context context;
+  std::string_view key;
+  Shape shape;
+  Form form;       // of each part, written short
+  Context fields;  // of each part, written long
+  Presence presence;
+  std::string_view says;
+  std::string_view example;  // of the value
+};
+
+inline constexpr auto key_table = std::to_array<KeyRow>({
+    {Context::scenario, "fencecheck", Shape::one, Form::version, Context::none, Presence::first,
+     "The version of the language; the first key of the file.", "1"},
+    {Context::scenario, "title", Shape::one, Form::line, Context::none, Presence::optional,
+     "What the scenario shows, in one line. Without it, the file's name.", "a future fence meets memory management"},
+    {Context::scenario, "description", Shape::one, Form::text, Context::none, Presence::optional,
+     "What happens and why, for people.", "the compositor evicts while it holds the fence"},
+    {Context::scenario, "source", Shape::one, Form::line, Context::none, Presence::optional,
+     "Where the scenario comes from: a document, a mail, a commit.", "Documentation/driver-api/dma-buf.rst"},
+    {Context::scenario, "expect", Shape::one_or_list, Form::outcome, Context::expect, Presence::optional,
+     "What should come out: a verdict, or exactly these findings.", "deadlock"},
+    {Context::scenario, "environment", Shape::one, Form::none, Context::environment, Presence::optional,
+     "What may happen besides the threads' own steps.", "{memory-pressure: true, userspace-may-stop: false}"},
+    {Context::scenario, "regions", Shape::table, Form::none, Context::region, Presence::optional,
+     "Kinds of memory in which buffers displace each other.", "{vram: {}}"},
+    {Context::scenario, "buffers", Shape::table, Form::none, Context::buffer, Presence::optional, "Buffer objects.",
+     "{front: {region: vram, pinned: false}, back: {}}"},
+    {Context::scenario, "fences", Shape::table, Form::fence_kind, Context::fence, Presence::optional,
+     "Fences; a kind alone says enough.", "{release: future, render: {kind: kernel, timeout: 10s}}"},
+    {Context::scenario, "timelines", Shape::table, Form::none, Context::timeline, Presence::optional,
+     "Ordered fences of one context.", "{frames: {kind: kernel, points: 3}}"},
+    {Context::scenario, "locks", Shape::table, Form::lock_kind, Context::lock_object, Presence::optional,
+     "Locks; a kind alone says enough.", "{m: mutex, sem: rwsem, obj: ww}"},
+    {Context::scenario, "variables", Shape::table, Form::integer, Context::variable, Presence::optional,
+     "State that steps set and test, with its initial value.", "{state: 0}"},
+    {Context::scenario, "pools", Shape::table, Form::capacity, Context::pool, Presence::optional,
+     "Counted resources, with their capacity.", "{slots: 2}"},
+    {Context::scenario, "queues", Shape::table, Form::queue_kind, Context::queue, Presence::optional,
+     "Where jobs run; a kind alone says enough.", "{gfx: engine, wq: {kind: worker, width: 4}}"},
+    {Context::scenario, "procedures", Shape::table, Form::steps, Context::none, Presence::optional,
+     "Steps that `call` includes by name.", "{suspend: [{wait: render}]}"},
+    {Context::scenario, "shrinkers", Shape::table, Form::steps, Context::none, Presence::optional,
+     "Steps that an allocation may run to free memory.", "{lru: [{evict: front}]}"},
+    {Context::scenario, "notifiers", Shape::table, Form::steps, Context::none, Presence::optional,
+     "Steps that an allocation or unmapping may run before it takes pages away.", "{userptr: [{wait: render}]}"},
+    {Context::scenario, "threads", Shape::full_table, Form::none, Context::thread, Presence::required, "Who does what.",
+     "{compositor: {kind: user, steps: [{wait: render}]}}"},
+    {Context::expect, "verdict", Shape::one, Form::verdict, Context::none, Presence::optional,
+     "The answer. Findings imply `violated`.", "holds"},
+    {Context::expect, "findings", Shape::one_or_list, Form::finding, Context::none, Presence::optional,
+     "Exactly the kinds of findings there should be.", "[deadlock, contract]"},
+    {Context::expect, "needs", Shape::list, Form::cause, Context::none, Presence::optional,
+     "The smallest set of causes without which the hang disappears.", "[memory-management, userspace]"},
+    {Context::environment, "memory-pressure", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "Allocations may have to reclaim or evict. Without it: true.", "true"},
+    {Context::environment, "userspace-may-stop", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "A user thread may stop at any step, for ever. Without it: false.", "false"},
+    {Context::buffer, "region", Shape::one, Form::region, Context::none, Presence::optional,
+     "Where it lives. Buffers of one region can evict each other.", "vram"},
+    {Context::buffer, "pinned", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "Never evicted. Without it: false.", "true"},
+    {Context::fence, "kind", Shape::one, Form::fence_kind, Context::none, Presence::optional,
+     "Who signals it. Without it: kernel.", "future"},
+    {Context::fence, "timeout", Shape::one, Form::duration, Context::none, Presence::optional,
+     "A timer signals it after this time, if nobody else does.", "10s"},
+    {Context::fence, "imports", Shape::one, Form::fence, Context::none, Presence::at_most_one,
+     "The user-controlled fence whose signal it passes on.", "u"},
+    {Context::fence, "array", Shape::full_list, Form::fence, Context::none, Presence::at_most_one,
+     "It signals when all of these have signalled.", "[a, b]"},
+    {Context::timeline, "kind", Shape::one, Form::fence_kind, Context::none, Presence::optional,
+     "Who signals its points. Without it: kernel.", "kernel"},
+    {Context::timeline, "points", Shape::one, Form::count, Context::none, Presence::required,
+     "How many points it has, from 1 on.", "3"},
+    {Context::lock_object, "kind", Shape::one, Form::lock_kind, Context::none, Presence::optional, "Without it: mutex.",
+     "rwsem"},
+    {Context::variable, "initial", Shape::one, Form::integer, Context::none, Presence::optional,
+     "Its value at the beginning. Without it: 0.", "0"},
+    {Context::pool, "capacity", Shape::one, Form::capacity, Context::none, Presence::required, "How much there is.",
+     "2"},
+    {Context::queue, "kind", Shape::one, Form::queue_kind, Context::none, Presence::optional,
+     "Hardware (engine) or a workqueue (worker). Without it: engine.", "worker"},
+    {Context::queue, "width", Shape::one, Form::count, Context::none, Presence::optional,
+     "How many jobs may run at once. Without it: 1.", "4"},
+    {Context::thread, "kind", Shape::one, Form::thread_kind, Context::none, Presence::optional,
+     "What runs the steps. Without it: user.", "ioctl"},
+    {Context::thread, "steps", Shape::one, Form::steps, Context::none, Presence::required, "What it does, in order.",
+     "[{wait: render}, {signal: release}]"},
+    {Context::step, "submit", Shape::one, Form::none, Context::submit, Presence::optional,
+     "Pushes a job onto a queue and publishes its fence.",
+     "{queue: display, job: flip, in: [release], out: render, uses: {front: write}}"},
+    {Context::step, "wait", Shape::one_or_list, Form::fence, Context::wait, Presence::optional,
+     "Waits for a fence, or for all of a list.", "render"},
+    {Context::step, "wait-reservation", Shape::one, Form::buffer, Context::wait_reservation, Presence::optional,
+     "Waits for the fences attached to a buffer.", "front"},
+    {Context::step, "signal", Shape::one_or_list, Form::fence, Context::none, Presence::optional, "Signals fences.",
+     "render"},
+    {Context::step, "publish", Shape::one_or_list, Form::fence, Context::none, Presence::optional,
+     "Makes fences visible to others: from now on a kernel fence must signal.", "render"},
+    {Context::step, "lock", Shape::one, Form::lock, Context::lock, Presence::optional,
+     "Takes a lock, and waits for it if need be.", "m"},
+    {Context::step, "unlock", Shape::one, Form::lock, Context::none, Presence::optional, "Releases a lock.", "m"},
+    {Context::step, "trylock", Shape::one, Form::none, Context::trylock, Presence::optional,
+     "Takes a lock if nobody holds it.", "{lock: m, steps: [{signal: render}], else: [{wait: render}]}"},
+    {Context::step, "transaction", Shape::one, Form::none, Context::transaction, Presence::optional,
+     "Takes several ww locks for some steps.",
+     "{locks: [front, back], steps: [{evict: {buffer: front, locking: held}}]}"},
+    {Context::step, "alloc", Shape::one, Form::gfp, Context::alloc, Presence::optional, "Allocates memory.", "kernel"},
+    {Context::step, "evict", Shape::one, Form::buffer, Context::evict, Presence::optional,
+     "Moves a buffer out of its region.", "front"},
+    {Context::step, "attach", Shape::one, Form::none, Context::attach, Presence::optional,
+     "Puts a fence into a buffer's reservation object.", "{buffer: front, fence: render, usage: write}"},
+    {Context::step, "take", Shape::one, Form::pool, Context::take, Presence::optional,
+     "Takes from a pool, and waits until there is enough.", "slots"},
+    {Context::step, "give", Shape::one, Form::pool, Context::give, Presence::optional, "Gives back to a pool.",
+     "slots"},
+    {Context::step, "set", Shape::entry, Form::integer, Context::none, Presence::optional, "Sets a variable.",
+     "{state: 1}"},
+    {Context::step, "when", Shape::full_table, Form::integer, Context::none, Presence::optional,
+     "Waits until all of these variables have these values.", "{state: 1, mode: 0}"},
+    {Context::step, "choose", Shape::branches, Form::steps, Context::none, Presence::optional,
+     "Goes on with any one of the branches.", "[[{wait: a}], [{wait: b}]]"},
+    {Context::step, "call", Shape::one, Form::procedure, Context::none, Presence::optional,
+     "Includes the steps of a procedure.", "suspend"},
+    {Context::submit, "queue", Shape::one, Form::queue, Context::none, Presence::required, "Where the job runs.",
+     "display"},
+    {Context::submit, "job", Shape::one, Form::job, Context::none, Presence::required,
+     "What the job is called, and its fence, unless there is `out`.", "flip"},
+    {Context::submit, "in", Shape::one_or_list, Form::fence, Context::none, Presence::optional,
+     "The fences it waits for first.", "[release]"},
+    {Context::submit, "out", Shape::one, Form::fence, Context::none, Presence::optional,
+     "The fence it signals at its end.", "render"},
+    {Context::submit, "uses", Shape::table, Form::usage, Context::none, Presence::optional,
+     "The buffers it uses, and how; its fence is attached to them.", "{front: write, back: read}"},
+    {Context::submit, "implicit-sync", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "It also waits for the fences that it finds attached to its buffers. Without it: true.", "false"},
+    {Context::submit, "runs", Shape::one, Form::steps, Context::none, Presence::optional,
+     "What it does between its waits and its signal.", "[{take: slots}, {give: slots}]"},
+    {Context::wait, "all", Shape::full_list, Form::fence, Context::none, Presence::one_of,
+     "Until all of these have signalled.", "[a, b]"},
+    {Context::wait, "any", Shape::full_list, Form::fence, Context::none, Presence::one_of,
+     "Until one of these has signalled.", "[a, b]"},
+    {Context::wait, "timeout", Shape::one, Form::duration, Context::none, Presence::optional,
+     "Gives up after this time.", "10s"},
+    {Context::wait, "interruptible", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "A signal to the process may end it. Without it, as the kind of thread says.", "false"},
+    {Context::wait, "on-timeout", Shape::one, Form::steps, Context::none, Presence::optional,
+     "What it does after giving up, before it goes on.", "[{signal: render}]"},
+    {Context::wait_reservation, "buffer", Shape::one, Form::buffer, Context::none, Presence::required, "Whose fences.",
+     "front"},
+    {Context::wait_reservation, "up-to", Shape::one, Form::usage, Context::none, Presence::optional,
+     "Fences of this usage and of stronger ones. Without it: bookkeep, that is all.", "write"},
+    {Context::wait_reservation, "timeout", Shape::one, Form::duration, Context::none, Presence::optional,
+     "Gives up after this time.", "1s"},
+    {Context::wait_reservation, "interruptible", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "A signal to the process may end it. Without it, as the kind of thread says.", "false"},
+    {Context::lock, "lock", Shape::one, Form::lock, Context::none, Presence::required, "Which lock.", "m"},
+    {Context::lock, "shared", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "As a reader. Without it: false.", "true"},
+    {Context::trylock, "lock", Shape::one, Form::lock, Context::none, Presence::required, "Which lock.", "m"},
+    {Context::trylock, "shared", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "As a reader. Without it: false.", "true"},
+    {Context::trylock, "steps", Shape::one, Form::steps, Context::none, Presence::required,
+     "With the lock held; it is released after them.", "[{signal: render}]"},
+    {Context::trylock, "else", Shape::one, Form::steps, Context::none, Presence::optional,
+     "If somebody holds the lock.", "[{wait: render}]"},
+    {Context::transaction, "locks", Shape::full_list, Form::lock, Context::none, Presence::required,
+     "The locks, taken in this order.", "[front, back]"},
+    {Context::transaction, "ticket", Shape::one, Form::boolean, Context::none, Presence::optional,
+     "With a wait-die ticket, it backs off instead of deadlocking. Without it: true.", "false"},
+    {Context::transaction, "steps", Shape::one, Form::steps, Context::none, Presence::required, "With all locks held.",
+     "[{evict: {buffer: front, locking: held}}]"},
+    {Context::alloc, "gfp", Shape::one, Form::gfp, Context::none, Presence::optional,
+     "What it may do when memory is short. Without it: kernel.", "nofs"},
+    {Context::alloc, "region", Shape::one, Form::region, Context::none, Presence::at_most_one,
+     "Device memory: may evict another buffer of this region.", "vram"},
+    {Context::alloc, "buffer", Shape::one, Form::buffer, Context::none, Presence::at_most_one,
+     "The buffer that is made resident: in its region, and not evicting itself.", "back"},
+    {Context::evict, "buffer", Shape::one, Form::buffer, Context::none, Presence::required, "Which buffer.", "front"},
+    {Context::evict, "locking", Shape::one, Form::locking, Context::none, Presence::optional,
+     "How it gets at the buffer's lock. Without it: trylock.", "held"},
+    {Context::attach, "buffer", Shape::one, Form::buffer, Context::none, Presence::required, "Where to.", "front"},
+    {Context::attach, "fence", Shape::one, Form::fence, Context::none, Presence::required, "Which fence.", "render"},
+    {Context::attach, "usage", Shape::one, Form::usage, Context::none, Presence::optional,
+     "As what. Without it: write.", "read"},
+    {Context::take, "pool", Shape::one, Form::pool, Context::none, Presence::required, "From which pool.", "slots"},
+    {Context::take, "amount", Shape::one, Form::amount, Context::none, Presence::optional, "How much. Without it: 1.",
+     "2"},
+    {Context::give, "pool", Shape::one, Form::pool, Context::none, Presence::required, "To which pool.", "slots"},
+    {Context::give, "amount", Shape::one, Form::amount, Context::none, Presence::optional, "How much. Without it: 1.",
+     "2"},
+});
+static_assert(std::ranges::is_sorted(key_table, {}, &KeyRow::context));
+
+// The row of a key; nullptr if the context has no such key.
+constexpr const KeyRow* find_key(Context context, std::string_view key) {
+  const auto row =
+      std::ranges::find_if(key_table, [&](const KeyRow& each) { return each.context == context && each.key == key; });
+  return row == key_table.end() ? nullptr : &*row;
+}
+
+// A key as the reader writes it: one that is not in the table does not compile.
+template <Context context>
+struct Key {
+  const KeyRow& row;
+  // NOLINTNEXTLINE(google-explicit-constructor): so that a literal is enough
+  consteval Key(const char* key) : row(*find_key(context, key)) {}
+};
+
+// The keys of a context, in the order of the table.
+[[nodiscard]] std::vector<std::string_view> keys_of(Context context);
+
+// "no key is called 'wiat'; did you mean 'wait'?", or all the words there are.
+[[nodiscard]] std::string unknown_word(std::string_view noun, std::string_view word,
+                                       const std::vector<std::string_view>& words);
+
+// What a value of this row looks like, and each part of it: for "expected …".
+[[nodiscard]] std::string whole_value(const KeyRow& row);
+[[nodiscard]] std::string part_of_value(const KeyRow& row);
+
+// The JSON Schema (draft 7) of the language, for editors; with its last line end.
+[[nodiscard]] std::string json_schema();
+
+// The reference of all keys and values, for docs/input.md; Markdown.
+[[nodiscard]] std::string input_keys_page();
+
+}  // namespace fencecheck

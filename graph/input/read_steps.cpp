@@ -1,0 +1,291 @@
+// One function for each verb; a table says which.
+//
+// Steps nest, so these functions call each other; the depth is that of the YAML
+// tree, which has a limit.
+#include "graph/input/read_steps.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <optional>
+
+#include "graph/input/fields.hpp"
+
+namespace fencecheck {
+namespace {
+
+using What = StepDeclaration::What;
+
+template <Context context>
+void read_block(const Fields<context>& fields, Key<context> key, Block& out, Diagnostics& diagnostics) {
+  if (const YamlEntry* entry = fields.entry(key)) out = read_steps(*entry->value, key.row, diagnostics);
+}
+
+What read_submit(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  SubmitStep step;
+  const Fields<Context::submit> fields(verb, diagnostics);
+  fields.read("queue", step.queue);
+  fields.read("job", step.job);
+  fields.read("in", step.in);
+  fields.read("out", step.out);
+  fields.read("implicit-sync", step.implicit_sync);
+  const Key<Context::submit> uses("uses");
+  if (const YamlEntry* entry = fields.entry(uses)) {
+    for (const YamlEntry* each : entries_of(*entry->value, uses.row, diagnostics)) {
+      SubmitStep::Use& use = step.uses.emplace_back();
+      use.buffer = {each->key, each->at};
+      read_part(*each->value, uses.row, use.usage, diagnostics);
+    }
+  }
+  read_block<Context::submit>(fields, "runs", step.runs, diagnostics);
+  return step;
+}
+
+What read_wait(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WaitStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.fences, diagnostics);
+    return step;
+  }
+  const Fields<Context::wait> fields(verb, diagnostics);
+  fields.read("all", step.fences);
+  if (fields.entry("any") != nullptr) step.join = Join::any;
+  fields.read("any", step.fences);
+  fields.read("timeout", step.timeout);
+  fields.read("interruptible", step.interruptible);
+  read_block<Context::wait>(fields, "on-timeout", step.on_timeout, diagnostics);
+  if (fields.entry("on-timeout") != nullptr && fields.entry("timeout") == nullptr)
+    diagnostics.error(fields.entry("on-timeout")->at, "'on-timeout' without a key 'timeout' never runs");
+  return step;
+}
+
+What read_wait_reservation(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WaitReservationStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.buffer, diagnostics);
+    return step;
+  }
+  const Fields<Context::wait_reservation> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("up-to", step.up_to);
+  fields.read("timeout", step.timeout);
+  fields.read("interruptible", step.interruptible);
+  return step;
+}
+
+What read_signal(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  SignalStep step;
+  read_value(*verb.value, row, step.fences, diagnostics);
+  return step;
+}
+
+What read_publish(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  PublishStep step;
+  read_value(*verb.value, row, step.fences, diagnostics);
+  return step;
+}
+
+What read_lock(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  LockStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.lock, diagnostics);
+    return step;
+  }
+  const Fields<Context::lock> fields(verb, diagnostics);
+  fields.read("lock", step.lock);
+  fields.read("shared", step.shared);
+  return step;
+}
+
+What read_unlock(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  UnlockStep step;
+  read_value(*verb.value, row, step.lock, diagnostics);
+  return step;
+}
+
+What read_trylock(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  TryLockStep step;
+  const Fields<Context::trylock> fields(verb, diagnostics);
+  fields.read("lock", step.lock);
+  fields.read("shared", step.shared);
+  read_block<Context::trylock>(fields, "steps", step.steps, diagnostics);
+  read_block<Context::trylock>(fields, "else", step.otherwise, diagnostics);
+  return step;
+}
+
+What read_transaction(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  TransactionStep step;
+  const Fields<Context::transaction> fields(verb, diagnostics);
+  fields.read("locks", step.locks);
+  fields.read("ticket", step.ticket);
+  read_block<Context::transaction>(fields, "steps", step.steps, diagnostics);
+  return step;
+}
+
+What read_alloc(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  AllocStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.gfp, diagnostics);
+    return step;
+  }
+  const Fields<Context::alloc> fields(verb, diagnostics);
+  fields.read("gfp", step.gfp);
+  fields.read("region", step.region);
+  fields.read("buffer", step.buffer);
+  return step;
+}
+
+What read_evict(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  EvictStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.buffer, diagnostics);
+    return step;
+  }
+  const Fields<Context::evict> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("locking", step.locking);
+  return step;
+}
+
+What read_attach(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  AttachStep step;
+  const Fields<Context::attach> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("fence", step.fence);
+  fields.read("usage", step.usage);
+  return step;
+}
+
+What read_take(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  TakeStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.pool, diagnostics);
+    return step;
+  }
+  const Fields<Context::take> fields(verb, diagnostics);
+  fields.read("pool", step.pool);
+  fields.read("amount", step.amount);
+  return step;
+}
+
+What read_give(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  GiveStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.pool, diagnostics);
+    return step;
+  }
+  const Fields<Context::give> fields(verb, diagnostics);
+  fields.read("pool", step.pool);
+  fields.read("amount", step.amount);
+  return step;
+}
+
+What read_set(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  SetStep step;
+  for (const YamlEntry* each : entries_of(*verb.value, row, diagnostics)) {
+    step.variable = {each->key, each->at};
+    read_part(*each->value, row, step.value, diagnostics);
+  }
+  return step;
+}
+
+What read_when(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WhenStep step;
+  for (const YamlEntry* each : entries_of(*verb.value, row, diagnostics)) {
+    WhenStep::Condition& condition = step.conditions.emplace_back();
+    condition.variable = {each->key, each->at};
+    read_part(*each->value, row, condition.value, diagnostics);
+  }
+  return step;
+}
+
+What read_choose(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  ChooseStep step;
+  for (const YamlNode* branch : parts_of(*verb.value, row, diagnostics))
+    step.branches.push_back(read_steps(*branch, row, diagnostics));
+  return step;
+}
+
+What read_call(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  CallStep step;
+  read_value(*verb.value, row, step.procedure, diagnostics);
+  return step;
+}
+
+struct Verb {
+  Key<Context::step> key;
+  What (*read)(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics);
+};
+
+constexpr auto verb_table = std::to_array<Verb>({
+    {"submit", read_submit},
+    {"wait", read_wait},
+    {"wait-reservation", read_wait_reservation},
+    {"signal", read_signal},
+    {"publish", read_publish},
+    {"lock", read_lock},
+    {"unlock", read_unlock},
+    {"trylock", read_trylock},
+    {"transaction", read_transaction},
+    {"alloc", read_alloc},
+    {"evict", read_evict},
+    {"attach", read_attach},
+    {"take", read_take},
+    {"give", read_give},
+    {"set", read_set},
+    {"when", read_when},
+    {"choose", read_choose},
+    {"call", read_call},
+});
+static_assert(std::ssize(verb_table) == std::ranges::count(key_table, Context::step, &KeyRow::context));
+
+std::optional<StepDeclaration> read_verb(const YamlEntry& entry, Diagnostics& diagnostics) {
+  const auto verb = std::ranges::find_if(verb_table, [&](const Verb& each) { return each.key.row.key == entry.key; });
+  if (verb != verb_table.end()) return StepDeclaration{verb->read(entry, verb->key.row, diagnostics), entry.at};
+  diagnostics.error(entry.at, unknown_word("key", entry.key, keys_of(Context::step)));
+  return std::nullopt;
+}
+
+// A key beside the verb: another verb, or one that belongs inside of it.
+void report_second_key(const YamlEntry& first, const YamlEntry& second, Diagnostics& diagnostics) {
+  const KeyRow* verb = find_key(Context::step, first.key);
+  const bool misplaced = verb != nullptr && find_key(verb->fields, second.key) != nullptr;
+  const std::string advice = misplaced ? fmt::format("; it belongs inside of '{}'", first.key) : "";
+  diagnostics.error(second.at,
+                    fmt::format("a step has exactly one key, and '{}' is one more{}", printable(second.key), advice));
+}
+
+void report_no_step(const YamlNode& node, Diagnostics& diagnostics) {
+  const KeyRow* verb = node.kind == YamlNode::Kind::scalar ? find_key(Context::step, node.text) : nullptr;
+  const KeyRow& example = verb != nullptr ? *verb : *find_key(Context::step, "wait");
+  diagnostics.error(node.at,
+                    fmt::format("a step is a mapping with one key, such as '{}: {}'", example.key, example.example));
+}
+
+void read_step(const YamlNode& node, Block& block, Diagnostics& diagnostics) {
+  if (node.entries.empty()) return report_no_step(node, diagnostics);
+  const YamlEntry& first = node.entries.front();
+  for (const YamlEntry& entry : node.entries) {
+    if (&entry != &first) report_second_key(first, entry, diagnostics);
+    if (&entry != &first && find_key(Context::step, entry.key) == nullptr) continue;
+    if (auto step = read_verb(entry, diagnostics)) block.push_back(*std::move(step));
+  }
+}
+
+}  // namespace
+
+Block read_steps(const YamlNode& list, const KeyRow& row, Diagnostics& diagnostics) {
+  Block block;
+  if (list.kind != YamlNode::Kind::list) {
+    const std::string_view hint = list.kind == YamlNode::Kind::mapping ? "; a step begins with '- '" : "";
+    diagnostics.error(list.at, fmt::format("'{}' needs {}{}", row.key, info(Form::steps).one, hint));
+  } else if (list.items.empty() && row.shape != Shape::branches) {
+    diagnostics.warning(list.at, "there are no steps here");
+  }
+  for (const YamlNode* item : list.items) read_step(*item, block, diagnostics);
+  return block;
+}
+
+}  // namespace fencecheck

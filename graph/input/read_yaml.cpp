@@ -1,0 +1,218 @@
+// Objects and threads; steps are in read_steps.cpp.
+#include "graph/input/read_yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <tuple>
+
+#include "graph/input/fields.hpp"
+#include "graph/input/read_steps.hpp"
+
+namespace fencecheck {
+namespace {
+
+void read_region(const YamlEntry& entry, const KeyRow&, RegionDeclaration&, Diagnostics& diagnostics) {
+  const Fields<Context::region> fields(entry, diagnostics);
+}
+
+void read_buffer(const YamlEntry& entry, const KeyRow&, BufferDeclaration& buffer, Diagnostics& diagnostics) {
+  const Fields<Context::buffer> fields(entry, diagnostics);
+  fields.read("region", buffer.region);
+  fields.read("pinned", buffer.pinned);
+}
+
+void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fence, Diagnostics& diagnostics) {
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, fence.kind, diagnostics);
+  const Fields<Context::fence> fields(entry, diagnostics);
+  fields.read("kind", fence.kind);
+  fields.read("timeout", fence.timeout);
+  fields.read("imports", fence.imports);
+  fields.read("array", fence.array);
+}
+
+void read_timeline(const YamlEntry& entry, const KeyRow&, TimelineDeclaration& timeline, Diagnostics& diagnostics) {
+  const Fields<Context::timeline> fields(entry, diagnostics);
+  fields.read("kind", timeline.kind);
+  fields.read("points", timeline.points);
+}
+
+void read_lock(const YamlEntry& entry, const KeyRow& row, LockDeclaration& lock, Diagnostics& diagnostics) {
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, lock.kind, diagnostics);
+  const Fields<Context::lock_object> fields(entry, diagnostics);
+  fields.read("kind", lock.kind);
+}
+
+void read_variable(const YamlEntry& entry, const KeyRow& row, VariableDeclaration& variable, Diagnostics& diagnostics) {
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, variable.initial, diagnostics);
+  const Fields<Context::variable> fields(entry, diagnostics);
+  fields.read("initial", variable.initial);
+}
+
+void read_pool(const YamlEntry& entry, const KeyRow& row, PoolDeclaration& pool, Diagnostics& diagnostics) {
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, pool.capacity, diagnostics);
+  const Fields<Context::pool> fields(entry, diagnostics);
+  fields.read("capacity", pool.capacity);
+}
+
+void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& queue, Diagnostics& diagnostics) {
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, queue.runs_on, diagnostics);
+  const Fields<Context::queue> fields(entry, diagnostics);
+  fields.read("kind", queue.runs_on);
+  fields.read("width", queue.width);
+}
+
+void read_procedure(const YamlEntry& entry, const KeyRow& row, ProcedureDeclaration& procedure,
+                    Diagnostics& diagnostics) {
+  procedure.steps = read_steps(*entry.value, row, diagnostics);
+}
+
+void read_thread(const YamlEntry& entry, const KeyRow&, ThreadDeclaration& thread, Diagnostics& diagnostics) {
+  const Fields<Context::thread> fields(entry, diagnostics);
+  fields.read("kind", thread.kind);
+  const Key<Context::thread> steps("steps");
+  if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_steps(*list->value, steps.row, diagnostics);
+}
+
+// What a check should find.
+
+void sort_and_unite(std::vector<FindingKind>& kinds) {
+  std::ranges::sort(kinds);
+  kinds.erase(std::unique(kinds.begin(), kinds.end()), kinds.end());
+}
+
+std::optional<Verdict> verdict_of(std::string_view word) {
+  for (const Verdict verdict : {Verdict::holds, Verdict::violated, Verdict::unknown}) {
+    if (word == name(verdict)) return verdict;
+  }
+  return std::nullopt;
+}
+
+// "holds", "unknown", or findings.
+void read_outcomes(const YamlNode& node, const KeyRow& row, Expectation& expect, Diagnostics& diagnostics) {
+  const std::vector<const YamlNode*> parts = parts_of(node, row, diagnostics);
+  for (const YamlNode* part : parts) {
+    const std::string_view word = read_word(*part, row, diagnostics);
+    if (const FindingInfo* finding = find_row(finding_table, word)) {
+      expect.verdict = Verdict::violated;
+      expect.findings.push_back(finding->kind);
+    } else if (!word.empty()) {
+      expect.verdict = *verdict_of(word);
+      if (parts.size() > 1) diagnostics.error(part->at, fmt::format("'{}' stands alone", word));
+    }
+  }
+}
+
+void check_consistent(const Fields<Context::expect>& fields, const Expectation& expect, Diagnostics& diagnostics) {
+  const YamlEntry* verdict = fields.entry("verdict");
+  const YamlEntry* needs = fields.entry("needs");
+  const bool violated = expect.verdict == Verdict::violated;
+  if (violated == expect.findings.empty() && verdict != nullptr)
+    diagnostics.error(verdict->at, violated ? "the verdict 'violated' needs a key 'findings'"
+                                            : fmt::format("the verdict '{}' has no findings", name(expect.verdict)));
+  const bool hangs =
+      std::ranges::any_of(expect.findings, [](FindingKind kind) { return kind != FindingKind::contract; });
+  if (needs != nullptr && !hangs)
+    diagnostics.error(needs->at, "'needs' belongs to a deadlock or a stall, and none is expected");
+}
+
+void read_expectation(const YamlEntry& entry, const KeyRow& row, Expectation& expect, Diagnostics& diagnostics) {
+  expect.at = entry.at;
+  if (!is_long(*entry.value, row)) {
+    read_outcomes(*entry.value, row, expect, diagnostics);
+    return sort_and_unite(expect.findings);
+  }
+  const Fields<Context::expect> fields(entry, diagnostics);
+  fields.read("findings", expect.findings);
+  if (fields.entry("findings") != nullptr) expect.verdict = Verdict::violated;
+  const Key<Context::expect> verdict("verdict");
+  if (const YamlEntry* given = fields.entry(verdict))
+    expect.verdict = verdict_of(read_word(*given->value, verdict.row, diagnostics)).value_or(expect.verdict);
+  if (fields.entry("needs") != nullptr) {
+    std::vector<Cause> causes;
+    fields.read("needs", causes);
+    expect.needs.emplace();
+    for (const Cause cause : causes) expect.needs = expect.needs->with(cause);
+  }
+  check_consistent(fields, expect, diagnostics);
+  sort_and_unite(expect.findings);
+}
+
+void read_environment(const YamlEntry& entry, Scenario& scenario, Diagnostics& diagnostics) {
+  const Fields<Context::environment> fields(entry, diagnostics);
+  fields.read("memory-pressure", scenario.memory_pressure);
+  fields.read("userspace-may-stop", scenario.userspace_may_stop);
+}
+
+Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
+  Scenario scenario;
+  const Fields<Context::scenario> fields(root, root.at, diagnostics);
+  fields.read("title", scenario.title);
+  fields.read("description", scenario.description);
+  fields.read("source", scenario.source);
+  const Key<Context::scenario> expect("expect");
+  if (const YamlEntry* entry = fields.entry(expect))
+    read_expectation(*entry, expect.row, scenario.expect.emplace(), diagnostics);
+  if (const YamlEntry* entry = fields.entry("environment")) read_environment(*entry, scenario, diagnostics);
+  fields.read_table("regions", scenario.regions, read_region);
+  fields.read_table("buffers", scenario.buffers, read_buffer);
+  fields.read_table("fences", scenario.fences, read_fence);
+  fields.read_table("timelines", scenario.timelines, read_timeline);
+  fields.read_table("locks", scenario.locks, read_lock);
+  fields.read_table("variables", scenario.variables, read_variable);
+  fields.read_table("pools", scenario.pools, read_pool);
+  fields.read_table("queues", scenario.queues, read_queue);
+  fields.read_table("procedures", scenario.procedures, read_procedure);
+  fields.read_table("shrinkers", scenario.shrinkers, read_procedure);
+  fields.read_table("notifiers", scenario.notifiers, read_procedure);
+  fields.read_table("threads", scenario.threads, read_thread);
+  return scenario;
+}
+
+// Whether the rest can be read: the document is a mapping, and not of another version.
+bool check_version(const YamlNode& root, Diagnostics& diagnostics) {
+  constexpr Key<Context::scenario> version("fencecheck");
+  const std::string first = fmt::format("{}: {}", version.row.key, scenario_version);
+  if (root.kind != YamlNode::Kind::mapping) {
+    diagnostics.error(root.at, fmt::format("expected a scenario, which begins with '{}'", first));
+    return false;
+  }
+  const YamlEntry* entry = find_entry(root, version.row.key);
+  if (entry == nullptr || entry != &root.entries.front())
+    diagnostics.error(root.entries.empty() ? root.at : root.entries.front().at,
+                      fmt::format("the first key must be '{}'", first));
+  if (entry == nullptr) return true;
+  const YamlNode& value = *entry->value;
+  if (value.kind == YamlNode::Kind::scalar && value.text == std::to_string(scenario_version)) return true;
+  const std::string given = value.kind == YamlNode::Kind::scalar ? " " + printable(value.text) : "";
+  diagnostics.error(value.at, fmt::format("unknown version{}; this program reads version {}", given, scenario_version));
+  return false;
+}
+
+// What an anchor holds is read once for each alias: the same mistake is reported once.
+void append_once(const Diagnostics& from, Diagnostics& to) {
+  std::set<std::tuple<std::uint32_t, std::uint32_t, std::string>> seen;
+  for (const Diagnostic& each : from.sorted()) {
+    if (!seen.emplace(each.at.line, each.at.column, each.message).second) continue;
+    if (each.severity == Severity::error) to.error(each.at, each.message);
+    if (each.severity == Severity::warning) to.warning(each.at, each.message);
+    if (each.severity == Severity::note) to.note(each.at, each.message);
+  }
+}
+
+}  // namespace
+
+std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics) {
+  const std::optional<YamlTree> tree = read_yaml_tree(source, diagnostics);
+  if (!tree || !check_version(tree->root(), diagnostics)) return std::nullopt;
+  Diagnostics own;
+  Scenario scenario = read_scenario(tree->root(), own);
+  append_once(own, diagnostics);
+  if (!diagnostics.ok()) return std::nullopt;
+  if (scenario.title.empty()) scenario.title = std::filesystem::path(source.name).stem().string();
+  return scenario;
+}
+
+}  // namespace fencecheck
