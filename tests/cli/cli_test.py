@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Drives the built program as a script would: exit status, channels, hostile input.
+
+FENCECHECK_BINARY=build/dev/checker/fencecheck python3 tests/cli/cli_test.py [CLASS[.METHOD]]
+
+FENCECHECK_SANITIZE (not empty) drops the memory limit, which sanitizers do not survive;
+FENCECHECK_BIG=1 makes the very long line 1 GB instead of 64 MB.
+"""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import tempfile
+import unittest
+
+BINARY = os.environ["FENCECHECK_BINARY"]
+SANITIZED = bool(os.environ.get("FENCECHECK_SANITIZE"))
+BIG = os.environ.get("FENCECHECK_BIG") == "1"
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+# The exit statuses: part of the public interface.
+CLEAN, FINDINGS, UNKNOWN, USAGE, BAD_INPUT, INTERNAL = 0, 1, 2, 64, 65, 70
+
+SECONDS = 120 if SANITIZED else 20
+MEMORY = 2 << 30  # address space; Z3 and Graphviz are mapped into it as well
+
+# A job that waits for a fence that the same job signals.
+CYCLE_DOT = "digraph design {\n  job -> fence;\n  fence -> job;\n}\n"
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def file(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return name
+
+    def run_it(self, *arguments, memory=MEMORY, **options):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if not SANITIZED:
+                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+        done = subprocess.run(
+            [BINARY, *arguments], cwd=self.folder, capture_output=True, timeout=SECONDS, preexec_fn=limit,
+            stdin=options.pop("stdin", subprocess.DEVNULL), **options)
+        done.stdout = done.stdout.decode(errors="replace")
+        done.stderr = done.stderr.decode(errors="replace")
+        return done
+
+    def expect(self, status, *arguments, **options):
+        done = self.run_it(*arguments, **options)
+        self.assertEqual(
+            status, done.returncode,
+            f"\n$ fencecheck {' '.join(arguments)}\n{done.stdout[:2000]}\n{done.stderr[:2000]}")
+        return done
+
+    def refuse(self, name, place=True, command=("check",), **options):
+        """Input `name` is refused: status 65, at least one error with its name, and its place if it has one."""
+        done = self.expect(BAD_INPUT, *command, name, **options)
+        where = r":\d+:\d+" if place else r"(:\d+(:\d+)?)?"
+        self.assertRegex(done.stderr, re.compile(rf"^{re.escape(name)}{where}: error: \S", re.MULTILINE))
+        self.assertLess(len(done.stderr), 100_000, "the errors bury the reader")
+        self.assertNotRegex(done.stdout, r"\b(error|warning|note):", "messages belong to standard error")
+        self.assertNotRegex(done.stdout + done.stderr, r"terminate called|Assertion|runtime error:|Sanitizer")
+        return done
+
+
+class Commands(Case):
+    def test_version(self):
+        done = self.expect(CLEAN, "--version")
+        self.assertRegex(done.stdout, r"^fencecheck \d+\.\d+\.\d+\n$")
+        self.assertEqual("", done.stderr)
+
+    def test_help_shows_worked_examples_and_every_exit_status(self):
+        done = self.expect(CLEAN, "--help")
+        self.assertIn("fencecheck check ", done.stdout)
+        self.assertIn("fencecheck draw ", done.stdout)
+        for status in (CLEAN, FINDINGS, UNKNOWN, USAGE, BAD_INPUT, INTERNAL):
+            self.assertRegex(done.stdout, rf"(?m)^\s*{status}\s+\S")
+        self.assertEqual("", done.stderr)
+
+    def test_help_of_each_command(self):
+        for command in ("check", "draw", "schema"):
+            with self.subTest(command):
+                self.assertIn(command, self.expect(CLEAN, command, "--help").stdout)
+
+    def test_usage_errors(self):
+        for arguments in ([], ["no-such-command"], ["check"], ["check", "--no-such-option", "x"], ["draw"],
+                          ["check", "--report", "no-such-format", "x"], ["--version=3"], [""]):
+            with self.subTest(arguments):
+                done = self.expect(USAGE, *arguments)
+                self.assertEqual("", done.stdout)
+                self.assertNotEqual("", done.stderr)
+
+    def test_findings_of_a_graph_with_a_cycle(self):
+        self.expect(FINDINGS, "check", self.file("cycle.dot", CYCLE_DOT))
+
+    def test_nothing_found_in_a_graph_without_a_cycle(self):
+        self.expect(CLEAN, "check", self.file("line.dot", "digraph design {\n  job -> fence;\n}\n"))
+
+    def test_cases_have_the_verdict_they_expect(self):
+        self.expect(CLEAN, "check", str(SOURCE / "cases"))
+
+    def test_same_input_same_bytes(self):
+        for arguments in (["check", "cycle.dot"], ["draw", "cycle.dot", "-o", "-"], ["schema"]):
+            with self.subTest(arguments):
+                self.file("cycle.dot", CYCLE_DOT)
+                first, second = self.run_it(*arguments), self.run_it(*arguments)
+                self.assertEqual(first.stdout, second.stdout)
+                self.assertEqual(first.returncode, second.returncode)
+
+    def test_draw_writes_the_file_it_is_asked_for(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        for name, opens in (("out.dot", b"digraph"), ("out.svg", b"<?xml"), ("out.png", b"\x89PNG")):
+            with self.subTest(name):
+                self.expect(CLEAN, "draw", "cycle.dot", "-o", name)
+                self.assertTrue((self.folder / name).read_bytes().startswith(opens))
+
+    def test_output_that_cannot_be_written(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        done = self.expect(INTERNAL, "draw", "cycle.dot", "-o", "no/such/folder/out.dot")
+        self.assertIn("no/such/folder/out.dot", done.stderr)
+        if os.path.exists("/dev/full"):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([BINARY, "check", "cycle.dot"], cwd=self.folder, stdout=full,
+                                      stderr=subprocess.PIPE, timeout=SECONDS)
+            self.assertEqual(INTERNAL, done.returncode, "a report that was lost is not a report")
+
+    def test_a_reader_that_goes_away_is_no_crash(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([BINARY, "check", "cycle.dot"], cwd=self.folder, stdout=writing,
+                              stderr=subprocess.PIPE, timeout=SECONDS)
+        os.close(writing)
+        self.assertIn(done.returncode, (FINDINGS, INTERNAL, -13))  # 13: SIGPIPE
+
+
+class BadInput(Case):
+    def test_missing_file(self):
+        self.refuse("missing.yaml", place=False)
+
+    def test_file_that_may_not_be_read(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may read everything")
+        name = self.file("closed.yaml", "fencecheck: 1\n")
+        (self.folder / name).chmod(0)
+        self.refuse(name, place=False)
+
+    def test_empty_file(self):
+        for name in ("empty.yaml", "empty.ftrace", "empty.dot", "empty"):
+            with self.subTest(name):
+                self.refuse(self.file(name, ""), place=False)
+
+    def test_folder_without_cases(self):
+        (self.folder / "folder").mkdir()
+        self.refuse("folder", place=False)
+        self.file("folder/readme.txt", "nothing to check here\n")
+        self.refuse("folder", place=False)
+
+    def test_binary_junk(self):
+        junk = bytes((17 * i * i + 31 * (i >> 3)) & 0xFF for i in range(100_000))
+        for name in ("junk.yaml", "junk.ftrace", "junk.dot", "junk"):
+            with self.subTest(name):
+                self.refuse(self.file(name, junk), place=False)
+
+    def test_only_zeros(self):
+        self.refuse(self.file("zeros.yaml", bytes(4096)), place=False)
+
+    def test_other_files_are_still_checked(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        done = self.expect(BAD_INPUT, "check", "missing.yaml", "cycle.dot")
+        self.assertIn("cycle.dot", done.stdout)
+
+    def test_truncated_trace(self):
+        # Cut in the middle of a line, after a header: not one event in it is whole.
+        text = "# tracer: nop\n#\n           <...>-12   [000] d..1.   1.2345"
+        self.refuse(self.file("cut.ftrace", text), place=False)
+
+    def test_no_partial_output(self):
+        self.file("broken.yaml", "fencecheck: 1\nthreads: [\n")
+        for output in ("out.dot", "out.svg", "out.png"):
+            with self.subTest(output):
+                self.refuse("broken.yaml", command=("draw", "-o", output))
+                self.assertFalse((self.folder / output).exists())
+
+    def test_an_older_output_survives(self):
+        self.file("broken.yaml", "fencecheck: 1\nthreads: [\n")
+        self.file("out.dot", CYCLE_DOT)
+        self.refuse("broken.yaml", command=("draw", "-o", "out.dot"))
+        self.assertEqual(CYCLE_DOT, (self.folder / "out.dot").read_text())
+
+    def test_unknown_version(self):
+        for version in ("2", "99", "0", "-1", "one", "[1]", "{}", "", "1.5"):
+            with self.subTest(version):
+                self.refuse(self.file("version.yaml", f"fencecheck: {version}\n"))
+
+    def test_unknown_key(self):
+        self.refuse(self.file("key.yaml", "fencecheck: 1\nthreds: []\n"))
+
+    def test_release_without_acquire(self):
+        self.refuse(self.file("release.yaml", """\
+fencecheck: 1
+locks: {resv: {}}
+threads:
+  job:
+    - release: resv
+"""))
+
+    def test_signal_of_an_undeclared_fence(self):
+        self.refuse(self.file("signal.yaml", """\
+fencecheck: 1
+threads:
+  job:
+    - signal: nobody
+"""))
+
+    def test_not_a_scenario(self):
+        for text in ("- 1\n- 2\n", "just text\n", "42\n", "a: b: c\n", "\t- x\n", "\ufefffencecheck: 7\n",
+                     "fencecheck: 1\n---\nfencecheck: 1\n", "fencecheck: 1\nfencecheck: 1\n",
+                     "fencecheck: 1\n? [a, b]\n: c\n"):
+            with self.subTest(text):
+                self.refuse(self.file("scenario.yaml", text), place=False)
+
+    def test_broken_dot(self):
+        for text in ("digraph {", "digraph { a -> }", "digraph { a -- b }", "graph g { a -> b }",
+                     'digraph { "a -> b }'):
+            with self.subTest(text):
+                self.refuse(self.file("broken.dot", text), place=False)
+
+
+class HugeInput(Case):
+    """Nothing that a person did not write by hand may cost more than seconds and modest memory."""
+
+    def test_a_very_long_line(self):
+        size = 1 << 30 if BIG else 64 << 20
+        for name in ("line.yaml", "line.ftrace"):
+            with self.subTest(name):
+                with open(self.folder / name, "wb") as out:
+                    for _ in range(size >> 20):
+                        out.write(b"a" * (1 << 20))
+                self.refuse(name, place=False, memory=4 * size + MEMORY)
+                (self.folder / name).unlink()
+
+    def test_billion_laughs(self):
+        levels = ['a: &a ["lol", "lol", "lol", "lol", "lol", "lol", "lol", "lol", "lol"]']
+        for before, this in zip("abcdefghijklmno", "bcdefghijklmnop"):
+            levels.append(f"{this}: &{this} [{', '.join(['*' + before] * 9)}]")
+        self.refuse(self.file("laughs.yaml", "fencecheck: 1\n" + "\n".join(levels) + "\nthreads: *p\n"))
+
+    def test_an_alias_of_itself(self):
+        self.refuse(self.file("self.yaml", "fencecheck: 1\nthreads: &t [*t]\n"), place=False)
+
+    def test_deep_nesting(self):
+        for opening in ("[", "{a: ", "- ", "? "):
+            with self.subTest(opening):
+                self.refuse(self.file("deep.yaml", "fencecheck: 1\nthreads: " + opening * 200_000 + "\n"), place=False)
+
+    def test_many_mistakes_are_not_all_printed(self):
+        self.refuse(self.file("many.yaml", "fencecheck: 1\n" + "".join(f"no-{i}: x\n" for i in range(20_000))))
+
+    def test_many_lines_that_are_no_trace(self):
+        self.refuse(self.file("lines.ftrace", "# tracer: nop\n" + "this is not an event\n" * 500_000), place=False)
+
+    def test_deep_dot(self):
+        for opening in ("{", "subgraph s {"):
+            with self.subTest(opening):
+                self.refuse(self.file("deep.dot", "digraph {" + opening * 50_000), place=False)
+
+
+class Schema(Case):
+    def schema(self):
+        return json.loads(self.expect(CLEAN, "schema").stdout)
+
+    def test_it_is_a_valid_json_schema(self):
+        jsonschema = self.module("jsonschema")
+        schema = self.schema()
+        jsonschema.validators.validator_for(schema).check_schema(schema)
+
+    def test_every_case_is_valid_by_it(self):
+        jsonschema, yaml = self.module("jsonschema"), self.module("yaml")
+        validator = jsonschema.validators.validator_for(self.schema())(self.schema())
+        for path in sorted((SOURCE / "cases").rglob("*.yaml")):
+            if "rejected" in path.parts:
+                continue
+            with self.subTest(path.name):
+                case = yaml.load(path.read_text(), Loader=yaml.SafeLoader)
+                errors = [f"{'/'.join(map(str, e.path))}: {e.message}" for e in validator.iter_errors(case)]
+                self.assertEqual([], errors[:5])
+
+    def module(self, name):
+        try:
+            return __import__(name)
+        except ImportError:
+            self.skipTest(f"python3-{name} is not installed")
+
+
+if __name__ == "__main__":
+    unittest.main()
