@@ -134,7 +134,8 @@ void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagn
   if (!is_scalar(node, row, diagnostics)) return;
   const std::string_view text = node.text;
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  if (digits == 0) return report(node, part_of_value(row), diagnostics);
+  const bool padded = digits > 1 && text.starts_with('0');
+  if (digits == 0 || padded) return report(node, part_of_value(row), diagnostics);
   if (digits == text.size())
     return diagnostics.error(node.at, fmt::format("{0} has no unit; did you mean '{1}s' or '{1}ms'?", quoted(text),
                                                   printable(text.substr(0, longest_quote))));
@@ -161,12 +162,10 @@ void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& 
 
 std::string_view read_word(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics) {
   if (!is_scalar(node, row, diagnostics)) return {};
-  const std::vector<std::string_view> words = info(row.form).words();
+  const std::vector<std::string_view> words = ids(info(row.form).words());
   const auto word = std::ranges::find(words, node.text);
   if (word != words.end()) return *word;
-  std::string_view noun = info(row.form).one;
-  noun.remove_prefix(noun.find(' ') + 1);
-  diagnostics.error(node.at, unknown_word(noun, node.text, words));
+  diagnostics.error(node.at, unknown_word(noun(row.form), node.text, words));
   return {};
 }
 
@@ -221,13 +220,13 @@ std::vector<std::string_view> alternatives(Context context) {
 }
 
 void check_missing(const YamlNode& node, Context context, Place owner, Diagnostics& diagnostics) {
-  const std::string_view noun = info(context).noun;
+  const std::string_view owner_noun = info(context).noun;
   bool needs_one = false;
   for (const KeyRow& row : key_table) {
     if (row.context != context) continue;
     needs_one = needs_one || row.presence == Presence::one_of;
     if (row.presence == Presence::required && find_entry(node, row.key) == nullptr)
-      diagnostics.error(owner, fmt::format("{} needs a key '{}'", noun, row.key));
+      diagnostics.error(owner, fmt::format("{} needs a key '{}'", owner_noun, row.key));
   }
   const std::vector<std::string_view> keys = alternatives(context);
   std::vector<const YamlEntry*> given;
@@ -235,9 +234,9 @@ void check_missing(const YamlNode& node, Context context, Place owner, Diagnosti
     if (std::ranges::find(keys, entry.key) != keys.end()) given.push_back(&entry);
   }
   if (needs_one && given.empty())
-    diagnostics.error(owner, fmt::format("{} needs a key '{}'", noun, fmt::join(keys, "' or '")));
+    diagnostics.error(owner, fmt::format("{} needs a key '{}'", owner_noun, fmt::join(keys, "' or '")));
   if (given.size() > 1)
-    diagnostics.error(given[1]->at, fmt::format("{} takes only one of '{}'", noun, fmt::join(keys, "' and '")));
+    diagnostics.error(given[1]->at, fmt::format("{} takes only one of '{}'", owner_noun, fmt::join(keys, "' and '")));
 }
 
 }  // namespace

@@ -61,7 +61,8 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::expect, "expectation", "'expect'",
      "What a check of this scenario should find. If it finds something else, the check fails."},
     {Context::environment, "environment", "'environment'", "What the world around the threads may do."},
-    {Context::region, "region", "a region", "A kind of memory, such as the video memory of one card."},
+    {Context::region, "region", "a region",
+     "A kind of memory, such as the video memory of one card. It has no keys: `vram: {}`."},
     {Context::buffer, "buffer", "a buffer",
      "A buffer object. Its name also stands for its reservation lock, wherever a lock is expected."},
     {Context::fence, "fence", "a fence", "A fence that is not the out-fence of a job, or one with special properties."},
@@ -125,11 +126,16 @@ enum class Form : std::uint8_t {
   last_ = steps
 };
 
-// The words that the rows of a table are called.
+// A word that a value may be, and what it means.
+struct Word {
+  std::string_view id;
+  std::string_view says;
+};
+
 template <const auto& table>
-std::vector<std::string_view> ids() {
-  std::vector<std::string_view> words;
-  for (const auto& row : table) words.push_back(row.id);
+std::vector<Word> words_of() {
+  std::vector<Word> words;
+  for (const auto& row : table) words.push_back({row.id, row.says});
   return words;
 }
 
@@ -145,10 +151,10 @@ inline constexpr auto locking_table = std::to_array<LockingInfo>({
     {EvictStep::Locking::held, "held", "the thread holds the buffer's lock already"},
 });
 
-[[nodiscard]] std::vector<std::string_view> outcome_words();
-[[nodiscard]] std::vector<std::string_view> verdict_words();
-[[nodiscard]] std::vector<std::string_view> thread_kind_words();
-[[nodiscard]] std::vector<std::string_view> queue_kind_words();
+[[nodiscard]] std::vector<Word> outcome_words();
+[[nodiscard]] std::vector<Word> verdict_words();
+[[nodiscard]] std::vector<Word> thread_kind_words();
+[[nodiscard]] std::vector<Word> queue_kind_words();
 
 struct FormInfo {
   Form form;
@@ -156,7 +162,7 @@ struct FormInfo {
   std::string_view one;     // "a duration such as 10s"
   std::string_view many;    // "durations such as 10s"
   std::string_view schema;  // JSON Schema, unless there are words
-  std::vector<std::string_view> (*words)() = nullptr;
+  std::vector<Word> (*words)() = nullptr;
   std::int64_t least = 0;  // of numbers
   std::int64_t most = 0;
 };
@@ -183,15 +189,15 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
      R"({"type": "string", "pattern": "^[1-9][0-9]*(ms|s|min)$"})"},
     {Form::outcome, "outcome", "an outcome", "outcomes", "", outcome_words},
     {Form::verdict, "verdict", "a verdict", "verdicts", "", verdict_words},
-    {Form::finding, "finding", "a finding", "findings", "", ids<finding_table>},
-    {Form::cause, "cause", "a cause", "causes", "", ids<cause_table>},
+    {Form::finding, "finding", "a finding", "findings", "", words_of<finding_table>},
+    {Form::cause, "cause", "a cause", "causes", "", words_of<cause_table>},
     {Form::thread_kind, "thread-kind", "a kind of thread", "kinds of thread", "", thread_kind_words},
-    {Form::fence_kind, "fence-kind", "a kind of fence", "kinds of fence", "", ids<fence_kind_table>},
-    {Form::lock_kind, "lock-kind", "a kind of lock", "kinds of lock", "", ids<lock_kind_table>},
+    {Form::fence_kind, "fence-kind", "a kind of fence", "kinds of fence", "", words_of<fence_kind_table>},
+    {Form::lock_kind, "lock-kind", "a kind of lock", "kinds of lock", "", words_of<lock_kind_table>},
     {Form::queue_kind, "queue-kind", "a kind of queue", "kinds of queue", "", queue_kind_words},
-    {Form::usage, "usage", "a usage", "usages", "", ids<usage_table>},
-    {Form::gfp, "gfp", "an allocation class", "allocation classes", "", ids<gfp_table>},
-    {Form::locking, "locking", "a way of locking", "ways of locking", "", ids<locking_table>},
+    {Form::usage, "usage", "a usage", "usages", "", words_of<usage_table>},
+    {Form::gfp, "gfp", "an allocation class", "allocation classes", "", words_of<gfp_table>},
+    {Form::locking, "locking", "a way of locking", "ways of locking", "", words_of<locking_table>},
     {Form::fence, "fence-name", "the name of a fence", "names of fences",
      R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*(:[1-9][0-9]*)?$"})"},
     {Form::buffer, "buffer-name", "the name of a buffer", "names of buffers", name_schema},

@@ -3,29 +3,50 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "graph/model/source.hpp"
 
 namespace fencecheck {
 
-std::vector<std::string_view> verdict_words() {
-  return {name(Verdict::holds), name(Verdict::violated), name(Verdict::unknown)};
+std::vector<Word> verdict_words() {
+  return {{name(Verdict::holds), "nothing goes wrong"},
+          {name(Verdict::violated), "something goes wrong"},
+          {name(Verdict::unknown), "the check cannot tell"}};
 }
 
-std::vector<std::string_view> outcome_words() {
-  std::vector<std::string_view> words{name(Verdict::holds), name(Verdict::unknown)};
-  for (const FindingInfo& row : finding_table) words.push_back(row.id);
+std::vector<Word> outcome_words() {
+  std::vector<Word> words = verdict_words();
+  std::erase_if(words, [](const Word& word) { return word.id == name(Verdict::violated); });
+  std::ranges::copy(words_of<finding_table>(), std::back_inserter(words));
   return words;
 }
 
-std::vector<std::string_view> thread_kind_words() {
-  std::vector<std::string_view> words;
+std::vector<Word> thread_kind_words() {
+  std::vector<Word> words;
   for (const ThreadKindInfo& row : thread_kind_table) {
-    if (row.declarable) words.push_back(row.id);
+    if (row.declarable) words.push_back({row.id, row.says});
   }
   return words;
 }
 
-std::vector<std::string_view> queue_kind_words() { return {info(ThreadKind::engine).id, info(ThreadKind::worker).id}; }
+std::vector<Word> queue_kind_words() {
+  const ThreadKindInfo& engine = info(ThreadKind::engine);
+  const ThreadKindInfo& worker = info(ThreadKind::worker);
+  return {{engine.id, engine.says}, {worker.id, worker.says}};
+}
+
+std::vector<std::string_view> ids(const std::vector<Word>& words) {
+  std::vector<std::string_view> result;
+  for (const Word& word : words) result.push_back(word.id);
+  return result;
+}
+
+std::string_view noun(Form form) {
+  const std::string_view one = info(form).one;
+  return one.substr(one.find(' ') + 1);
+}
 
 std::vector<std::string_view> keys_of(Context context) {
   std::vector<std::string_view> keys;
@@ -42,14 +63,18 @@ std::string unknown_word(std::string_view noun, std::string_view word, const std
   return fmt::format("no {} is called '{}'; {}", noun, printable(word), hint);
 }
 
+namespace {
+bool has_two_forms(const KeyRow& row) { return row.form != Form::none && row.fields != Context::none; }
+}  // namespace
+
 std::string part_of_value(const KeyRow& row) {
-  const bool has_long_form = row.form != Form::none && row.fields != Context::none;
-  return fmt::format("{}{}", info(row.form).one, has_long_form ? " or a mapping" : "");
+  return fmt::format("{}{}", info(row.form).one, has_two_forms(row) ? " or a mapping" : "");
 }
 
 std::string whole_value(const KeyRow& row) {
   const FormInfo& form = info(row.form);
-  if (info(row.shape).is_table) return fmt::format("a mapping from names to {}", form.many);
+  if (info(row.shape).is_table)
+    return fmt::format("a mapping from names to {}{}", form.many, has_two_forms(row) ? " or mappings" : "");
   if (row.shape == Shape::one) return part_of_value(row);
   if (row.shape != Shape::one_or_list) return fmt::format("a list of {}", form.many);
   return fmt::format("{}{} a list of them{}", form.one, row.fields == Context::none ? " or" : ",",

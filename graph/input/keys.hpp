@@ -244,6 +244,11 @@ struct Key {
 // The keys of a context, in the order of the table.
 [[nodiscard]] std::vector<std::string_view> keys_of(Context context);
 
+[[nodiscard]] std::vector<std::string_view> ids(const std::vector<Word>& words);
+
+// The form without its article: "kind of fence".
+[[nodiscard]] std::string_view noun(Form form);
+
 // "no key is called 'wiat'; did you mean 'wait'?", or all the words there are.
 [[nodiscard]] std::string unknown_word(std::string_view noun, std::string_view word,
                                        const std::vector<std::string_view>& words);
