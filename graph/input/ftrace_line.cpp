@@ -1,0 +1,189 @@
+// From the CPU in brackets to both sides: task to the left, flags, time and event to the right.
+#include "graph/input/ftrace_line.hpp"
+
+#include <charconv>
+#include <limits>
+
+namespace fencecheck {
+namespace {
+
+constexpr std::string_view blanks = " \t\r";
+constexpr std::uint64_t cpu_limit = 65'536;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string_view trimmed_right(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(blanks) + 1);  // npos + 1 is 0: all blank
+}
+
+// Takes the number at the end of `text` away; nothing if there is none.
+std::optional<std::uint64_t> take_number_right(std::string_view& text) {
+  std::size_t begin = text.size();
+  while (begin > 0 && is_digit(text[begin - 1])) --begin;
+  const auto number = parse_number(text.substr(begin));
+  if (number) text.remove_suffix(text.size() - begin);
+  return number;
+}
+
+// Takes everything from the last `key` on away and returns what follows the key.
+std::optional<std::string_view> take_value_right(std::string_view& text, std::string_view key) {
+  const auto at = text.rfind(key);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view value = text.substr(at + key.size());
+  text = text.substr(0, at);
+  return value;
+}
+
+// Takes the next word away, and the blanks before it.
+std::string_view take_word(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+  const std::string_view word = text.substr(0, text.find_first_of(blanks));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+// trace-cmd writes the name of a buffer instance at the very beginning of the
+// line, where the kernel and trace-cmd otherwise pad the comm with blanks.
+std::string_view without_instance(std::string_view line) {
+  const auto colon = line.find(": ");
+  const bool instance = colon != std::string_view::npos && line.find_first_of(blanks) == colon + 1;
+  return instance ? line.substr(colon + 1) : line;
+}
+
+bool parse_task(std::string_view text, EventLine& event) {
+  text = trimmed_right(text);
+  if (text.ends_with(')')) {  // the TGID column: "(  196)" or "(-----)"
+    const auto open = text.rfind('(');
+    if (open == std::string_view::npos) return false;
+    const std::string_view tgid = text.substr(open + 1, text.size() - open - 2);
+    if (tgid.find_first_not_of(" -0123456789") != std::string_view::npos) return false;
+    text = trimmed_right(text.substr(0, open));
+  }
+  const auto pid = take_number_right(text);
+  if (!pid || *pid > std::numeric_limits<std::uint32_t>::max() || !text.ends_with('-')) return false;
+  event.pid = static_cast<std::uint32_t>(*pid);
+  event.comm = trimmed(without_instance(text.substr(0, text.size() - 1)));
+  return true;
+}
+
+// Softirqs that run in their own thread print that thread's name.
+bool is_interrupt(const EventLine& event, std::string_view flags) {
+  if (event.pid == 0 || event.comm.starts_with("ksoftirqd/") || event.comm.starts_with("ktimers/")) return true;
+  return flags.size() > 2 && std::string_view("hHszZ").find(flags[2]) != std::string_view::npos;
+}
+
+// `seconds.fraction:` with at most nine digits behind the point, or `number:`.
+bool parse_time(std::string_view word, EventLine& event) {
+  if (!word.ends_with(':')) return false;
+  word.remove_suffix(1);
+  const auto point = word.find('.');
+  const auto whole = parse_number(word.substr(0, point));
+  if (!whole) return false;
+  event.timed = point != std::string_view::npos;
+  event.time = *whole;
+  if (!event.timed) return true;
+  const std::string_view digits = word.substr(point + 1);
+  const auto fraction = parse_number(digits);
+  constexpr std::uint64_t limit = std::numeric_limits<std::uint64_t>::max() / 1'000'000'000U - 1;
+  if (!fraction || digits.size() > 9 || *whole > limit) return false;
+  std::uint64_t nanoseconds = *fraction;
+  for (auto missing = 9 - digits.size(); missing > 0; --missing) nanoseconds *= 10;
+  event.time = *whole * 1'000'000'000U + nanoseconds;
+  return true;
+}
+
+bool parse_event(std::string_view text, EventLine& event) {
+  text = trimmed(text);
+  if (text.starts_with("<stack trace")) {
+    event.event = "<stack trace>";
+    return true;
+  }
+  const auto colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  if (colon == std::string_view::npos || name.find(' ') != std::string_view::npos) {
+    return text.find(" <-") != std::string_view::npos;  // "function <-caller"
+  }
+  event.event = name;
+  event.arguments = trimmed(text.substr(colon + 1));
+  if (name == "kernel_stack" && event.arguments.starts_with("<stack trace")) event.event = "<stack trace>";
+  return !name.empty();
+}
+
+// What follows the CPU: flags if there are any, time, event.
+bool parse_rest(std::string_view text, EventLine& event) {
+  std::string_view word = take_word(text);
+  std::string_view flags;
+  if (!word.ends_with(':')) {
+    flags = word;
+    if (flags.size() < 4 || flags.size() > 6) return false;
+    word = take_word(text);
+  }
+  event.context = flags.empty() ? TraceContext::unmarked : TraceContext::task;
+  if (is_interrupt(event, flags)) event.context = TraceContext::interrupt;
+  return parse_time(word, event) && parse_event(text, event);
+}
+
+}  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(blanks);
+  return begin == std::string_view::npos ? std::string_view{} : trimmed_right(text.substr(begin));
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || wrong != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<EventLine> parse_event_line(std::string_view line) {
+  for (auto open = line.find('['); open != std::string_view::npos; open = line.find('[', open + 1)) {
+    const auto close = line.find_first_not_of("0123456789", open + 1);
+    if (close == std::string_view::npos || line[close] != ']') continue;  // a bracket inside the comm
+    const auto cpu = parse_number(line.substr(open + 1, close - open - 1));
+    EventLine event;
+    if (!cpu || *cpu >= cpu_limit || !parse_task(line.substr(0, open), event)) continue;
+    event.cpu = static_cast<std::uint32_t>(*cpu);
+    if (parse_rest(line.substr(close + 1), event)) return event;
+  }
+  return std::nullopt;
+}
+
+std::optional<FenceArguments> parse_fence_arguments(std::string_view arguments) {
+  const auto seqno = take_value_right(arguments, " seqno=");
+  const auto context = take_value_right(arguments, " context=");
+  const auto timeline = take_value_right(arguments, " timeline=");
+  if (!seqno || !context || !timeline || !arguments.starts_with("driver=")) return std::nullopt;
+  const auto seqno_number = parse_number(*seqno);
+  const auto context_number = parse_number(*context);
+  if (!seqno_number || !context_number) return std::nullopt;
+  const FenceKey key{static_cast<std::uint32_t>(*context_number), static_cast<std::uint32_t>(*seqno_number)};
+  return FenceArguments{arguments.substr(7), *timeline, key};
+}
+
+std::optional<SwitchArguments> parse_switch_arguments(std::string_view arguments) {
+  const auto arrow = arguments.find(" ==> ");
+  if (arrow == std::string_view::npos) return std::nullopt;
+  std::string_view text = trimmed_right(arguments.substr(0, arrow));
+  const auto blank = text.rfind(' ');
+  if (blank == std::string_view::npos) return std::nullopt;
+  std::string_view state = text.substr(blank + 1);
+  std::optional<std::uint64_t> pid;
+  if (state.starts_with("prev_state=")) {
+    state.remove_prefix(11);
+    take_value_right(text, " prev_prio=");
+    if (const auto value = take_value_right(text, " prev_pid=")) pid = parse_number(*value);
+  } else {
+    take_value_right(text, " [");
+    pid = take_number_right(text);
+    if (!text.ends_with(':')) return std::nullopt;
+  }
+  if (!pid) return std::nullopt;
+  constexpr std::uint64_t exit_dead_or_zombie = 0x30;  // include/linux/sched.h
+  const auto number = parse_number(state);
+  const bool exited = number ? (*number & exit_dead_or_zombie) != 0 : state.find_first_of("XZx") != state.npos;
+  return SwitchArguments{static_cast<std::uint32_t>(*pid), exited};
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,55 @@
+// One line of ftrace text, taken apart.
+//
+// `<comm>-<pid> [(<tgid>)] [<cpu>] [<flags>] <time>: <event>: <arguments>`
+// (trace-facts 2.1 and 2.2). Nothing is copied or allocated: the views point
+// into the line. A comm may hold anything, so the pid is the last number
+// before the CPU, and arguments are read from the right.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "graph/input/trace.hpp"
+
+namespace fencecheck {
+
+struct EventLine {
+  std::string_view comm;
+  std::string_view event;  // "<stack trace>" for a stack, "" for a call recorded by the function tracer
+  std::string_view arguments;
+  std::uint64_t time = 0;  // nanoseconds, or a bare number
+  std::uint32_t pid = 0;
+  std::uint32_t cpu = 0;
+  TraceContext context = TraceContext::unmarked;
+  bool timed = true;  // false: the time has no decimal point
+};
+
+// Nothing if the line is not an event.
+[[nodiscard]] std::optional<EventLine> parse_event_line(std::string_view line);
+
+struct FenceArguments {
+  std::string_view driver;
+  std::string_view timeline;
+  FenceKey fence;
+};
+
+// `driver=<any> timeline=<any> context=<number> seqno=<number>`; numbers are cut to 32 bits.
+[[nodiscard]] std::optional<FenceArguments> parse_fence_arguments(std::string_view arguments);
+
+struct SwitchArguments {
+  std::uint32_t previous_pid = 0;
+  bool exited = false;  // the previous task is a zombie or dead
+};
+
+// `prev_comm=… prev_pid=N … prev_state=S ==> …`, the state as letters or as a
+// number, and trace-cmd's `comm:pid [prio] S ==> …`.
+[[nodiscard]] std::optional<SwitchArguments> parse_switch_arguments(std::string_view arguments);
+
+// Without the white space at both ends.
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+
+// All of the text as a decimal number.
+[[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
+
+}  // namespace fencecheck

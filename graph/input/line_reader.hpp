@@ -1,0 +1,38 @@
+// Lines of a stream, one at a time, in bounded memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <istream>
+#include <string>
+#include <string_view>
+
+namespace fencecheck {
+
+class LineReader {
+ public:
+  // Lines of more than `limit` bytes are refused.
+  LineReader(std::istream& in, std::size_t limit) : in_(in), limit_(limit) {}
+
+  // Goes to the next line; false at the end of the text and at a line that is too long.
+  bool next();
+  // Without its end; valid until the next call of next().
+  [[nodiscard]] std::string_view line() const { return line_; }
+  [[nodiscard]] std::uint32_t number() const { return number_; }  // from 1
+  [[nodiscard]] bool complete() const { return complete_; }       // false: the text ends without a newline
+  [[nodiscard]] bool too_long() const { return too_long_; }
+
+ private:
+  bool fill();
+
+  std::istream& in_;
+  std::size_t limit_;
+  std::string buffer_;
+  std::size_t begin_ = 0;  // of what is unread in buffer_
+  std::string_view line_;
+  std::uint32_t number_ = 0;
+  bool complete_ = true;
+  bool too_long_ = false;
+};
+
+}  // namespace fencecheck
