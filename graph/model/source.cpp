@@ -186,8 +186,7 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
   std::size_t limit = std::max<std::size_t>(1, word.size() / 3);  // distances up to this are near enough
   if (word.size() < 2) return best;                               // every letter is one step from every other
   for (const std::string_view candidate : candidates) {
-    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
-    if (longer - shorter > limit) continue;
+    if (word.size() > candidate.size() + limit || candidate.size() > word.size() + limit) continue;
     const std::size_t distance = edit_distance(word, candidate);
     if (distance > limit || (distance == limit && !best.empty())) continue;
     best = candidate;
