@@ -386,7 +386,8 @@ std::vector<Obligation> owed(const System& system, const State& state) {
     const bool started = state.at[i] != 0;
     if (system[thread].queue) {
       const auto& waiting = state.queues[system[thread].queue->index].waiting;
-      if (started || std::ranges::find(waiting, thread) != waiting.end()) result.push_back({Obligation::Kind::job, i});
+      const bool pushed = started || std::ranges::find(waiting, thread) != waiting.end();
+      if (pushed && system[thread].kind == ThreadKind::worker) result.push_back({Obligation::Kind::job, i});
     } else if (info(system[thread].kind).kernel_owed ? started : !step.interruptible && !step.userspace) {
       result.push_back({Obligation::Kind::thread, i});
     }

@@ -87,8 +87,9 @@ struct Obligation {
 };
 
 // What is owed in a state: published kernel fences not yet signalled, locks
-// held, jobs pushed and not finished, kernel threads between their first step
-// and their end, tasks in an uninterruptible step. Meaningful at rest.
+// held, jobs pushed onto a worker and not finished, kernel threads between their
+// first step and their end, tasks in an uninterruptible step. What a job on an
+// engine owes is its fence: long-running jobs owe no end. Meaningful at rest.
 [[nodiscard]] std::vector<Obligation> owed(const System& system, const State& state);
 
 // What one thread waits for in a state at rest.

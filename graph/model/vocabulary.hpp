@@ -98,7 +98,7 @@ inline constexpr auto thread_kind_table = std::to_array<ThreadKindInfo>({
     {ThreadKind::interrupt, "interrupt", "an interrupt handler", true, false, true},
     {ThreadKind::reclaim, "reclaim", "kswapd or another thread that frees memory", true, false, true},
     {ThreadKind::callback, "callback", "a fence that signals when others have signalled", true, false, false},
-    {ThreadKind::timer, "timer", "a timeout of a fence", false, false, false},
+    {ThreadKind::timer, "timer", "a timeout of a fence", false, true, false},
 });
 
 // Who signals a fence. Only kernel fences are obligations.

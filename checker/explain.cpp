@@ -1,0 +1,333 @@
+#include "checker/explain.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <deque>
+#include <set>
+
+#include "graph/dependency_graph.hpp"
+
+namespace fencecheck {
+namespace {
+
+bool finished(const System& system, const State& state, ThreadId thread) {
+  return state.at[thread.index] == system[thread].end();
+}
+
+// Can the thread still come to a step for which `matches` holds?
+template <class Matches>
+bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches) {
+  const Thread& who = system[thread];
+  std::vector<bool> seen(who.end() + 1U, false);
+  std::vector<StepIndex> todo{state.at[thread.index]};
+  while (!todo.empty()) {
+    const StepIndex index = todo.back();
+    todo.pop_back();
+    if (index == who.end() || seen[index]) continue;
+    seen[index] = true;
+    if (matches(who.program[index].action)) return true;
+    for (const StepIndex next : who.program[index].next) todo.push_back(next);
+  }
+  return false;
+}
+
+template <class Matches>
+std::vector<ThreadId> threads_that_may(const System& system, const State& state, const Matches& matches) {
+  std::vector<ThreadId> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (may_reach(system, state, ThreadId{i}, matches)) result.push_back(ThreadId{i});
+  return result;
+}
+
+// Who could still bring about what a blocker stands for.
+std::vector<ThreadId> helpers(const System& system, const State& state, const Blocker& blocker) {
+  switch (blocker.kind) {
+    case Blocker::Kind::fence:
+      return threads_that_may(system, state, [&](const Action& action) {
+        const auto* signal = std::get_if<Signal>(&action);
+        return signal != nullptr && std::ranges::find(signal->fences, FenceId{blocker.index}) != signal->fences.end();
+      });
+    case Blocker::Kind::push:
+      return threads_that_may(system, state, [&](const Action& action) {
+        const auto* push = std::get_if<Push>(&action);
+        return push != nullptr && push->job.index == blocker.index;
+      });
+    case Blocker::Kind::pool:
+      return threads_that_may(system, state, [&](const Action& action) {
+        const auto* give = std::get_if<Give>(&action);
+        return give != nullptr && give->pool.index == blocker.index;
+      });
+    case Blocker::Kind::variable:
+      return threads_that_may(system, state, [&](const Action& action) {
+        const auto* assign = std::get_if<Assign>(&action);
+        return assign != nullptr && assign->variable.index == blocker.index;
+      });
+    case Blocker::Kind::lock:
+    case Blocker::Kind::job:
+      return blocker.owners;
+  }
+  return {};
+}
+
+// The threads an obligation depends on directly.
+std::vector<ThreadId> responsible(const System& system, const State& state, const Obligation& obligation) {
+  switch (obligation.kind) {
+    case Obligation::Kind::fence:
+      return helpers(system, state, {Blocker::Kind::fence, obligation.index, {}});
+    case Obligation::Kind::lock: {
+      std::vector<ThreadId> owners = state.locks[obligation.index].readers;
+      if (state.locks[obligation.index].owner) owners.push_back(*state.locks[obligation.index].owner);
+      return owners;
+    }
+    case Obligation::Kind::job:
+    case Obligation::Kind::thread:
+      return {ThreadId{obligation.index}};
+  }
+  return {};
+}
+
+std::string quoted(const std::string& name) { return fmt::format("'{}'", name); }
+
+std::string what(const System& system, const Blocker& blocker) {
+  switch (blocker.kind) {
+    case Blocker::Kind::fence: {
+      const Fence& fence = system.fences[blocker.index];
+      return fmt::format("{} fence '{}'", info(fence.kind).id, fence.name);
+    }
+    case Blocker::Kind::lock:
+      return fmt::format("lock '{}'", system.locks[blocker.index].name);
+    case Blocker::Kind::job:
+      return fmt::format("job '{}' in front of it", system.threads[blocker.index].name);
+    case Blocker::Kind::pool:
+      return fmt::format("room in pool '{}'", system.pools[blocker.index].name);
+    case Blocker::Kind::variable:
+      return fmt::format("variable '{}'", system.variables[blocker.index].name);
+    case Blocker::Kind::push:
+      return "being pushed onto its queue";
+  }
+  return {};
+}
+
+std::string deed(const System& system, const Blocker& blocker) {
+  switch (blocker.kind) {
+    case Blocker::Kind::fence:
+      return fmt::format("signals '{}'", system.fences[blocker.index].name);
+    case Blocker::Kind::lock:
+      return fmt::format("releases '{}'", system.locks[blocker.index].name);
+    case Blocker::Kind::job:
+      return "leaves the queue";
+    case Blocker::Kind::pool:
+      return fmt::format("gives back to '{}'", system.pools[blocker.index].name);
+    case Blocker::Kind::variable:
+      return fmt::format("sets '{}'", system.variables[blocker.index].name);
+    case Blocker::Kind::push:
+      return "pushes it";
+  }
+  return {};
+}
+
+std::string title(const Thread& thread) {
+  return thread.queue ? fmt::format("job '{}'", thread.name)
+                      : fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+}
+
+struct WaitEdge {
+  ThreadId thread;
+  Blocker blocker;
+  ThreadId helper;
+};
+
+// Every stuck thread, what it waits for, and who could help.
+std::vector<WaitEdge> waits(const System& system, const State& state) {
+  std::vector<WaitEdge> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    for (const Blocker& blocker : blockers(system, state, ThreadId{i}))
+      for (const ThreadId helper : helpers(system, state, blocker)) result.push_back({ThreadId{i}, blocker, helper});
+  return result;
+}
+
+std::set<std::uint32_t> involved(const System& system, const State& state, const std::vector<WaitEdge>& edges) {
+  std::deque<std::uint32_t> todo;
+  for (const Obligation& obligation : owed(system, state))
+    for (const ThreadId thread : responsible(system, state, obligation)) todo.push_back(thread.index);
+  std::set<std::uint32_t> seen;
+  while (!todo.empty()) {
+    const std::uint32_t thread = todo.front();
+    todo.pop_front();
+    if (!seen.insert(thread).second) continue;
+    for (const WaitEdge& edge : edges)
+      if (edge.thread.index == thread) todo.push_back(edge.helper.index);
+  }
+  return seen;
+}
+
+std::optional<Knot> closed_knot(const System& system, const std::vector<WaitEdge>& edges,
+                                const std::set<std::uint32_t>& among) {
+  DependencyGraph graph(system.threads.size());
+  for (const WaitEdge& edge : edges) {
+    if (!among.contains(edge.thread.index) || boost::edge(edge.thread.index, edge.helper.index, graph).second) continue;
+    boost::add_edge(edge.thread.index, edge.helper.index, Edge{}, graph);
+  }
+  const std::vector<Cycle> cycles = shortest_cycles(graph);
+  if (cycles.empty()) return std::nullopt;
+  const Cycle& shortest = *std::ranges::min_element(cycles, {}, &Cycle::size);
+  Knot result;
+  for (const EdgeId& edge : shortest) {
+    const auto found = std::ranges::find_if(edges, [&](const WaitEdge& each) {
+      return each.thread.index == boost::source(edge, graph) && each.helper.index == boost::target(edge, graph);
+    });
+    result.links.push_back({found->thread, found->blocker});
+  }
+  return result;
+}
+
+// No cycle: follow the waits until something that nobody will do.
+Knot open_chain(const System& system, const State& state, const std::vector<WaitEdge>& edges) {
+  Knot result{{}, false};
+  for (const Obligation& obligation : owed(system, state)) {
+    const auto start = responsible(system, state, obligation);
+    if (start.empty()) continue;
+    std::set<std::uint32_t> seen;
+    std::optional<ThreadId> thread = start.front();
+    while (thread && !finished(system, state, *thread) && seen.insert(thread->index).second) {
+      const std::vector<Blocker> reasons = blockers(system, state, *thread);
+      if (reasons.empty()) break;
+      result.links.push_back({*thread, reasons.front()});
+      const auto next = std::ranges::find_if(edges, [&](const WaitEdge& edge) { return edge.thread == *thread; });
+      thread = next == edges.end() ? std::nullopt : std::optional(next->helper);
+    }
+    if (!result.links.empty()) break;
+  }
+  return result;
+}
+
+std::vector<std::string> holdings(const System& system, const State& state, ThreadId thread) {
+  std::vector<std::string> result;
+  for (std::uint32_t i = 0; i < system.locks.size(); ++i) {
+    const LockState& lock = state.locks[i];
+    if (lock.owner == thread || std::ranges::find(lock.readers, thread) != lock.readers.end())
+      result.push_back("holds lock " + quoted(system.locks[i].name));
+  }
+  for (std::uint32_t i = 0; i < system.fences.size(); ++i) {
+    const bool pending = state.published[i] && !state.signalled[i];
+    const auto signals = [&](const Action& action) {
+      const auto* signal = std::get_if<Signal>(&action);
+      return signal != nullptr && std::ranges::find(signal->fences, FenceId{i}) != signal->fences.end();
+    };
+    if (pending && may_reach(system, state, thread, signals))
+      result.push_back(fmt::format("{} fence '{}'",
+                                   info(system.fences[i].kind).user_controlled ? "has to signal" : "owes kernel",
+                                   system.fences[i].name));
+  }
+  const Thread& who = system[thread];
+  if (who.queue && state.at[thread.index] > 0) result.push_back("occupies queue " + quoted(system[*who.queue].name));
+  return result;
+}
+
+std::string release(const System& system, const State& state, const Knot& knot, std::size_t i) {
+  const Blocker& blocker = knot.links[i].waits_for;
+  const bool last = i + 1 == knot.links.size();
+  if (!last || knot.closed) {
+    const ThreadId next = knot.links[(i + 1) % knot.links.size()].thread;
+    return fmt::format("released when {} {}, which it does only after its own wait", title(system[next]),
+                       deed(system, blocker));
+  }
+  const std::vector<ThreadId> others = helpers(system, state, blocker);
+  if (others.empty()) return fmt::format("nobody {} any more", deed(system, blocker));
+  return fmt::format("only {} {}, and it need not go on", title(system[others.front()]), deed(system, blocker));
+}
+
+}  // namespace
+
+Knot knot(const System& system, const State& state) {
+  const std::vector<WaitEdge> edges = waits(system, state);
+  if (auto closed = closed_knot(system, edges, involved(system, state, edges))) return *closed;
+  return open_chain(system, state, edges);
+}
+
+std::vector<Party> parties(const System& system, const State& state, const Knot& knot) {
+  std::vector<Party> result;
+  for (std::size_t i = 0; i < knot.links.size(); ++i) {
+    const auto& [thread, blocker] = knot.links[i];
+    const Step& step = system[thread].program[state.at[thread.index]];
+    Party party;
+    party.name = title(system[thread]);
+    party.holds = holdings(system, state, thread);
+    party.waits_for = what(system, blocker);
+    if (!step.context.empty()) party.waits_for += ", " + step.context;
+    party.cause = step.cause;
+    party.released_by = release(system, state, knot, i);
+    party.at = step.at;
+    result.push_back(std::move(party));
+  }
+  return result;
+}
+
+std::vector<ScheduleStep> story(const System& system, const std::vector<Move>& schedule, const Knot& knot) {
+  std::vector<ScheduleStep> result;
+  State state = initial_state(system);
+  const auto tell = [&](ThreadId thread, const Move* move) {
+    const Thread& who = system[thread];
+    const Step& step = who.program[state.at[thread.index]];
+    ScheduleStep line{title(who),      describe(system, who, step),      step.context,
+                      move == nullptr, move != nullptr && move->timeout, step.at};
+    if (move != nullptr && std::holds_alternative<TryAcquire>(step.action))
+      line.action += move->branch == 0 ? " and gets it" : ", which is held: goes another way";
+    if (move != nullptr && std::holds_alternative<AcquireWithTicket>(step.action) && move->branch == 1)
+      line.action += ": an older transaction holds it, backs off";
+    if (move != nullptr && move->timeout && step.timeout) line.action += ": the timeout fires";
+    result.push_back(std::move(line));
+  };
+  for (const Move& move : schedule) {
+    const Step& step = system[move.thread].program[state.at[move.thread.index]];
+    const auto* choose = std::get_if<Choose>(&step.action);
+    // A free choice shows in what follows it.
+    if (choose == nullptr || std::ranges::any_of(choose->branches, [](const Branch& b) { return !b.tests.empty(); }))
+      tell(move.thread, &move);
+    state = after(system, std::move(state), move);
+  }
+  for (const Link& link : knot.links) tell(link.thread, nullptr);
+  return result;
+}
+
+std::vector<Obligation> obligations(const System& system, const State& state, const Knot& knot) {
+  std::vector<Obligation> all = owed(system, state);
+  std::vector<Obligation> own;
+  for (const Obligation& obligation : all)
+    for (const ThreadId thread : responsible(system, state, obligation))
+      if (std::ranges::find(knot.links, thread, &Link::thread) != knot.links.end()) {
+        own.push_back(obligation);
+        break;
+      }
+  return own.empty() ? all : own;
+}
+
+Cycle cycle(const System& system, const SystemGraph& graph, const Knot& knot) {
+  Cycle result;
+  if (!knot.closed) return result;
+  for (std::size_t i = 0; i < knot.links.size(); ++i) {
+    const Link& next = knot.links[(i + 1) % knot.links.size()];
+    const auto from = graph.vertex(knot.links[i].waits_for);
+    const auto to = graph.vertex(next.waits_for);
+    if (!from || !to) return {};
+    const VertexId job = graph.threads[next.thread.index];
+    const bool through_job =
+        job != DependencyGraph::null_vertex() && *from != job && system[next.thread].queue.has_value();
+    if (through_job) {
+      const auto first = find_edge(*graph.graph, *from, job);
+      const auto second = find_edge(*graph.graph, job, *to);
+      if (!first || !second) return {};
+      result.push_back(*first);
+      result.push_back(*second);
+    } else if (const auto edge = find_edge(*graph.graph, *from, *to)) {
+      result.push_back(*edge);
+    } else {
+      return {};
+    }
+  }
+  return result;
+}
+
+}  // namespace fencecheck

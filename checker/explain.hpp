@@ -1,0 +1,46 @@
+// From a hang to its story: who holds what, who waits for whom, and why the
+// event that would help cannot come.
+#pragma once
+
+#include <vector>
+
+#include "graph/dependencies.hpp"
+#include "graph/model/finding.hpp"
+#include "graph/model/state.hpp"
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+// One link of the chain: a thread, the step at which it is stuck, and what for.
+struct Link {
+  ThreadId thread;
+  Blocker waits_for;
+};
+
+// A chain of stuck threads: each waits for something that only the next can
+// bring about. Closed: the last waits for the first. Not closed: nobody will.
+struct Knot {
+  std::vector<Link> links;
+  bool closed = true;
+};
+
+// The shortest closed chain among the threads that keep an obligation from
+// being discharged, else a chain to something that nobody will do.
+// Requires: the state is at rest and something is owed.
+[[nodiscard]] Knot knot(const System& system, const State& state);
+
+// The parties of a knot as the report shows them.
+[[nodiscard]] std::vector<Party> parties(const System& system, const State& state, const Knot& knot);
+
+// Each move as a line of the story; afterwards one line for each thread of the
+// knot, stuck at its last step.
+[[nodiscard]] std::vector<ScheduleStep> story(const System& system, const std::vector<Move>& schedule,
+                                              const Knot& knot);
+
+// What the knot needs discharged: the obligations of its links.
+[[nodiscard]] std::vector<Obligation> obligations(const System& system, const State& state, const Knot& knot);
+
+// The knot as a cycle of the dependency graph, as far as the graph has its edges.
+[[nodiscard]] Cycle cycle(const System& system, const SystemGraph& graph, const Knot& knot);
+
+}  // namespace fencecheck

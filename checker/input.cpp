@@ -1,0 +1,145 @@
+#include "checker/input.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+
+namespace fencecheck {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 7> endings{".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt"};
+
+bool has_input_ending(const fs::path& path) {
+  return std::ranges::find(endings, path.extension().string()) != endings.end();
+}
+
+std::vector<InputFile> files_below(const fs::path& folder) {
+  std::vector<InputFile> result;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && has_input_ending(entry.path())) result.push_back({entry.path().string(), true});
+  std::ranges::sort(result, {}, &InputFile::path);
+  return result;
+}
+
+// Files that begin like this are something else; say what to do with them.
+struct Magic {
+  std::string_view bytes;
+  std::string_view says;
+};
+constexpr auto magic_table = std::to_array<Magic>({
+    {{"\x17\x08\x44tracing", 10}, "a binary trace.dat; convert it with 'trace-cmd report'"},
+    {{"\x1f\x8b", 2}, "gzip-compressed; decompress it first"},
+    {{"\x28\xb5\x2f\xfd", 4}, "zstd-compressed; decompress it first"},
+    {{"\xfd"
+      "7zXZ",
+      5},
+     "xz-compressed; decompress it first"},
+});
+
+std::string_view first_line(std::string_view& text) {
+  const std::size_t end = text.find('\n');
+  std::string_view line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  const std::size_t start = line.find_first_not_of(" \t");
+  return start == std::string_view::npos ? std::string_view{} : line.substr(start);
+}
+
+bool starts_with_word(std::string_view line, std::string_view word) {
+  return line.starts_with(word) &&
+         (line.size() == word.size() || std::isalnum(static_cast<unsigned char>(line[word.size()])) == 0);
+}
+
+bool looks_like_dot(std::string_view line) {
+  return starts_with_word(line, "digraph") || starts_with_word(line, "graph") || starts_with_word(line, "strict");
+}
+
+// "comm-pid [cpu] ... time: event: …", or one of the lines that trace-cmd writes first.
+bool looks_like_trace(std::string_view line) {
+  if (line.starts_with("cpus=") || line.starts_with("version = ") || line.starts_with("CPU")) return true;
+  const std::size_t open = line.find(" [");
+  if (open == std::string_view::npos) return false;
+  std::size_t i = open + 2;
+  while (i < line.size() && std::isdigit(static_cast<unsigned char>(line[i])) != 0) ++i;
+  return i > open + 2 && i < line.size() && line[i] == ']';
+}
+
+// "key:" or a flow mapping, or YAML's own marks.
+bool looks_like_yaml(std::string_view line) {
+  if (line.starts_with("---") || line.starts_with('{') || line.starts_with("- ") || line.starts_with('%')) return true;
+  if (line.starts_with('"') || line.starts_with('\'')) return true;
+  std::size_t i = 0;
+  while (i < line.size() &&
+         (std::isalnum(static_cast<unsigned char>(line[i])) != 0 || line[i] == '_' || line[i] == '-'))
+    ++i;
+  return i > 0 && i < line.size() && line[i] == ':' && (i + 1 == line.size() || line[i + 1] == ' ');
+}
+
+// The kind of the first line that is no comment; comments alone may tell it too.
+std::optional<InputKind> kind_of_text(std::string_view text) {
+  bool in_comment = false;
+  bool tracer = false;
+  while (!text.empty()) {
+    const std::string_view line = first_line(text);
+    if (line.starts_with("# tracer:") || line.find("latency trace v") != std::string_view::npos) tracer = true;
+    if (line.starts_with("/*")) in_comment = true;
+    const bool comment = in_comment || line.empty() || line.starts_with('#') || line.starts_with("//");
+    if (in_comment && line.find("*/") != std::string_view::npos) in_comment = false;
+    if (comment) continue;
+    if (tracer || looks_like_trace(line)) return InputKind::trace;
+    if (looks_like_dot(line)) return InputKind::graph;
+    if (looks_like_yaml(line)) return InputKind::scenario;
+    return std::nullopt;
+  }
+  return tracer ? std::optional(InputKind::trace) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<InputFile> input_files(const std::vector<std::string>& arguments, std::vector<std::string>& errors) {
+  std::vector<InputFile> result;
+  for (const std::string& argument : arguments) {
+    std::error_code error;
+    const fs::file_status status = fs::status(argument, error);
+    if (!fs::exists(status)) {
+      errors.push_back(fmt::format("{}: error: no such file or folder", argument));
+    } else if (!fs::is_directory(status)) {
+      result.push_back({argument, false});
+    } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
+      errors.push_back(fmt::format(
+          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)", argument));
+    } else {
+      result.insert(result.end(), files.begin(), files.end());
+    }
+  }
+  return result;
+}
+
+std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagnostics) {
+  if (beginning.empty()) {
+    diagnostics.error({}, "empty: expected a scenario, a trace or a graph");
+    return std::nullopt;
+  }
+  for (const Magic& magic : magic_table)
+    if (beginning.starts_with(magic.bytes)) {
+      diagnostics.error({1, 1, 1}, std::string(magic.says));
+      return std::nullopt;
+    }
+  if (const std::size_t zero = beginning.find('\0'); zero != std::string_view::npos) {
+    const auto line = static_cast<std::uint32_t>(std::ranges::count(beginning.substr(0, zero), '\n')) + 1;
+    const std::size_t start = beginning.substr(0, zero).rfind('\n');
+    const std::size_t column = start == std::string_view::npos ? zero + 1 : zero - start;
+    diagnostics.error({line, static_cast<std::uint32_t>(column), 1}, "binary: holds a NUL byte");
+    return std::nullopt;
+  }
+  const auto kind = kind_of_text(beginning);
+  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text), nor a graph (DOT)");
+  return kind;
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,32 @@
+// Which inputs there are, and what kind each of them is.
+//
+// A folder stands for the files below it that have an input's ending, in the
+// order of their names. What a file is, its content decides.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/model/source.hpp"
+
+namespace fencecheck {
+
+enum class InputKind : std::uint8_t { scenario, trace, graph };
+
+struct InputFile {
+  std::string path;
+  bool from_folder = false;
+};
+
+// The files that the arguments stand for. What does not exist, and folders
+// without inputs, are reported as "name: error: …" lines in `errors`.
+[[nodiscard]] std::vector<InputFile> input_files(const std::vector<std::string>& arguments,
+                                                 std::vector<std::string>& errors);
+
+// What the beginning of a file looks like; nothing, with an error that says
+// what it is instead, if it is no input.
+[[nodiscard]] std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagnostics);
+
+}  // namespace fencecheck

@@ -1,0 +1,206 @@
+// The command: what it does is the data flow from inputs to text.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <new>
+
+#include "checker/check.hpp"
+#include "checker/input.hpp"
+#include "checker/options.hpp"
+#include "encoders/dot.hpp"
+#include "encoders/render.hpp"
+#include "encoders/text.hpp"
+#include "graph/input/keys.hpp"
+
+namespace fencecheck {
+namespace {
+
+void print(std::FILE* to, std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), to); }
+
+Budget budget_of(const Options& options) {
+  Budget budget;
+  if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
+  budget.memory = options.memory;
+  return budget;
+}
+
+bool terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
+bool colour(std::FILE* stream) {
+  const char* no_color = std::getenv("NO_COLOR");
+  return terminal(stream) && (no_color == nullptr || *no_color == '\0');
+}
+
+// A line on the terminal that says how far the work is; gone when it is done.
+class Progress {
+ public:
+  explicit Progress(std::size_t total) : total_(terminal(stderr) && total > 1 ? total : 0) {}
+  void at(std::size_t number, const std::string& what) const {
+    if (total_ != 0) print(stderr, fmt::format("\r\x1b[K[{}/{}] {}", number, total_, what));
+  }
+  void clear() const {
+    if (total_ != 0) print(stderr, "\r\x1b[K");
+  }
+
+ private:
+  std::size_t total_;
+};
+
+void print_diagnostics(const Checked& checked) {
+  const TextOptions options{colour(stderr), true};
+  for (const Diagnostic& each : checked.diagnostics.sorted()) print(stderr, to_text(checked.source, each, options));
+}
+
+std::string verdict_line(const Checked& checked, const Outcome& result) {
+  const Report& report = *checked.report;
+  std::string found;
+  for (const Finding& finding : report.findings)
+    if (const std::string_view id = info(finding.kind).id; found.find(id) == std::string::npos)
+      found += fmt::format("{}{}", found.empty() ? " (" : ", ", id);
+  if (!found.empty()) found += ')';
+  const std::string expectation = result.expected            ? ", as expected"
+                                  : result.complaint.empty() ? ""
+                                                             : ": " + result.complaint;
+  return fmt::format("{}: {}{}{}\n", checked.source.name, name(result.verdict), found, expectation);
+}
+
+ExitStatus status_of(const Outcome& result) {
+  if (result.expected) return ExitStatus::nothing_found;
+  if (!result.complaint.empty() || result.verdict == Verdict::violated) return ExitStatus::findings;
+  return result.verdict == Verdict::unknown ? ExitStatus::unknown : ExitStatus::nothing_found;
+}
+
+// Of several inputs the worst status counts: bad input, then findings, then unknown.
+ExitStatus worse(ExitStatus a, ExitStatus b) {
+  static constexpr auto rank = [](ExitStatus status) {
+    static constexpr std::array order{ExitStatus::nothing_found, ExitStatus::unknown,   ExitStatus::findings,
+                                      ExitStatus::usage,         ExitStatus::bad_input, ExitStatus::internal};
+    return std::ranges::find(order, status) - order.begin();
+  };
+  return rank(a) < rank(b) ? b : a;
+}
+
+ExitStatus check_one(const InputFile& file, const Options& options) {
+  const Checked checked = check_file(file.path, budget_of(options));
+  if (!checked.report) {
+    print_diagnostics(checked);
+    return ExitStatus::bad_input;
+  }
+  const Outcome result = outcome(*checked.report);
+  const bool surprise = !result.expected && result.verdict != Verdict::holds;
+  const bool story =
+      options.story == StoryMode::always || (options.story == StoryMode::automatic && (!file.from_folder || surprise));
+  if (story) print(stdout, to_text(checked.source, *checked.report, {colour(stdout), true}));
+  print(stdout, verdict_line(checked, result));
+  return status_of(result);
+}
+
+ExitStatus check(const Options& options) {
+  std::vector<std::string> errors;
+  const std::vector<InputFile> files = input_files(options.inputs, errors);
+  for (const std::string& error : errors) print(stderr, error + "\n");
+  ExitStatus status = errors.empty() ? ExitStatus::nothing_found : ExitStatus::bad_input;
+  const Progress progress(files.size());
+  for (std::size_t i = 0; i < files.size() && !interrupted(); ++i) {
+    progress.at(i + 1, files[i].path);
+    const ExitStatus one = check_one(files[i], options);
+    status = worse(status, one);
+  }
+  progress.clear();
+  if (files.size() > 1) print(stdout, fmt::format("SUMMARY: {} inputs\n", files.size()));
+  return status;
+}
+
+// Files are written whole or not at all.
+void write_file(const std::string& path, const std::string& content) {
+  const std::string temporary = fmt::format("{}.{}.part", path, getpid());
+  std::ofstream out(temporary, std::ios::binary);
+  out << content;
+  out.close();
+  std::error_code error;
+  if (out) std::filesystem::rename(temporary, path, error);
+  if (!out || error) {
+    std::filesystem::remove(temporary, error);
+    throw std::runtime_error(fmt::format("cannot write '{}'", path));
+  }
+}
+
+ExitStatus draw(const Options& options) {
+  const std::string ending =
+      options.output.empty() ? ".dot" : std::filesystem::path(options.output).extension().string();
+  const auto* picture = find_row(picture_table, ending.empty() ? "" : ending.substr(1));
+  if (picture == nullptr && ending != ".dot" && ending != ".gv") {
+    print(stderr, fmt::format("fencecheck: cannot draw '{}': the ending must be .dot, .svg or .png\n", options.output));
+    return ExitStatus::usage;
+  }
+  const Checked checked = check_file(options.inputs.front(), budget_of(options));
+  if (!checked.report) {
+    print_diagnostics(checked);
+    return ExitStatus::bad_input;
+  }
+  const Report& report = *checked.report;
+  const std::string dot = to_dot(*report.graph, {options.view, report.title, report.cycles, true});
+  const std::string content = picture == nullptr ? dot : render(dot, picture->picture);
+  if (options.output.empty())
+    print(stdout, content);
+  else
+    write_file(options.output, content);
+  return ExitStatus::nothing_found;
+}
+
+ExitStatus explain(const Options& options) {
+  if (const auto* row = find_row(finding_table, options.topic); row != nullptr) {
+    print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
+    return ExitStatus::nothing_found;
+  }
+  if (const auto* row = find_row(rule_table, options.topic); row != nullptr) {
+    print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
+    return ExitStatus::nothing_found;
+  }
+  std::vector<std::string_view> known;
+  for (const FindingInfo& row : finding_table) known.push_back(row.id);
+  for (const RuleInfo& row : rule_table) known.push_back(row.id);
+  const std::string_view meant = nearest(options.topic, known);
+  print(stderr, fmt::format("fencecheck: no finding or rule is called '{}'{}\n", options.topic,
+                            meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
+  return ExitStatus::usage;
+}
+
+ExitStatus run(const Options& options) {
+  switch (options.command) {
+    case Command::check:
+      return check(options);
+    case Command::draw:
+      return draw(options);
+    case Command::explain:
+      return explain(options);
+    case Command::schema:
+      print(stdout, json_schema());
+      return ExitStatus::nothing_found;
+  }
+  return ExitStatus::internal;
+}
+
+}  // namespace
+}  // namespace fencecheck
+
+int main(int argc, char** argv) {
+  using fencecheck::ExitStatus;
+  std::signal(SIGINT, [](int) { fencecheck::request_interrupt(); });
+  try {
+    const fencecheck::Parsed parsed = fencecheck::parse_options(argc, argv);
+    if (parsed.options) return static_cast<int>(fencecheck::run(*parsed.options));
+    fencecheck::print(parsed.status == ExitStatus::nothing_found ? stdout : stderr, parsed.text);
+    return static_cast<int>(parsed.status);
+  } catch (const std::bad_alloc&) {
+    fencecheck::print(stderr, "fencecheck: out of memory\n");
+  } catch (const std::exception& error) {
+    fencecheck::print(stderr, fmt::format("fencecheck: internal error: {}\n", error.what()));
+  }
+  return static_cast<int>(ExitStatus::internal);
+}

@@ -1,0 +1,50 @@
+#include "checker/replay.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fencecheck {
+
+std::variant<Replayed, Refuted> replay(const System& system, const std::vector<Move>& schedule, Causes causes) {
+  State state = initial_state(system);
+  for (std::size_t i = 0; i < schedule.size(); ++i) {
+    if (!possible(system, state, schedule[i], causes))
+      return Refuted{
+          fmt::format("step {} of the schedule, by '{}', is not possible", i + 1, system[schedule[i].thread].name)};
+    state = after(system, std::move(state), schedule[i], causes);
+  }
+  if (!at_rest(system, state, causes)) return Refuted{"the schedule ends while something can still move"};
+  std::vector<Obligation> obligations = owed(system, state);
+  if (obligations.empty()) return Refuted{"the schedule ends with nothing owed"};
+  return Replayed{std::move(state), std::move(obligations)};
+}
+
+std::vector<Move> with_fewer_switches(const System& system, const std::vector<Move>& schedule) {
+  std::vector<std::vector<Move>> left(system.threads.size());
+  for (const Move& move : schedule) left[move.thread.index].push_back(move);
+  for (auto& moves : left) std::ranges::reverse(moves);
+  std::vector<Move> result;
+  State state = initial_state(system);
+  std::size_t current = schedule.empty() ? 0 : schedule.front().thread.index;
+  while (result.size() < schedule.size()) {
+    const auto can_go = [&](std::size_t thread) {
+      return !left[thread].empty() && possible(system, state, left[thread].back());
+    };
+    if (!can_go(current)) {
+      const auto next = std::ranges::find_if(schedule, [&](const Move& move) { return can_go(move.thread.index); });
+      if (next == schedule.end()) return schedule;  // the order did matter
+      current = next->thread.index;
+    }
+    state = after(system, std::move(state), left[current].back());
+    result.push_back(left[current].back());
+    left[current].pop_back();
+  }
+  const auto before = replay(system, schedule);
+  const auto now = replay(system, result);
+  const bool same = std::holds_alternative<Replayed>(now) && std::holds_alternative<Replayed>(before) &&
+                    key(std::get<Replayed>(now).last) == key(std::get<Replayed>(before).last);
+  return same ? result : schedule;
+}
+
+}  // namespace fencecheck

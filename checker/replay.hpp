@@ -1,0 +1,34 @@
+// Evidence for a hang: the schedule, executed on the operational semantics.
+//
+// This file and graph/model/state.cpp are what has to be trusted; they share
+// nothing with the engines that find schedules.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "graph/model/state.hpp"
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+struct Replayed {
+  State last;
+  std::vector<Obligation> owed;
+};
+struct Refuted {
+  std::string why;
+};
+
+// Executes the schedule from the initial state. It is evidence of a hang if
+// each move is possible when its turn comes, the last state is at rest, and
+// something is owed there. O(moves * threads).
+[[nodiscard]] std::variant<Replayed, Refuted> replay(const System& system, const std::vector<Move>& schedule,
+                                                     Causes causes = Causes::all());
+
+// The same steps with fewer changes of thread, where the order makes no
+// difference to the last state. Requires: the schedule replays.
+[[nodiscard]] std::vector<Move> with_fewer_switches(const System& system, const std::vector<Move>& schedule);
+
+}  // namespace fencecheck

@@ -1,0 +1,50 @@
+// Interleavings by SMT: one query for all maximal executions of a system.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "checker/budget.hpp"
+#include "graph/model/state.hpp"
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+struct Exhausted {};  // no execution has what was asked for
+struct GaveUp {
+  std::string why;
+};
+using Search = std::variant<std::vector<Move>, Exhausted, GaveUp>;
+
+// A solver that holds the formula of one system and is asked several times.
+class SmtEngine {
+ public:
+  // Requires: not_encodable(system) is empty; the system outlives the engine.
+  SmtEngine(const System& system, const Budget& budget);
+  ~SmtEngine();
+  SmtEngine(const SmtEngine&) = delete;
+  SmtEngine& operator=(const SmtEngine&) = delete;
+
+  enum class Timeouts : std::uint8_t { any, none, some };  // what may still fire at the end
+
+  // A maximal execution that leaves one of these obligations (or, if the list is
+  // empty, any obligation) undischarged, while only `causes` make anybody wait.
+  [[nodiscard]] Search find_hang(Causes causes, Timeouts timeouts, const std::vector<Obligation>& owed = {});
+
+  // A maximal execution in which a user thread never reaches its end.
+  [[nodiscard]] Search find_stuck_user();
+
+  // An execution that reaches a Cutoff: beyond it nothing is known.
+  [[nodiscard]] Search find_cutoff();
+
+  // From now on, at least one of these threads is somewhere else at the end.
+  void exclude(const std::vector<std::pair<ThreadId, StepIndex>>& positions);
+
+ private:
+  struct Solver;
+  std::unique_ptr<Solver> solver_;
+};
+
+}  // namespace fencecheck

@@ -1,0 +1,242 @@
+#include "graph/dependencies.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "graph/model/control_flow.hpp"
+
+namespace fencecheck {
+namespace {
+
+template <class... Ts>
+struct overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+overloaded(Ts...) -> overloaded<Ts...>;
+
+struct Target {
+  VertexId vertex;
+  bool any = false;
+};
+
+class Builder {
+ public:
+  explicit Builder(const System& system) : system_(system), graph_(std::make_shared<DependencyGraph>()) {}
+  SystemGraph run();
+
+ private:
+  void add_vertices();
+  void add_flow(VertexId from, std::uint32_t thread, const std::vector<StepIndex>& steps);
+  void add_edge(VertexId from, const Target& to, std::uint32_t thread, const Step& step);
+  void add_discharges(std::uint32_t thread);
+  void add_sections(std::uint32_t thread);
+  void add_job(std::uint32_t thread);
+  std::vector<Target> targets(const Step& step) const;
+  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const;
+  bool may_precede(std::uint32_t first, std::uint32_t second) const;
+
+  const System& system_;
+  std::shared_ptr<DependencyGraph> graph_;
+  SystemGraph result_;
+  std::vector<ControlFlow> flows_;
+  std::set<std::tuple<VertexId, VertexId, std::uint32_t, std::uint32_t, Cause>> known_;
+};
+
+void Builder::add_vertices() {
+  const auto add = [&](Vertex vertex) { return boost::add_vertex(std::move(vertex), *graph_); };
+  for (const Fence& fence : system_.fences)
+    result_.fences.push_back(add({fence.name, VertexKind::fence, info(fence.kind).user_controlled, fence.at,
+                                  fmt::format("{} fence", info(fence.kind).id)}));
+  for (const Lock& lock : system_.locks)
+    result_.locks.push_back(
+        add({lock.name, VertexKind::lock, false, lock.at, fmt::format("{} lock", info(lock.kind).id)}));
+  for (const Pool& pool : system_.pools)
+    result_.pools.push_back(
+        add({pool.name, VertexKind::pool, false, pool.at, fmt::format("pool of {}", pool.capacity)}));
+  for (const Variable& variable : system_.variables)
+    result_.variables.push_back(add({variable.name, VertexKind::pool, false, variable.at, "variable"}));
+  for (const Thread& thread : system_.threads) {
+    if (thread.queue)
+      result_.threads.push_back(add(
+          {thread.name, VertexKind::job, false, thread.at, fmt::format("job on '{}'", system_[*thread.queue].name)}));
+    else
+      result_.threads.push_back(DependencyGraph::null_vertex());
+  }
+}
+
+std::vector<Target> Builder::targets(const Step& step) const {
+  std::vector<Target> result;
+  std::visit(overloaded{
+                 [&](const Wait& wait) {
+                   for (const FenceId fence : wait.fences)
+                     result.push_back({result_.fences[fence.index], wait.join == Join::any && wait.fences.size() > 1});
+                 },
+                 [&](const WaitSet& wait) {
+                   for (const Thread& collector : system_.threads)
+                     for (const Step& each : collector.program) {
+                       const auto* collect = std::get_if<Collect>(&each.action);
+                       if (collect == nullptr || collect->into != wait.set) continue;
+                       for (const Thread& owner : system_.threads)
+                         for (const Step& other : owner.program)
+                           if (const auto* attach = std::get_if<Attach>(&other.action);
+                               attach != nullptr && attach->reservation == collect->reservation &&
+                               attach->usage <= collect->up_to)
+                             result.push_back({result_.fences[attach->fence.index], false});
+                     }
+                 },
+                 [&](const Acquire& acquire) {
+                   result.push_back({result_.locks[acquire.lock.index], false});
+                 },
+                 [&](const AcquireWithTicket& acquire) {
+                   result.push_back({result_.locks[acquire.lock.index], false});
+                 },
+                 [&](const Take& take) {
+                   result.push_back({result_.pools[take.pool.index], false});
+                 },
+                 [&](const Choose& choose) {
+                   for (const Branch& branch : choose.branches)
+                     for (const Test& test : branch.tests)
+                       result.push_back({result_.variables[test.variable.index], choose.branches.size() > 1});
+                 },
+                 [](const auto&) {},
+             },
+             step.action);
+  return result;
+}
+
+void Builder::add_edge(VertexId from, const Target& to, std::uint32_t thread, const Step& step) {
+  if (!known_.emplace(from, to.vertex, step.at.line, step.at.column, step.cause).second) return;
+  const Thread& who = system_.threads[thread];
+  std::string label = fmt::format("{} {}", who.name, describe(system_, who, step));
+  if (!step.context.empty()) label += ", " + step.context;
+  boost::add_edge(from, to.vertex, Edge{step.cause, to.any, std::move(label), step.at}, *graph_);
+}
+
+void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<StepIndex>& steps) {
+  for (const StepIndex index : steps) {
+    const Step& step = system_.threads[thread].program[index];
+    for (const Target& target : targets(step))
+      if (target.vertex != from) add_edge(from, target, thread, step);
+  }
+}
+
+// The steps on some way to `step`, in program order; not beyond the publication
+// of the fence by the same thread, before which nobody could wait for it.
+std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const {
+  const ControlFlow& flow = flows_[thread];
+  std::vector<bool> seen(flow.predecessors.size(), false);
+  std::vector<StepIndex> todo{step};
+  std::vector<StepIndex> result;
+  while (!todo.empty()) {
+    const StepIndex index = todo.back();
+    todo.pop_back();
+    for (const auto& [from, branch] : flow.predecessors[index]) {
+      const auto* publish = std::get_if<Publish>(&system_.threads[thread].program[from].action);
+      if (seen[from] || (publish != nullptr && since && publish->fence == *since)) continue;
+      seen[from] = true;
+      result.push_back(from);
+      todo.push_back(from);
+    }
+  }
+  std::ranges::sort(result);
+  return result;
+}
+
+void Builder::add_discharges(std::uint32_t thread) {
+  const Thread& who = system_.threads[thread];
+  for (StepIndex index = 0; index < who.end(); ++index) {
+    if (const auto* signal = std::get_if<Signal>(&who.program[index].action)) {
+      for (const FenceId fence : signal->fences) {
+        if (who.queue)
+          boost::add_edge(
+              result_.fences[fence.index], result_.threads[thread],
+              Edge{Cause::scheduling, false, fmt::format("signalled by job {}", who.name), who.program[index].at},
+              *graph_);
+        else
+          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, fence));
+      }
+    }
+    if (const auto* give = std::get_if<Give>(&who.program[index].action))
+      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, std::nullopt));
+    if (const auto* assign = std::get_if<Assign>(&who.program[index].action))
+      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, std::nullopt));
+  }
+}
+
+void Builder::add_sections(std::uint32_t thread) {
+  for (const StepIndex index : flows_[thread].topological) {
+    if (index == system_.threads[thread].end()) continue;
+    for (const HeldLock& held : flows_[thread].held[index]) add_flow(result_.locks[held.lock.index], thread, {index});
+  }
+}
+
+// Unless one thread pushes both, either job may be in front of the other.
+bool Builder::may_precede(std::uint32_t first, std::uint32_t second) const {
+  for (const Thread& thread : system_.threads) {
+    std::optional<StepIndex> a;
+    std::optional<StepIndex> b;
+    for (StepIndex i = 0; i < thread.end(); ++i)
+      if (const auto* push = std::get_if<Push>(&thread.program[i].action)) {
+        if (push->job.index == first) a = i;
+        if (push->job.index == second) b = i;
+      }
+    if (a && b) return *a < *b;
+  }
+  return true;
+}
+
+void Builder::add_job(std::uint32_t thread) {
+  const Thread& job = system_.threads[thread];
+  if (!job.queue) return;
+  std::vector<StepIndex> all(job.program.size());
+  for (StepIndex i = 0; i < job.end(); ++i) all[i] = i;
+  add_flow(result_.threads[thread], thread, all);
+  for (std::uint32_t other = 0; other < system_.threads.size(); ++other)
+    if (other != thread && system_.threads[other].queue == job.queue && may_precede(other, thread))
+      add_edge(result_.threads[thread], {result_.threads[other], false}, thread, job.program.front());
+}
+
+SystemGraph Builder::run() {
+  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread));
+  add_vertices();
+  for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
+    add_discharges(thread);
+    add_sections(thread);
+    add_job(thread);
+  }
+  result_.graph = graph_;
+  return std::move(result_);
+}
+
+}  // namespace
+
+SystemGraph dependencies(const System& system) { return Builder(system).run(); }
+
+std::optional<VertexId> SystemGraph::vertex(const Blocker& blocker) const {
+  switch (blocker.kind) {
+    case Blocker::Kind::fence:
+      return fences[blocker.index];
+    case Blocker::Kind::lock:
+      return locks[blocker.index];
+    case Blocker::Kind::pool:
+      return pools[blocker.index];
+    case Blocker::Kind::variable:
+      return variables[blocker.index];
+    case Blocker::Kind::job:
+      return threads[blocker.index];
+    case Blocker::Kind::push:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<EdgeId> find_edge(const DependencyGraph& graph, VertexId from, VertexId to) {
+  const auto [edge, found] = boost::edge(from, to, graph);
+  return found ? std::optional(edge) : std::nullopt;
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,189 @@
+// Lowerings of submissions and of memory management; see lower_steps.cpp for the rest.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/input/lowering.hpp"
+
+namespace fencecheck::lowering {
+namespace {
+
+bool is_held(const Program& program, LockId lock) {
+  return std::ranges::find(program.held, lock, &Held::lock) != program.held.end();
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> Lowering::used_buffers(const SubmitStep& step) {
+  std::vector<std::uint32_t> result;
+  for (const SubmitStep::Use& use : step.uses)
+    if (const auto index = buffer(use.buffer)) result.push_back(*index);
+  return result;
+}
+
+// Under the reservation locks: what to wait for, then the fence for those who
+// come later. Explicitly synchronised jobs wait for memory management only.
+void Lowering::attach_uses(Program& program, const Frame& frame, Place at, const SubmitStep& step, FenceId out,
+                           DependencySetId set) {
+  for (const SubmitStep::Use& use : step.uses)
+    if (const auto index = buffer(use.buffer)) {
+      const Usage query = step.implicit_sync ? info(use.usage).implicit_query : Usage::kernel;
+      add(program, frame, at, Cause::explicit_sync, Collect{buffers_[*index].reservation, query, set});
+    }
+  if (user_controlled(out)) return;
+  add(program, frame, at, Cause::explicit_sync, Publish{out});
+  for (const SubmitStep::Use& use : step.uses)
+    if (const auto index = buffer(use.buffer)) {
+      const Usage usage = step.implicit_sync ? use.usage : Usage::bookkeep;
+      add(program, frame, at, Cause::explicit_sync, Attach{buffers_[*index].reservation, out, usage});
+    }
+}
+
+std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const SubmitStep& step, std::uint32_t queue,
+                                          FenceId out, std::optional<DependencySetId> set) {
+  if (std::ranges::find(submitted_, step.job.text) != submitted_.end()) {
+    diagnostics_.error(step.job.at, fmt::format("job '{}' is submitted twice", step.job.text));
+    return std::nullopt;
+  }
+  submitted_.push_back(step.job.text);
+  const Frame job_frame{scenario_.queues[queue].runs_on, step.job.text, false, {}, frame.calls};
+  Program program;
+  add(program, job_frame, at, Cause::scheduling, Begin{});
+  if (!step.in.empty()) add_wait(program, job_frame, step.in.front().at, {}, fences(step.in));
+  if (set) add(program, job_frame, at, Cause::implicit_sync, WaitSet{*set});
+  lower_block(program, job_frame, step.runs);
+  for (const Held& held : program.held)
+    diagnostics_.error(held.at, fmt::format("lock '{}' is never released: job '{}' ends holding it",
+                                            system_[held.lock].name, step.job.text));
+  add(program, job_frame, at, Cause::explicit_sync, Signal{{out}});
+  add(program, job_frame, at, Cause::explicit_sync, Finish{});
+  const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
+  add_thread(step.job, job_frame.kind, program.finish());
+  system_.threads.back().queue = QueueId{queue};
+  return id;
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const SubmitStep& step) {
+  const auto queue = symbols_.find(step.queue, SymbolKind::queue);
+  const auto out = fence(step.out.value_or(step.job));
+  const std::vector<std::uint32_t> used = used_buffers(step);
+  if (!queue || !out) return;
+  Frame inner = frame;
+  if (inner.context.empty()) inner.context = fmt::format("submitting job '{}'", step.job.text);
+  std::optional<DependencySetId> set;
+  std::vector<LockId> locks;
+  for (const std::uint32_t index : used)
+    if (!is_held(program, buffers_[index].lock) && std::ranges::find(locks, buffers_[index].lock) == locks.end())
+      locks.push_back(buffers_[index].lock);
+  if (!used.empty()) {
+    set = DependencySetId{static_cast<std::uint32_t>(system_.sets.size())};
+    system_.sets.push_back({fmt::format("the buffers of job '{}'", step.job.text), at});
+  }
+  acquire_together(program, inner, at, locks, true);
+  const auto job = add_job(frame, at, step, *queue, *out, set);
+  if (set)
+    attach_uses(program, inner, at, step, *out, *set);
+  else if (!user_controlled(*out))
+    add(program, inner, at, Cause::explicit_sync, Publish{*out});
+  if (job) add(program, inner, at, Cause::explicit_sync, Push{*job});
+  for (const LockId id : locks) release(program, inner, at, id);
+}
+
+// Eviction waits for every fence attached to the buffer at that moment, however
+// it got there: memory may move only when nobody uses it any more.
+void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32_t buffer, EvictStep::Locking locking) {
+  Frame inner = frame;
+  inner.reclaim = true;
+  const LockId lock = buffers_[buffer].lock;
+  if (locking == EvictStep::Locking::held) {
+    if (!is_held(program, lock))
+      diagnostics_.error(at,
+                         fmt::format("the reservation of '{}' is not held here", scenario_.buffers[buffer].name.text));
+    wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+    return;
+  }
+  if (locking == EvictStep::Locking::lock) {
+    acquire(program, inner, at, lock, false);
+    wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+    release(program, inner, at, lock);
+    return;
+  }
+  const StepIndex attempt = add(program, inner, at, Cause::lock, TryAcquire{lock, false});
+  (void)program.take_ends();
+  program.from(Program::branch_of(attempt, 0));
+  wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+  add(program, inner, at, Cause::lock, Release{lock});
+  program.join(Program::branch_of(attempt, 1));
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const EvictStep& step) {
+  const auto index = buffer(step.buffer);
+  if (!index) return;
+  Frame inner = frame;
+  if (inner.context.empty()) inner.context = fmt::format("evicting '{}'", step.buffer.text);
+  evict(program, inner, at, *index, step.locking);
+}
+
+// The buffers that an allocation of device memory may evict.
+std::vector<std::uint32_t> Lowering::victims(const AllocStep& step) {
+  std::optional<std::uint32_t> region;
+  std::optional<std::uint32_t> self;
+  if (step.region) region = symbols_.find(*step.region, SymbolKind::region);
+  if (step.buffer) {
+    self = buffer(*step.buffer);
+    if (self) region = buffers_[*self].region;
+    if (self && !region)
+      diagnostics_.error(step.buffer->at, fmt::format("buffer '{}' is in no region", step.buffer->text));
+  }
+  std::vector<std::uint32_t> result;
+  for (std::uint32_t i = 0; region && i < buffers_.size(); ++i)
+    if (buffers_[i].region == region && !buffers_[i].pinned && i != self) result.push_back(i);
+  return result;
+}
+
+// Memory is either plentiful, or the allocating thread itself frees some, with
+// all the locks it holds. Reclaim does not enter reclaim again (PF_MEMALLOC).
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const AllocStep& step) {
+  const std::vector<std::uint32_t> evictable = victims(step);
+  if (frame.reclaim || !scenario_.memory_pressure) return;
+  reclaim(program, frame, at, step, evictable);
+}
+
+void Lowering::reclaim(Program& program, const Frame& frame, Place at, const AllocStep& step,
+                       const std::vector<std::uint32_t>& evictable) {
+  std::vector<const ProcedureDeclaration*> procedures;
+  const bool device_memory = step.region || step.buffer;
+  if (info(step.gfp).shrinkers && !device_memory)
+    for (const ProcedureDeclaration& shrinker : scenario_.shrinkers) procedures.push_back(&shrinker);
+  if (info(step.gfp).notifiers && !device_memory)
+    for (const ProcedureDeclaration& notifier : scenario_.notifiers) procedures.push_back(&notifier);
+  const std::size_t ways = 1 + evictable.size() + procedures.size();
+  if (ways == 1) return;
+  Choose choose;
+  choose.branches.resize(ways);
+  for (std::size_t i = 1; i < ways; ++i) choose.branches[i].cause = Cause::memory_management;
+  const StepIndex choice = add(program, frame, at, Cause::explicit_sync, choose);
+  (void)program.take_ends();
+  const std::vector<Held> held = program.held;
+  std::vector<Arm> arms{{Program::branch_of(choice, 0), held}};
+  Frame inner = frame;
+  inner.reclaim = true;
+  std::uint32_t branch = 1;
+  for (const std::uint32_t index : evictable) {
+    inner.context =
+        fmt::format("evicting '{}' for the allocation on line {}", scenario_.buffers[index].name.text, at.line);
+    program.from(Program::branch_of(choice, branch++));
+    program.held = held;
+    evict(program, inner, at, index, EvictStep::Locking::trylock);
+    arms.push_back({program.take_ends(), program.held});
+  }
+  for (const ProcedureDeclaration* procedure : procedures) {
+    inner.context = fmt::format("reclaim by '{}' for the allocation on line {}", procedure->name.text, at.line);
+    inner.calls.push_back(procedure->name.text);
+    arms.push_back(lower_arm(program, inner, Program::branch_of(choice, branch++), held, procedure->steps));
+    inner.calls.pop_back();
+  }
+  join_arms(program, at, arms);
+}
+
+}  // namespace fencecheck::lowering

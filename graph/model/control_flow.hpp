@@ -1,0 +1,33 @@
+// Facts about a thread's control-flow graph that hold on every way through it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+struct HeldLock {
+  LockId lock;
+  bool shared = false;
+  bool with_ticket = false;
+  StepIndex since = 0;  // the step that took it
+  friend bool operator==(const HeldLock& a, const HeldLock& b) {
+    return a.lock == b.lock && a.shared == b.shared && a.with_ticket == b.with_ticket;
+  }
+};
+
+struct ControlFlow {
+  std::vector<std::vector<std::pair<StepIndex, std::uint32_t>>> predecessors;  // of each step and the end: step, branch
+  std::vector<std::vector<HeldLock>> held;       // before each step and at the end; sorted by lock
+  std::vector<std::optional<StepIndex>> ticket;  // before each step: the TakeTicket that counts
+  std::vector<StepIndex> topological;            // reachable steps, predecessors first; timeouts are not followed
+  bool cyclic = false;
+  bool consistent = true;  // the same locks are held whatever way leads to a step
+};
+
+// O(steps * locks held). For a cyclic program only `cyclic` means anything.
+[[nodiscard]] ControlFlow control_flow(const Thread& thread);
+
+}  // namespace fencecheck
