@@ -20,8 +20,8 @@ foreach(folder graph encoders checker tests)
     endif()
 
     string(REPLACE "${folder}/" "" name "${file}")
-    string(FIND "${listed}" " ${name}\n" position)
-    if(position EQUAL -1 AND NOT file MATCHES "^tests/.*[.]hpp$")
+    string(REPLACE "." "[.]" name "${name}")
+    if(NOT listed MATCHES "[ (]${name}[ \n)]" AND NOT file MATCHES "^tests/.*[.]hpp$")
       string(APPEND wrong "${file}: error: not named in ${folder}/CMakeLists.txt\n")
     endif()
 
