@@ -95,8 +95,7 @@ constexpr auto default_table = std::to_array<Default>({
 
 Graph new_graph(const std::string& title) {
   const std::string name = title.empty() ? "dependencies" : printable(title);
-  Graph graph(agopen(c(name.c_str()), Agdirected, nullptr));
-  if (!graph) throw std::runtime_error("libcgraph cannot make a graph");
+  Graph graph = cgraph::open_graph(name);
   for (const auto& [kind, attribute, value] : default_table) agattr(graph.get(), kind, c(attribute), c(value));
   return graph;
 }

@@ -58,7 +58,7 @@ std::string render(const std::string& dot, Picture picture) {
   const cgraph::Messages messages;
   GVC_t* context = shared_context();
   if (context == nullptr) fail("start", messages);
-  const cgraph::Graph graph(agmemread(dot.c_str()));
+  const cgraph::Graph graph = cgraph::read_graph(dot);
   if (!graph) fail("read the graph", messages);
   const Layout layout(context, graph.get());
   if (!layout.done()) fail("lay the graph out", messages);

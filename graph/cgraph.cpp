@@ -1,5 +1,11 @@
-// Receives what Graphviz says.
+// Ids, input and messages of libcgraph 2.42.
 #include "graph/cgraph.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <stdexcept>
+#include <unordered_map>
 
 #include "graph/model/source.hpp"
 
@@ -13,7 +19,88 @@ std::string trimmed(std::string_view text) {
   return printable(text);
 }
 
+// The ids of one graph: 1, 2, 3… in the order in which cgraph asks for them.
+class Ids {
+ public:
+  // The id of a name; nothing if it has none and shall not get one.
+  std::optional<IDTYPE> find(std::string_view name, bool create) {
+    if (const auto found = known_.find(name); found != known_.end()) return found->second;
+    if (!create) return std::nullopt;
+    names_.emplace_back(name);
+    return known_[*names_.back()] = names_.size();
+  }
+  IDTYPE anonymous() {
+    names_.emplace_back();
+    return names_.size();
+  }
+  char* name(IDTYPE id) {
+    const bool named = id > 0 && id <= names_.size() && names_[id - 1];
+    return named ? names_[id - 1]->data() : nullptr;
+  }
+
+ private:
+  std::deque<std::optional<std::string>> names_;        // of each id; none: anonymous
+  std::unordered_map<std::string_view, IDTYPE> known_;  // views of names_; only looked up, never walked
+};
+
+void* open_ids(Agraph_t*, Agdisc_t*) { return new Ids; }
+
+long map_id(void* state, int, char* name, IDTYPE* id, int create) {
+  Ids& ids = *static_cast<Ids*>(state);
+  if (name == nullptr) {
+    *id = ids.anonymous();
+    return 1;
+  }
+  const std::optional<IDTYPE> found = ids.find(name, create != 0);
+  if (found) *id = *found;
+  return found ? 1 : 0;
+}
+
+long cannot_choose_id(void*, int, IDTYPE) { return 0; }
+void keep_id(void*, int, IDTYPE) {}
+char* name_of_id(void* state, int, IDTYPE id) { return static_cast<Ids*>(state)->name(id); }
+void close_ids(void* state) { delete static_cast<Ids*>(state); }
+void note_object(void*, int, void*) {}
+
+Agiddisc_t id_discipline{open_ids, map_id, cannot_choose_id, keep_id, name_of_id, close_ids, note_object};
+
+int read_bytes(void* channel, char* buffer, int size) {
+  auto& rest = *static_cast<std::string_view*>(channel);
+  const std::size_t bytes = std::min(rest.size(), static_cast<std::size_t>(std::max(size, 0)));
+  std::copy_n(rest.data(), bytes, buffer);
+  rest.remove_prefix(bytes);
+  return static_cast<int>(bytes);
+}
+
+// Graphs keep the address of what they were opened with.
+Agdisc_t* discipline() {
+  static Agiodisc_t io{read_bytes, AgIoDisc.putstr, AgIoDisc.flush};
+  static Agdisc_t all{&AgMemDisc, &id_discipline, &io};
+  return &all;
+}
+
+// What the lexer holds back behind a graph would be the beginning of the next one.
+void drain() {
+  const Messages ignored;
+  std::string_view nothing;
+  while (Graph(agread(&nothing, discipline()))) {
+  }
+}
+
 }  // namespace
+
+Graph open_graph(const std::string& name) {
+  Graph graph(agopen(c(name.c_str()), Agdirected, discipline()));
+  if (!graph) throw std::runtime_error("libcgraph cannot make a graph");
+  return graph;
+}
+
+Graph read_graph(std::string_view text) {
+  agsetfile(nullptr);  // also resets the line number
+  Graph graph(agread(&text, discipline()));
+  drain();
+  return graph;
+}
 
 Messages::Messages() : outer_(receiver), previous_(agseterrf(&Messages::receive)) { receiver = this; }
 

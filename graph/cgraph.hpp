@@ -1,4 +1,8 @@
-// The fence around libcgraph: ownership, constness and messages of a C library.
+// The fence around libcgraph: ownership, constness, order and messages of a C library.
+//
+// By itself cgraph makes ids out of the addresses of names and sorts subgraphs
+// by them, so that two runs can write and lay out clusters in different orders.
+// Graphs that are opened and read here count their ids instead.
 //
 // cgraph keeps its lexer, its error level and its error callback in global
 // variables: one thread at a time.
@@ -20,6 +24,13 @@ using Graph = std::unique_ptr<Agraph_t, CloseGraph>;
 
 // cgraph predates const: it takes `char*` and does not write through it.
 inline char* c(const char* text) { return const_cast<char*>(text); }
+
+// A new directed graph. Throws std::runtime_error if cgraph makes none.
+[[nodiscard]] Graph open_graph(const std::string& name);
+
+// The first graph of a text; empty if there is none or cgraph said why it cannot
+// be read. Whatever stands behind it is passed over.
+[[nodiscard]] Graph read_graph(std::string_view text);
 
 // While one of these lives, Graphviz reports to it instead of writing to
 // standard error. The previous receiver comes back at the end.

@@ -282,7 +282,7 @@ std::optional<DotGraph> read_dot(const Source& source, Diagnostics& diagnostics)
   const DotSettings settings = read_dot_comments(source, outline->comments, diagnostics);
 
   const cgraph::Messages messages;
-  const cgraph::Graph graph(agmemread(source.text.substr(0, outline->end).c_str()));
+  const cgraph::Graph graph = cgraph::read_graph(std::string_view(source.text).substr(0, outline->end));
   report(source, messages, diagnostics);
   if (!graph && diagnostics.ok()) diagnostics.error({1, 1, 1}, "this is not a graph in DOT");
   if (!graph || !diagnostics.ok()) return std::nullopt;
