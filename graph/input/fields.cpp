@@ -7,17 +7,10 @@
 #include <array>
 #include <charconv>
 
+#include "graph/input/quote.hpp"
+
 namespace fencecheck {
 namespace {
-
-constexpr std::size_t longest_quote = 40;  // bytes of a wrong value that a message repeats
-
-std::string quoted(std::string_view text) {
-  if (text.size() <= longest_quote) return fmt::format("'{}'", printable(text));
-  std::size_t end = longest_quote;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // not inside of a character
-  return fmt::format("'{}...'", printable(text.substr(0, end)));
-}
 
 std::string found(const YamlNode& node) {
   switch (node.kind) {
@@ -30,7 +23,7 @@ std::string found(const YamlNode& node) {
     case YamlNode::Kind::scalar:
       break;
   }
-  return quoted(node.text);
+  return quote(node.text);
 }
 
 void report(const YamlNode& node, std::string_view expected, Diagnostics& diagnostics, std::string_view hint = "") {
@@ -58,7 +51,7 @@ bool is_point(std::string_view text) {
 void report_name(std::string_view text, Place at, Diagnostics& diagnostics) {
   diagnostics.error(at, fmt::format("{} is not a name: a name has letters, digits and '_.+-', "
                                     "and begins with a letter or '_'",
-                                    quoted(text)));
+                                    quote(text)));
 }
 
 // An integer as people write it: no sign but '-', no leading zeros.
@@ -119,7 +112,7 @@ void read_part(const YamlNode& node, const KeyRow& row, std::int64_t& out, Diagn
   std::int64_t number = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (problem != std::errc() || number < form.least || number > form.most)
-    return diagnostics.error(node.at, fmt::format("{} is out of range: expected an integer from {} to {}", quoted(text),
+    return diagnostics.error(node.at, fmt::format("{} is out of range: expected an integer from {} to {}", quote(text),
                                                   form.least, form.most));
   out = number;
 }
@@ -137,14 +130,14 @@ void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagn
   const bool padded = digits > 1 && text.starts_with('0');
   if (digits == 0 || padded) return report(node, part_of_value(row), diagnostics);
   if (digits == text.size())
-    return diagnostics.error(node.at, fmt::format("{0} has no unit; did you mean '{1}s' or '{1}ms'?", quoted(text),
-                                                  printable(text.substr(0, longest_quote))));
+    return diagnostics.error(node.at, fmt::format("{} has no unit; did you mean {} or {}?", quote(text),
+                                                  quote(node.text + "s"), quote(node.text + "ms")));
   const auto unit = std::ranges::find(units, text.substr(digits), &Unit::id);
   if (unit == units.end()) return report(node, part_of_value(row), diagnostics);
   std::int64_t number = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + digits, number);
   if (problem != std::errc() || number > Milliseconds::max().count() / unit->milliseconds)
-    return diagnostics.error(node.at, fmt::format("{} is too long", quoted(text)));
+    return diagnostics.error(node.at, fmt::format("{} is too long", quote(text)));
   if (number == 0) return diagnostics.error(node.at, "a duration must be longer than 0");
   out = Milliseconds(number * unit->milliseconds);
 }
@@ -155,8 +148,8 @@ void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& 
   const std::size_t colon = row.form == Form::fence ? text.find(':') : std::string_view::npos;
   if (!is_name(text.substr(0, colon))) return report_name(text, node.at, diagnostics);
   if (colon != std::string_view::npos && !is_point(text.substr(colon + 1)))
-    return diagnostics.error(node.at, fmt::format("{} is not a point of a timeline, such as '{}:1'", quoted(text),
-                                                  printable(text.substr(0, std::min(colon, longest_quote)))));
+    return diagnostics.error(node.at, fmt::format("{} is not a point of a timeline, such as {}", quote(text),
+                                                  quote(node.text.substr(0, colon) + ":1")));
   out = {node.text, node.at};
 }
 

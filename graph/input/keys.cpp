@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "graph/input/quote.hpp"
 #include "graph/model/source.hpp"
 
 namespace fencecheck {
@@ -60,7 +61,7 @@ std::string unknown_word(std::string_view noun, std::string_view word, const std
   const std::string_view meant = nearest(word, words);
   const std::string hint =
       meant.empty() ? fmt::format("expected {}", fmt::join(words, ", ")) : fmt::format("did you mean '{}'?", meant);
-  return fmt::format("no {} is called '{}'; {}", noun, printable(word), hint);
+  return fmt::format("no {} is called {}; {}", noun, quote(word), hint);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "graph/input/fields.hpp"
+#include "graph/input/quote.hpp"
 
 namespace fencecheck {
 namespace {
@@ -254,7 +255,7 @@ void report_second_key(const YamlEntry& first, const YamlEntry& second, Diagnost
   const bool misplaced = verb != nullptr && find_key(verb->fields, second.key) != nullptr;
   const std::string advice = misplaced ? fmt::format("; it belongs inside of '{}'", first.key) : "";
   diagnostics.error(second.at,
-                    fmt::format("a step has exactly one key, and '{}' is one more{}", printable(second.key), advice));
+                    fmt::format("a step has exactly one key, and {} is one more{}", quote(second.key), advice));
 }
 
 void report_no_step(const YamlNode& node, Diagnostics& diagnostics) {

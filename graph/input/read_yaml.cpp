@@ -186,7 +186,8 @@ bool check_version(const YamlNode& root, Diagnostics& diagnostics) {
   if (entry == nullptr) return true;
   const YamlNode& value = *entry->value;
   if (value.kind == YamlNode::Kind::scalar && value.text == std::to_string(scenario_version)) return true;
-  const std::string given = value.kind == YamlNode::Kind::scalar ? " " + printable(value.text) : "";
+  const bool is_short = value.kind == YamlNode::Kind::scalar && value.text.size() <= 20;
+  const std::string given = is_short ? " " + printable(value.text) : "";
   diagnostics.error(value.at, fmt::format("unknown version{}; this program reads version {}", given, scenario_version));
   return false;
 }

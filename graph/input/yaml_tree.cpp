@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "graph/input/quote.hpp"
+
 namespace fencecheck {
 
 YamlNode& YamlTree::add(YamlNode::Kind kind, Place at) {
@@ -101,14 +103,14 @@ std::size_t quoted_length(std::string_view rest) {
   return std::string_view::npos;
 }
 
-// How many bytes of the scalar stand on its first line.
+// How many bytes of the scalar at the beginning of `rest` stand on its first
+// line. Never looks beyond the scalar: lines can be long.
 std::uint32_t scalar_length(std::string_view rest, std::string_view value) {
-  std::string_view line = rest.substr(0, rest.find_first_of("\r\n"));
-  if (line.starts_with('"') || line.starts_with('\''))
-    return static_cast<std::uint32_t>(std::min(line.size(), quoted_length(rest)));
-  const auto [end, unused] = std::ranges::mismatch(line, value);
-  line = line.substr(0, static_cast<std::size_t>(end - line.begin()));
-  const std::size_t last = line.find_last_not_of(" \t");
+  const bool quoted = rest.starts_with('"') || rest.starts_with('\'');
+  const auto same = std::ranges::mismatch(rest, value).in1 - rest.begin();
+  std::string_view text = rest.substr(0, quoted ? quoted_length(rest) : static_cast<std::size_t>(same));
+  text = text.substr(0, text.find_first_of("\r\n"));
+  const std::size_t last = text.find_last_not_of(" \t");
   return last == std::string_view::npos ? 1 : static_cast<std::uint32_t>(last + 1);
 }
 
@@ -175,13 +177,18 @@ class Builder : public YAML::EventHandler {
   }
 
  private:
+  struct First {
+    Place at;
+    bool repeated = false;
+  };
+
   // A collection whose end has not been seen.
   struct Open {
     YamlNode* node;
     bool has_key = false;  // a mapping whose next node is a value
     bool usable = false;   // of `key`: it is a scalar and new
     YamlEntry key;
-    std::map<std::string, Place, std::less<>> seen;
+    std::map<std::string, First> seen{};
   };
 
   [[noreturn]] void stop(Place at, std::string message) {
@@ -195,7 +202,7 @@ class Builder : public YAML::EventHandler {
     Place at = places_.of(mark);
     if (rest.starts_with('!'))
       at.length = static_cast<std::uint32_t>(std::min(rest.find_first_of(" \t\r\n,]}"), rest.size()));
-    diagnostics_.error(at, fmt::format("unknown tag '{}'; tags have no meaning here", tag));
+    diagnostics_.error(at, fmt::format("unknown tag {}; tags have no meaning here", quote(tag)));
   }
 
   void check_depth(Place at, std::size_t levels) {
@@ -224,7 +231,7 @@ class Builder : public YAML::EventHandler {
     YamlNode& node = tree_.add(kind, at);
     node.height = 1;
     remember(anchor, node);
-    open_.push_back({.node = &node, .has_key = false, .usable = false, .key = {}, .seen = {}});
+    open_.push_back({.node = &node, .key = {}});
   }
 
   void close_collection() {
@@ -269,11 +276,12 @@ class Builder : public YAML::EventHandler {
     parent.has_key = true;
     parent.usable = key.kind == YamlNode::Kind::scalar;
     if (!parent.usable) return diagnostics_.error(at, "a key must be a word");
-    const auto [first, is_new] = parent.seen.emplace(key.text, at);
+    const auto [first, is_new] = parent.seen.emplace(key.text, First{at});
     if (is_new) return;
     parent.usable = false;
-    diagnostics_.error(at, fmt::format("the key '{}' is given twice", key.text));
-    diagnostics_.note(first->second, fmt::format("the key '{}' is first given here", key.text));
+    diagnostics_.error(at, fmt::format("the key {} is given twice", quote(key.text)));
+    if (!std::exchange(first->second.repeated, true))
+      diagnostics_.note(first->second.at, fmt::format("the key {} is first given here", quote(key.text)));
   }
 
   Places places_;
@@ -321,6 +329,18 @@ bool check_text(std::string_view text, Diagnostics& diagnostics) {
   return true;
 }
 
+// yaml-cpp keeps every token from a '[' or '{' to its end in memory, so it must
+// not see more of them than the tree may hold.
+bool check_amount(std::string_view text, Diagnostics& diagnostics) {
+  const auto count = [&](std::string_view characters) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(text, [&](char c) { return characters.find(c) != std::string_view::npos; }));
+  };
+  if (count("[{") <= most_yaml_nodes && count(",:&*!?\"'") <= 5 * most_yaml_nodes) return true;
+  diagnostics.error({}, fmt::format("more than {} keys and values", most_yaml_nodes));
+  return false;
+}
+
 }  // namespace
 
 std::optional<YamlTree> read_yaml_tree(const Source& source, Diagnostics& diagnostics) {
@@ -328,7 +348,7 @@ std::optional<YamlTree> read_yaml_tree(const Source& source, Diagnostics& diagno
     diagnostics.error({}, fmt::format("larger than {} MiB", most_yaml_bytes >> 20));
     return std::nullopt;
   }
-  if (!check_text(source.text, diagnostics)) return std::nullopt;
+  if (!check_text(source.text, diagnostics) || !check_amount(source.text, diagnostics)) return std::nullopt;
   Builder builder(source, diagnostics);
   if (!parse(source, builder, diagnostics)) return std::nullopt;
   if (builder.empty()) {
