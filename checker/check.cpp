@@ -134,7 +134,7 @@ std::vector<FindingKind> kinds_of(const Report& report) {
   std::vector<FindingKind> kinds;
   for (const Finding& finding : report.findings) kinds.push_back(finding.kind);
   std::ranges::sort(kinds);
-  kinds.erase(std::ranges::unique(kinds).begin(), kinds.end());
+  kinds.erase(std::unique(kinds.begin(), kinds.end()), kinds.end());
   return kinds;
 }
 

@@ -50,18 +50,13 @@ std::vector<Move> Explorer::way_to(std::uint32_t number) const {
   return moves;
 }
 
-bool reaches_cutoff(const System& system, const State& state) {
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
-    const Thread& thread = system.threads[i];
-    if (state.at[i] != thread.end() && std::holds_alternative<Cutoff>(thread.program[state.at[i]].action)) return true;
-  }
-  return false;
-}
-
 void Explorer::look_at(const State& state, std::uint32_t number) {
   for (const Move& move : moves(system_, state, options_.causes))
     visit(after(system_, state, move, options_.causes), Arrival{number, move});
-  if (reaches_cutoff(system_, state)) result_.cut_off = true;
+  if (cut_off(system_, state)) {
+    result_.cut_off = true;
+    return;
+  }
   if (!at_rest(system_, state, options_.causes)) return;
   const std::vector<Move> late =
       options_.with_timeouts ? timeouts(system_, state, options_.causes) : std::vector<Move>{};

@@ -15,6 +15,7 @@ std::variant<Replayed, Refuted> replay(const System& system, const std::vector<M
     state = after(system, std::move(state), schedule[i], causes);
   }
   if (!at_rest(system, state, causes)) return Refuted{"the schedule ends while something can still move"};
+  if (cut_off(system, state)) return Refuted{"the schedule ends at a bound, beyond which nothing is known"};
   std::vector<Obligation> obligations = owed(system, state);
   if (obligations.empty()) return Refuted{"the schedule ends with nothing owed"};
   return Replayed{std::move(state), std::move(obligations)};

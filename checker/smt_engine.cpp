@@ -88,7 +88,9 @@ Search SmtEngine::find_hang(Causes causes, Timeouts timeouts, const std::vector<
   z3::expr_vector ways(solver_->context);
   for (const auto& [obligation, undischarged] : solver_->formula.owed)
     if (owed.empty() || std::ranges::find(owed, obligation) != owed.end()) ways.push_back(undischarged);
+  if (ways.empty()) return Exhausted{};
   z3::expr goal = solver_->any_of(ways);
+  if (!solver_->formula.cut_off.is_false()) goal = goal && !solver_->formula.cut_off;
   const z3::expr& can_time_out = solver_->formula.can_time_out;
   if (timeouts == Timeouts::none && !can_time_out.is_false()) goal = goal && !can_time_out;
   if (timeouts == Timeouts::some) {

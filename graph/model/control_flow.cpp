@@ -70,7 +70,8 @@ void flow_facts(const Thread& thread, ControlFlow& flow) {
     for (std::uint32_t branch = 0; branch < thread.program[step].next.size(); ++branch) {
       const StepIndex next = thread.program[step].next[branch];
       std::vector<HeldLock> held = held_after(thread.program[step], step, branch, flow.held[step]);
-      if (known[next] && held != flow.held[next]) flow.consistent = false;
+      const bool cutoff = next != thread.end() && std::holds_alternative<Cutoff>(thread.program[next].action);
+      if (known[next] && held != flow.held[next] && !cutoff) flow.consistent = false;
       if (known[next]) continue;
       known[next] = true;
       flow.held[next] = std::move(held);

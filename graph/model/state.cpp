@@ -372,6 +372,14 @@ bool at_rest(const System& system, const State& state, Causes causes) {
   });
 }
 
+bool cut_off(const System& system, const State& state) {
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (const ThreadId thread{i};
+        !finished(system, state, thread) && std::holds_alternative<Cutoff>(next_step(system, state, thread).action))
+      return true;
+  return false;
+}
+
 std::vector<Obligation> owed(const System& system, const State& state) {
   std::vector<Obligation> result;
   for (std::uint32_t i = 0; i < system.fences.size(); ++i)

@@ -78,6 +78,9 @@ struct Move {
 // timeout fires. User threads need not go on where the system lets them stop.
 [[nodiscard]] bool at_rest(const System& system, const State& state, Causes causes = Causes::all());
 
+// A thread is at a Cutoff: what would happen from here on is not known.
+[[nodiscard]] bool cut_off(const System& system, const State& state);
+
 // Something that others may wait for and that somebody owes. In a state at
 // rest it is never discharged (unless by a timeout).
 struct Obligation {

@@ -1,0 +1,191 @@
+#include "tests/support/random_scenario.hpp"
+
+#include <string>
+#include <utility>
+
+namespace fencecheck::test {
+namespace {
+
+// SplitMix64: the standard distributions differ between libraries, this does not.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : state_(seed) {}
+  std::uint32_t below(std::uint32_t limit) {
+    state_ += 0x9e3779b97f4a7c15ULL;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
+    return static_cast<std::uint32_t>((z ^ (z >> 31U)) % limit);
+  }
+  bool one_in(std::uint32_t n) { return below(n) == 0; }
+
+ private:
+  std::uint64_t state_;
+};
+
+Name named(std::string text) { return {std::move(text), {1, 1, 1}}; }
+
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed) : dice_(seed) {}
+  Scenario run();
+
+ private:
+  Name fence() {
+    static const std::vector<std::string> names{"k0", "k1", "u0", "t:1", "t:2"};
+    return named(names[dice_.below(5)]);
+  }
+  Name buffer() { return named(dice_.one_in(2) ? "b0" : "b1"); }
+  Block block(int depth, int most);
+  void add_step(Block& block, int depth);
+  void add_locked(Block& block, int depth);
+  StepDeclaration submit(int depth);
+  StepDeclaration wait(int depth);
+  static StepDeclaration step(StepDeclaration::What what) { return {std::move(what), {1, 1, 1}}; }
+
+  Dice dice_;
+  int jobs_ = 0;
+  bool in_section_ = false;
+  bool in_shrinker_ = false;
+};
+
+StepDeclaration Generator::wait(int depth) {
+  WaitStep wait;
+  wait.fences.push_back(fence());
+  if (dice_.one_in(3)) wait.fences.push_back(fence());
+  wait.join = dice_.one_in(3) ? Join::any : Join::all;
+  if (dice_.one_in(6)) {
+    wait.timeout = Milliseconds{100};
+    if (depth > 0) wait.on_timeout = block(depth - 1, 1);
+  }
+  return step(std::move(wait));
+}
+
+StepDeclaration Generator::submit(int depth) {
+  SubmitStep submit;
+  submit.queue = named(dice_.one_in(2) ? "q0" : "q1");
+  submit.job = named("j" + std::to_string(jobs_++));
+  if (dice_.one_in(2)) submit.in.push_back(fence());
+  if (dice_.one_in(2)) submit.uses.push_back({buffer(), static_cast<Usage>(dice_.below(4))});
+  if (dice_.one_in(3)) submit.out = named(dice_.one_in(2) ? "k0" : "u0");
+  submit.implicit_sync = !dice_.one_in(4);
+  const bool section = std::exchange(in_section_, false);
+  if (depth > 0 && dice_.one_in(3)) submit.runs = block(0, 1);
+  in_section_ = section;
+  return step(std::move(submit));
+}
+
+// Locks nest properly, and a section never takes the same lock again.
+void Generator::add_locked(Block& block, int depth) {
+  in_section_ = true;
+  Block inner = this->block(depth - 1, 2);
+  in_section_ = false;
+  switch (dice_.below(4)) {
+    case 0: {
+      const bool shared = dice_.one_in(2);
+      const Name lock = named(shared ? "sem" : dice_.one_in(2) ? "m" : "b0");
+      block.push_back(step(LockStep{lock, shared}));
+      for (StepDeclaration& each : inner) block.push_back(std::move(each));
+      block.push_back(step(UnlockStep{lock}));
+      return;
+    }
+    case 1:
+      block.push_back(step(TryLockStep{named("m"), false, std::move(inner), {}}));
+      return;
+    default: {
+      const bool swapped = dice_.one_in(2);
+      TransactionStep transaction{
+          {named(swapped ? "b1" : "b0"), named(swapped ? "b0" : "b1")}, !dice_.one_in(3), std::move(inner)};
+      block.push_back(step(std::move(transaction)));
+    }
+  }
+}
+
+void Generator::add_step(Block& block, int depth) {
+  switch (dice_.below(13)) {
+    case 0:
+    case 1:
+      block.push_back(wait(depth));
+      return;
+    case 2:
+    case 3:
+      block.push_back(step(SignalStep{{fence()}}));
+      return;
+    case 4:
+      block.push_back(step(PublishStep{{named(dice_.one_in(2) ? "k0" : "k1")}}));
+      return;
+    case 5:
+      if (depth > 0 && !in_section_ && !in_shrinker_) add_locked(block, depth);
+      return;
+    case 6:
+      if (!in_section_ && !in_shrinker_ && jobs_ < 3) block.push_back(submit(depth));
+      return;
+    case 7:
+      block.push_back(step(AllocStep{Gfp::kernel, dice_.one_in(2) ? std::optional(named("vram")) : std::nullopt, {}}));
+      return;
+    case 8:
+      block.push_back(step(SetStep{named("v"), dice_.below(3)}));
+      return;
+    case 9:
+      block.push_back(step(WhenStep{{{named("v"), dice_.below(3)}}}));
+      return;
+    case 10:
+      block.push_back(step(TakeStep{named("p"), 1 + dice_.below(2)}));
+      if (!dice_.one_in(4)) block.push_back(step(GiveStep{named("p"), 1}));
+      return;
+    case 11:
+      if (depth > 0) {
+        ChooseStep choose;
+        choose.branches.push_back(this->block(depth - 1, 1));
+        choose.branches.push_back(this->block(depth - 1, 1));
+        block.push_back(step(std::move(choose)));
+      }
+      return;
+    default:
+      if (!in_section_)
+        block.push_back(
+            step(EvictStep{buffer(), dice_.one_in(2) ? EvictStep::Locking::lock : EvictStep::Locking::trylock}));
+  }
+}
+
+Block Generator::block(int depth, int most) {
+  Block result;
+  const int count = 1 + static_cast<int>(dice_.below(static_cast<std::uint32_t>(most)));
+  for (int i = 0; i < count; ++i) add_step(result, depth);
+  return result;
+}
+
+Scenario Generator::run() {
+  Scenario scenario;
+  scenario.title = "random";
+  scenario.memory_pressure = !dice_.one_in(4);
+  scenario.userspace_may_stop = dice_.one_in(6);
+  scenario.regions.push_back({named("vram")});
+  scenario.buffers.push_back({named("b0"), named("vram"), false});
+  scenario.buffers.push_back({named("b1"), std::nullopt, false});
+  const auto timer = [&] { return dice_.one_in(4) ? std::optional(Milliseconds{1000}) : std::nullopt; };
+  scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}});
+  scenario.fences.push_back(
+      {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}});
+  scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}});
+  scenario.timelines.push_back({named("t"), dice_.one_in(2) ? FenceKind::kernel : FenceKind::user, 2});
+  scenario.locks = {{named("m"), LockKind::mutex}, {named("sem"), LockKind::rwsem}};
+  scenario.variables.push_back({named("v"), 0});
+  scenario.pools.push_back({named("p"), 2});
+  scenario.queues = {{named("q0"), ThreadKind::engine, 1}, {named("q1"), ThreadKind::worker, 1 + dice_.below(2)}};
+  in_shrinker_ = true;
+  scenario.shrinkers.push_back({named("lru"), block(0, 1)});
+  in_shrinker_ = false;
+  const std::uint32_t threads = 2 + dice_.below(2);
+  for (std::uint32_t i = 0; i < threads; ++i) {
+    static constexpr std::array kinds{ThreadKind::user, ThreadKind::ioctl, ThreadKind::worker, ThreadKind::reclaim};
+    scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3)});
+  }
+  return scenario;
+}
+
+}  // namespace
+
+Scenario random_scenario(std::uint64_t seed) { return Generator(seed).run(); }
+
+}  // namespace fencecheck::test
