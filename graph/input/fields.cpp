@@ -202,34 +202,33 @@ const YamlEntry* find_entry(const YamlNode& mapping, std::string_view key) {
 
 namespace {
 
-// The keys of the context that exclude each other.
-std::vector<std::string_view> alternatives(Context context) {
+std::vector<std::string_view> keys_with(Context context, Presence presence) {
   std::vector<std::string_view> keys;
   for (const KeyRow& row : key_table) {
-    const bool excludes = row.presence == Presence::one_of || row.presence == Presence::at_most_one;
-    if (row.context == context && excludes) keys.push_back(row.key);
+    if (row.context == context && row.presence == presence) keys.push_back(row.key);
   }
   return keys;
 }
 
-void check_missing(const YamlNode& node, Context context, Place owner, Diagnostics& diagnostics) {
-  const std::string_view owner_noun = info(context).noun;
-  bool needs_one = false;
-  for (const KeyRow& row : key_table) {
-    if (row.context != context) continue;
-    needs_one = needs_one || row.presence == Presence::one_of;
-    if (row.presence == Presence::required && find_entry(node, row.key) == nullptr)
-      diagnostics.error(owner, fmt::format("{} needs a key '{}'", owner_noun, row.key));
-  }
-  const std::vector<std::string_view> keys = alternatives(context);
+// Checks how many of the keys with this presence a mapping has.
+void check_presence(const YamlNode& node, Context context, Presence presence, Place owner, Diagnostics& diagnostics) {
+  const std::vector<std::string_view> keys = keys_with(context, presence);
   std::vector<const YamlEntry*> given;
   for (const YamlEntry& entry : node.entries) {
     if (std::ranges::find(keys, entry.key) != keys.end()) given.push_back(&entry);
   }
-  if (needs_one && given.empty())
-    diagnostics.error(owner, fmt::format("{} needs a key '{}'", owner_noun, fmt::join(keys, "' or '")));
-  if (given.size() > 1)
-    diagnostics.error(given[1]->at, fmt::format("{} takes only one of '{}'", owner_noun, fmt::join(keys, "' and '")));
+  const std::string_view noun = info(context).noun;
+  if (!keys.empty() && given.empty() && presence != Presence::at_most_one)
+    diagnostics.error(owner, fmt::format("{} needs a key '{}'", noun, fmt::join(keys, "' or '")));
+  if (given.size() > 1 && presence != Presence::some_of)
+    diagnostics.error(given[1]->at, fmt::format("{} takes only one of '{}'", noun, fmt::join(keys, "' and '")));
+}
+
+void check_required(const YamlNode& node, Context context, Place owner, Diagnostics& diagnostics) {
+  for (const std::string_view key : keys_with(context, Presence::required)) {
+    if (find_entry(node, key) == nullptr)
+      diagnostics.error(owner, fmt::format("{} needs a key '{}'", info(context).noun, key));
+  }
 }
 
 }  // namespace
@@ -241,7 +240,9 @@ void check_keys(const YamlNode& node, Context context, Place owner, Diagnostics&
     if (find_key(context, entry.key) == nullptr)
       diagnostics.error(entry.at, unknown_word("key", entry.key, keys_of(context)));
   }
-  check_missing(node, context, owner, diagnostics);
+  check_required(node, context, owner, diagnostics);
+  for (const Presence presence : {Presence::one_of, Presence::at_most_one, Presence::some_of})
+    check_presence(node, context, presence, owner, diagnostics);
 }
 
 }  // namespace fencecheck

@@ -34,21 +34,6 @@ std::string value(const KeyRow& row) {
   return says;
 }
 
-std::string_view presence(Presence presence) {
-  switch (presence) {
-    case Presence::required:
-    case Presence::first:
-      return "**required**";
-    case Presence::one_of:
-      return "exactly one of these";
-    case Presence::at_most_one:
-      return "at most one of these";
-    case Presence::optional:
-      break;
-  }
-  return "";
-}
-
 std::string key_section(Context context) {
   std::string section = fmt::format("### {}\n\n", heading(context));
   if (!info(context).says.empty()) section += fmt::format("{}\n\n", info(context).says);
@@ -56,7 +41,7 @@ std::string key_section(Context context) {
   section += "| key | | value | meaning | example |\n|---|---|---|---|---|\n";
   for (const KeyRow& row : key_table) {
     if (row.context != context) continue;
-    section += fmt::format("| `{0}` | {1} | {2} | {3} | `{0}: {4}` |\n", row.key, presence(row.presence), value(row),
+    section += fmt::format("| `{0}` | {1} | {2} | {3} | `{0}: {4}` |\n", row.key, info(row.presence).says, value(row),
                            row.says, row.example);
   }
   return section + "\n";

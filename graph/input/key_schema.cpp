@@ -73,14 +73,17 @@ void add_presence(Context context, Json& schema) {
   Json required = Json::array();
   Json exactly_one = Json::array();
   Json together = Json::array();
+  Json some = Json::array();
   for (const KeyRow& row : key_table) {
     if (row.context != context) continue;
     if (row.presence == Presence::required || row.presence == Presence::first) required.push_back(row.key);
     if (row.presence == Presence::one_of) exactly_one.push_back({{"required", {row.key}}});
+    if (row.presence == Presence::some_of) some.push_back({{"required", {row.key}}});
     if (row.presence == Presence::at_most_one) together.push_back(row.key);
   }
   if (!required.empty()) schema["required"] = required;
   if (!exactly_one.empty()) schema["oneOf"] = exactly_one;
+  if (!some.empty()) schema["anyOf"] = some;
   if (!together.empty()) schema["not"] = {{"required", together}};
   if (context == Context::step) schema.update({{"minProperties", 1}, {"maxProperties", 1}});
 }

@@ -59,8 +59,8 @@ std::vector<std::string_view> keys_of(Context context) {
 
 std::string unknown_word(std::string_view noun, std::string_view word, const std::vector<std::string_view>& words) {
   const std::string_view meant = nearest(word, words);
-  const std::string hint =
-      meant.empty() ? fmt::format("expected {}", fmt::join(words, ", ")) : fmt::format("did you mean '{}'?", meant);
+  std::string hint = fmt::format("did you mean '{}'?", meant);
+  if (meant.empty()) hint = words.empty() ? "there are none here" : fmt::format("expected {}", fmt::join(words, ", "));
   return fmt::format("no {} is called {}; {}", noun, quote(word), hint);
 }
 

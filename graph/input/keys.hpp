@@ -30,7 +30,25 @@ enum class Presence : std::uint8_t {
   first,        // required, before all others
   one_of,       // exactly one of the context's keys that are marked so
   at_most_one,  // none or one of them
+  some_of,      // one of them or more
+  last_ = some_of
 };
+
+struct PresenceInfo {
+  Presence presence;
+  std::string_view says;
+};
+
+inline constexpr auto presence_table = std::to_array<PresenceInfo>({
+    {Presence::optional, ""},
+    {Presence::required, "**required**"},
+    {Presence::first, "**required**"},
+    {Presence::one_of, "exactly one of these"},
+    {Presence::at_most_one, "at most one of these"},
+    {Presence::some_of, "at least one of these"},
+});
+static_assert(covers(presence_table, &PresenceInfo::presence, Presence::last_));
+constexpr const PresenceInfo& info(Presence presence) { return presence_table[static_cast<std::size_t>(presence)]; }
 
 struct KeyRow {
   Context context;
@@ -80,9 +98,9 @@ inline constexpr auto key_table = std::to_array<KeyRow>({
      "Steps that an allocation or unmapping may run before it takes pages away.", "{userptr: [{wait: render}]}"},
     {Context::scenario, "threads", Shape::full_table, Form::none, Context::thread, Presence::required, "Who does what.",
      "{compositor: {kind: user, steps: [{wait: render}]}}"},
-    {Context::expect, "verdict", Shape::one, Form::verdict, Context::none, Presence::optional,
+    {Context::expect, "verdict", Shape::one, Form::verdict, Context::none, Presence::some_of,
      "The answer. Findings imply `violated`.", "holds"},
-    {Context::expect, "findings", Shape::one_or_list, Form::finding, Context::none, Presence::optional,
+    {Context::expect, "findings", Shape::one_or_list, Form::finding, Context::none, Presence::some_of,
      "Exactly the kinds of findings there should be.", "[deadlock, contract]"},
     {Context::expect, "needs", Shape::list, Form::cause, Context::none, Presence::optional,
      "The smallest set of causes without which the hang disappears.", "[memory-management, userspace]"},
