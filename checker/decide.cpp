@@ -38,7 +38,8 @@ class Decider {
   void add(const Hang& hang);
   void classify(Finding& finding, const Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
-  Causes needs(const Hang& hang, Causes relevant);
+  std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed);
+  Causes needs(const Hang& hang);
   void conclude();
   void remark_on_userspace();
 
@@ -63,27 +64,51 @@ Hang Decider::examined(std::vector<Move> schedule) const {
   return {std::move(schedule), std::move(last), std::move(found)};
 }
 
-// Which causes must make somebody wait for this hang to exist? The smallest set
-// with which the same obligations can still end undischarged.
-Causes Decider::needs(const Hang& hang, Causes relevant) {
+// The causes at work in this hang: of the waits on the knot, and of the choices
+// that led there.
+Causes causes_at_work(const System& system, const Hang& hang) {
+  Causes causes;
+  for (const Link& link : hang.knot.links)
+    causes = causes.with(system[link.thread].program[hang.last.at[link.thread.index]].cause);
+  State state = initial_state(system);
+  for (const Move& move : hang.schedule) {
+    const Step& step = system[move.thread].program[state.at[move.thread.index]];
+    if (const auto* choose = std::get_if<Choose>(&step.action))
+      if (const auto& cause = choose->branches[move.branch].cause) causes = causes.with(*cause);
+    state = after(system, std::move(state), move);
+  }
+  return causes;
+}
+
+// Can these obligations still end undischarged while only `causes` make anybody wait?
+std::optional<bool> Decider::still_hangs(Causes causes, const std::vector<Obligation>& owed) {
+  const Search search = engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
+  if (std::holds_alternative<GaveUp>(search)) return std::nullopt;
+  const auto* schedule = std::get_if<std::vector<Move>>(&search);
+  if (schedule == nullptr) return false;
+  if (const auto outcome = replay(system_, *schedule, causes); const auto* refuted = std::get_if<Refuted>(&outcome))
+    disagree(refuted->why);
+  return true;
+}
+
+// The smallest set of causes with which the same obligations can still end
+// undischarged: among those at work in this hang if they suffice, else among all.
+Causes Decider::needs(const Hang& hang) {
+  const std::vector<Obligation> owed = obligations(system_, hang.last, hang.knot);
+  Causes relevant = causes_at_work(system_, hang);
+  if (still_hangs(relevant, owed) != true) relevant = causes_of(system_);
   std::vector<Cause> candidates;
   for (const CauseInfo& row : cause_table)
     if (relevant.has(row.cause)) candidates.push_back(row.cause);
-  const std::vector<Obligation> owed = obligations(system_, hang.last, hang.knot);
-  for (unsigned size = 0; size <= candidates.size(); ++size)
+  for (int size = 0; size < static_cast<int>(candidates.size()); ++size)
     for (unsigned subset = 0; subset < 1U << candidates.size(); ++subset) {
-      if (static_cast<unsigned>(std::popcount(subset)) != size) continue;
+      if (std::popcount(subset) != size) continue;
       Causes causes;
       for (std::size_t i = 0; i < candidates.size(); ++i)
         if ((subset >> i & 1U) != 0) causes = causes.with(candidates[i]);
-      const Search search = engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
-      if (std::holds_alternative<GaveUp>(search)) return relevant;
-      if (const auto* schedule = std::get_if<std::vector<Move>>(&search)) {
-        if (const auto outcome = replay(system_, *schedule, causes);
-            const auto* refuted = std::get_if<Refuted>(&outcome))
-          disagree(refuted->why);
-        return causes;
-      }
+      const std::optional<bool> hangs = still_hangs(causes, owed);
+      if (!hangs) return relevant;
+      if (*hangs) return causes;
     }
   return relevant;
 }
@@ -158,7 +183,7 @@ void Decider::add(const Hang& hang) {
   finding.fingerprint = fingerprint(finding);
   const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
   if (std::ranges::any_of(decision_.findings, same)) return;
-  finding.needs = needs(hang, causes_of(system_));
+  finding.needs = needs(hang);
   finding.schedule = story(system_, hang.schedule, hang.knot);
   if (finding.needs == Causes{}.with(Cause::userspace))
     finding.notes.push_back(

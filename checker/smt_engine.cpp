@@ -32,7 +32,7 @@ void request_interrupt() { interrupt_requested.store(true, std::memory_order_rel
 
 struct SmtEngine::Solver {
   Solver(const System& the_system, const Budget& the_budget)
-      : system(the_system), budget(the_budget), formula(executions(context, the_system)), solver(context) {
+      : system(the_system), budget(the_budget), formula(executions(context, the_system)), solver(context, "QF_LIA") {
     for (const Assertion& assertion : formula.assertions) solver.add(assertion.holds);
   }
 

@@ -6,14 +6,6 @@
 #include "graph/input/lowering.hpp"
 
 namespace fencecheck::lowering {
-namespace {
-
-bool is_held(const Program& program, LockId lock) {
-  return std::ranges::find(program.held, lock, &Held::lock) != program.held.end();
-}
-
-}  // namespace
-
 std::vector<std::uint32_t> Lowering::used_buffers(const SubmitStep& step) {
   std::vector<std::uint32_t> result;
   for (const SubmitStep::Use& use : step.uses)
@@ -73,7 +65,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   std::optional<DependencySetId> set;
   std::vector<LockId> locks;
   for (const std::uint32_t index : used)
-    if (!is_held(program, buffers_[index].lock) && std::ranges::find(locks, buffers_[index].lock) == locks.end())
+    if (!program.holds(buffers_[index].lock) && std::ranges::find(locks, buffers_[index].lock) == locks.end())
       locks.push_back(buffers_[index].lock);
   if (!used.empty()) {
     set = DependencySetId{static_cast<std::uint32_t>(system_.sets.size())};
@@ -96,7 +88,7 @@ void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32
   inner.reclaim = true;
   const LockId lock = buffers_[buffer].lock;
   if (locking == EvictStep::Locking::held) {
-    if (!is_held(program, lock))
+    if (!program.holds(lock))
       diagnostics_.error(at,
                          fmt::format("the reservation of '{}' is not held here", scenario_.buffers[buffer].name.text));
     wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
@@ -108,6 +100,7 @@ void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32
     release(program, inner, at, lock);
     return;
   }
+  if (program.holds(lock)) return;  // by this very thread: the attempt fails for certain
   const StepIndex attempt = add(program, inner, at, Cause::lock, TryAcquire{lock, false});
   (void)program.take_ends();
   program.from(Program::branch_of(attempt, 0));

@@ -14,10 +14,6 @@ bool same_locks(std::vector<Held> a, std::vector<Held> b) {
   return a == b;
 }
 
-bool is_held(const Program& program, LockId lock) {
-  return std::ranges::any_of(program.held, [&](const Held& held) { return held.lock == lock; });
-}
-
 }  // namespace
 
 StepIndex Lowering::add(Program& program, const Frame& frame, Place at, Cause cause, Action action) {
@@ -195,7 +191,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const UnlockStep& step) {
   const auto id = lock(step.lock);
   if (!id) return;
-  if (is_held(program, *id)) {
+  if (program.holds(*id)) {
     release(program, frame, at, *id);
   } else {
     diagnostics_.error(step.lock.at, fmt::format("'{}' is released here but not held", step.lock.text));
@@ -205,6 +201,10 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const TryLockStep& step) {
   const auto id = lock(step.lock);
   if (!id) return;
+  if (program.holds(*id)) {  // by this very thread: the attempt fails for certain
+    lower_block(program, frame, step.otherwise);
+    return;
+  }
   const StepIndex attempt = add(program, frame, at, Cause::lock, TryAcquire{*id, step.shared});
   (void)program.take_ends();
   const std::vector<Held> before = program.held;
@@ -213,7 +213,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   Arm taken = lower_arm(program, frame, Program::branch_of(attempt, 0), with, step.steps);
   program.from(std::move(taken.ends));
   program.held = taken.held;
-  if (is_held(program, *id)) release(program, frame, at, *id);
+  if (program.holds(*id)) release(program, frame, at, *id);
   taken = {program.take_ends(), program.held};
   const Arm busy = lower_arm(program, frame, Program::branch_of(attempt, 1), before, step.otherwise);
   join_arms(program, at, {taken, busy});
@@ -226,14 +226,14 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
       if (system_[*id].kind != LockKind::ww)
         diagnostics_.error(
             name.at, fmt::format("'{}' is a {}; a transaction takes ww locks", name.text, info(system_[*id].kind).id));
-      if (is_held(program, *id) || std::ranges::find(locks, *id) != locks.end())
+      if (program.holds(*id) || std::ranges::find(locks, *id) != locks.end())
         diagnostics_.error(name.at, fmt::format("'{}' is already held here", name.text));
       locks.push_back(*id);
     }
   acquire_together(program, frame, at, locks, step.ticket);
   lower_block(program, frame, step.steps);
   for (const LockId id : locks)
-    if (is_held(program, id)) release(program, frame, at, id);
+    if (program.holds(id)) release(program, frame, at, id);
 }
 
 void Lowering::acquire_together(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks,

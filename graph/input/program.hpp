@@ -5,6 +5,7 @@
 // So blocks nest without labels and without empty steps.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,7 @@ class Program {
 
   // Locks held here; kept by the caller, which knows what the steps mean.
   std::vector<Held> held;
+  [[nodiscard]] bool holds(LockId lock) const { return std::ranges::find(held, lock, &Held::lock) != held.end(); }
 
   // Closes every open end at the thread's end.
   [[nodiscard]] std::vector<Step> finish();

@@ -55,8 +55,8 @@ std::vector<HeldLock> held_after(const Step& step, StepIndex index, std::uint32_
   if (const auto* acquire = std::get_if<AcquireWithTicket>(&step.action); acquire != nullptr && branch == 0)
     take(acquire->lock, false, true);
   if (const auto* release = std::get_if<Release>(&step.action)) {
-    const auto place = std::ranges::find(held, release->lock, &HeldLock::lock);
-    if (place != held.end()) held.erase(place);
+    const auto last = std::ranges::upper_bound(held, release->lock, {}, &HeldLock::lock);
+    if (last != held.begin() && std::prev(last)->lock == release->lock) held.erase(std::prev(last));
   }
   return held;
 }

@@ -57,6 +57,14 @@ std::string describe_choice(const System& system, const Choose& choose) {
   return conditions.empty() ? "goes one of several ways" : "waits until " + conditions;
 }
 
+// Can a step of this kind ever keep its thread waiting?
+bool may_wait(const Action& action) {
+  return std::holds_alternative<Wait>(action) || std::holds_alternative<WaitSet>(action) ||
+         std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action) ||
+         std::holds_alternative<TryAcquire>(action) || std::holds_alternative<Take>(action) ||
+         std::holds_alternative<Begin>(action);
+}
+
 }  // namespace
 
 std::optional<std::string> check_system(const System& system) {
@@ -73,7 +81,7 @@ Causes causes_of(const System& system) {
   Causes causes;
   for (const Thread& thread : system.threads)
     for (const Step& step : thread.program) {
-      causes = causes.with(step.cause);
+      if (may_wait(step.action)) causes = causes.with(step.cause);
       if (const auto* choose = std::get_if<Choose>(&step.action))
         for (const Branch& branch : choose->branches)
           if (branch.cause) causes = causes.with(*branch.cause);

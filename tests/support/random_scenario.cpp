@@ -181,6 +181,11 @@ Scenario Generator::run() {
     static constexpr std::array kinds{ThreadKind::user, ThreadKind::ioctl, ThreadKind::worker, ThreadKind::reclaim};
     scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3)});
   }
+  if (!dice_.one_in(4)) {  // else hardly any scenario would be safe
+    Block steps = dice_.one_in(4) ? block(0, 1) : Block{};
+    steps.push_back(step(SignalStep{{named("k0"), named("k1"), named("u0"), named("t:2")}}));
+    scenario.threads.push_back({named("signaller"), ThreadKind::worker, std::move(steps)});
+  }
   return scenario;
 }
 
