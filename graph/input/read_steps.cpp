@@ -282,8 +282,6 @@ Block read_steps(const YamlNode& list, const KeyRow& row, Diagnostics& diagnosti
   if (list.kind != YamlNode::Kind::list) {
     const std::string_view hint = list.kind == YamlNode::Kind::mapping ? "; a step begins with '- '" : "";
     diagnostics.error(list.at, fmt::format("'{}' needs {}{}", row.key, info(Form::steps).one, hint));
-  } else if (list.items.empty() && row.shape != Shape::branches) {
-    diagnostics.warning(list.at, "there are no steps here");
   }
   for (const YamlNode* item : list.items) read_step(*item, block, diagnostics);
   return block;

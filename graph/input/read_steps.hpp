@@ -9,7 +9,7 @@
 namespace fencecheck {
 
 // The steps of a list, in order; those that are none are reported and left out.
-// An empty list is worth a warning. `row` says what the list is for.
+// `row` says what the list is for.
 [[nodiscard]] Block read_steps(const YamlNode& list, const KeyRow& row, Diagnostics& diagnostics);
 
 }  // namespace fencecheck

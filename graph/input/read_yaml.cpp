@@ -64,16 +64,22 @@ void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& que
   fields.read("width", queue.width);
 }
 
+// The steps of something that is there for its steps.
+Block read_program(const YamlNode& list, const KeyRow& row, Diagnostics& diagnostics) {
+  if (list.kind == YamlNode::Kind::list && list.items.empty()) diagnostics.warning(list.at, "there are no steps here");
+  return read_steps(list, row, diagnostics);
+}
+
 void read_procedure(const YamlEntry& entry, const KeyRow& row, ProcedureDeclaration& procedure,
                     Diagnostics& diagnostics) {
-  procedure.steps = read_steps(*entry.value, row, diagnostics);
+  procedure.steps = read_program(*entry.value, row, diagnostics);
 }
 
 void read_thread(const YamlEntry& entry, const KeyRow&, ThreadDeclaration& thread, Diagnostics& diagnostics) {
   const Fields<Context::thread> fields(entry, diagnostics);
   fields.read("kind", thread.kind);
   const Key<Context::thread> steps("steps");
-  if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_steps(*list->value, steps.row, diagnostics);
+  if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_program(*list->value, steps.row, diagnostics);
 }
 
 // What a check should find.

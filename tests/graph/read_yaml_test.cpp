@@ -5,8 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <set>
+#include <vector>
 
+#include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/said.hpp"
 
@@ -287,6 +288,7 @@ TEST_CASE("lock, unlock, trylock and transaction", "[read_yaml]") {
   const auto large = step<TryLockStep>("trylock: {lock: m, shared: true, steps: [wait: a], else: [signal: b]}");
   CHECK(large.shared);
   CHECK(verbs(large.otherwise) == "signal");
+  CHECK(step<TryLockStep>("trylock: {lock: m, steps: [], else: []}").steps.empty());
   const auto transaction = step<TransactionStep>("transaction: {locks: [a, b], steps: [wait: c]}");
   CHECK(texts(transaction.locks) == Texts{"a", "b"});
   CHECK(transaction.ticket);
@@ -338,7 +340,7 @@ TEST_CASE("set, when, choose and call", "[read_yaml]") {
   CHECK(step<CallStep>("call: suspend").procedure.text == "suspend");
 }
 
-TEST_CASE("steps without steps are worth a warning", "[read_yaml]") {
+TEST_CASE("threads and procedures without steps are worth a warning", "[read_yaml]") {
   const Source source{"a.yaml", "fencecheck: 1\nprocedures: {p: []}\nthreads: {t: {steps: []}}\n"};
   Diagnostics diagnostics;
   CHECK(read_yaml(source, diagnostics));
@@ -564,6 +566,51 @@ TEST_CASE("what is not YAML is no scenario", "[read_yaml]") {
   CHECK(wrong("fencecheck: 1\nthreads: {\n") ==
         "3:1: error: not valid YAML: end of map flow not found: a '{' without its '}'\n");
   CHECK(wrong(std::string("fencecheck: 1\0\n", 15)) == "1:14: error: not a text: control character 0x00\n");
+}
+
+// Whole files.
+
+std::string file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// The comments at the beginning of a rejected case: "# error: 4:23: no key …".
+std::string announced(std::string_view text) {
+  std::string result;
+  for (; text.starts_with("# "); text.remove_prefix(text.find('\n') + 1)) {
+    const std::string_view line = text.substr(2, text.find('\n') - 2);
+    if (line.starts_with("error: ") || line.starts_with("note: ") || line.starts_with("warning: "))
+      result += std::string(line) + "\n";
+  }
+  return result;
+}
+
+// The messages in the same form: "error: 4:23: …".
+std::string messages(const Diagnostics& diagnostics) {
+  std::string result;
+  for (const Diagnostic& each : diagnostics.sorted()) {
+    const std::string place = each.at.line == 0 ? "" : fmt::format("{}:{}: ", each.at.line, each.at.column);
+    result += fmt::format("{}: {}{}\n", name(each.severity), place, each.message);
+  }
+  return result;
+}
+
+TEST_CASE("every rejected case is rejected with the messages that it announces", "[read_yaml]") {
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(FENCECHECK_SOURCE_DIR "/cases/rejected")) {
+    if (entry.path().extension() != ".yaml") continue;
+    INFO(entry.path().filename().string());
+    const Source source{entry.path().filename().string(), file(entry.path())};
+    Diagnostics diagnostics;
+    const auto scenario = read_yaml(source, diagnostics);
+    const bool lowered = scenario && lower(*scenario, diagnostics);
+    CHECK_FALSE(lowered);
+    CHECK_FALSE(announced(source.text).empty());
+    CHECK(messages(diagnostics) == announced(source.text));
+    ++files;
+  }
+  CHECK(files >= 20);
 }
 
 }  // namespace
