@@ -135,6 +135,7 @@ void Lowering::lower_threads() {
 // fallback have a timer that fires only when nothing else can happen.
 void Lowering::add_callbacks_and_timers() {
   for (const FenceDeclaration& declared : scenario_.fences) {
+    if (!declared.imports && declared.array.empty() && !declared.timeout) continue;
     const auto self = fence(declared.name);
     std::vector<Name> awaited = declared.array;
     if (declared.imports) awaited.push_back(*declared.imports);
@@ -231,10 +232,10 @@ std::optional<System> Lowering::run() {
   lower_threads();
   add_callbacks_and_timers();
   mark_published();
-  symbols_.warn_unused();
-  warn_about_fences();
   system_.userspace_may_stop = scenario_.userspace_may_stop;
   if (!diagnostics_.ok()) return std::nullopt;
+  symbols_.warn_unused();
+  warn_about_fences();
   if (const auto wrong = check_system(system_)) {
     diagnostics_.error({}, *wrong);
     return std::nullopt;

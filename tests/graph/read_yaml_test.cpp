@@ -598,7 +598,7 @@ std::string messages(const Diagnostics& diagnostics) {
 
 TEST_CASE("every rejected case is rejected with the messages that it announces", "[read_yaml]") {
   std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(FENCECHECK_SOURCE_DIR "/cases/rejected")) {
+  for (const auto& entry : std::filesystem::directory_iterator(FENCECHECK_SOURCE_DIR "/tests/rejected")) {
     if (entry.path().extension() != ".yaml") continue;
     INFO(entry.path().filename().string());
     const Source source{entry.path().filename().string(), file(entry.path())};

@@ -1,0 +1,139 @@
+// Every kind of finding in its smallest form, with a twin that has none; what the story says.
+#include "checker/decide.hpp"
+
+#include "checker/check.hpp"
+#include "encoders/text.hpp"
+#include "graph/input/lower.hpp"
+#include "graph/input/read_yaml.hpp"
+#include "tests/catch.hpp"
+#include "tests/support/golden.hpp"
+
+namespace fencecheck {
+namespace {
+
+Decision decided(const std::string& text, const Budget& budget = {}) {
+  Diagnostics diagnostics;
+  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
+  for (const Diagnostic& each : diagnostics.sorted()) INFO(each.message);
+  REQUIRE(scenario.has_value());
+  const auto system = lower(*scenario, diagnostics);
+  for (const Diagnostic& each : diagnostics.sorted())
+    if (each.severity == Severity::error) FAIL(each.message);
+  REQUIRE(system.has_value());
+  return decide(*system, dependencies(*system), budget);
+}
+
+const std::string abba =
+    "locks: {a: mutex, b: mutex}\n"
+    "threads:\n"
+    "  one: {kind: ioctl, steps: [{lock: a}, {lock: b}, {unlock: b}, {unlock: a}]}\n"
+    "  two: {kind: ioctl, steps: [{lock: ";
+
+TEST_CASE("two locks in two orders are a deadlock that names both parties") {
+  const Decision decision = decided(abba + "b}, {lock: a}, {unlock: a}, {unlock: b}]}\n");
+  REQUIRE(decision.findings.size() == 1);
+  const Finding& finding = decision.findings.front();
+  CHECK(finding.kind == FindingKind::deadlock);
+  CHECK(finding.strength == Strength::confirmed);
+  CHECK(finding.message == "2 parties wait for each other: one -> two -> one");
+  REQUIRE(finding.parties.size() == 2);
+  CHECK(finding.parties[0].holds == std::vector<std::string>{"holds lock 'a'"});
+  CHECK(finding.parties[0].waits_for == "lock 'b'");
+  CHECK(to_text(finding.needs) == "lock");
+  CHECK(finding.schedule.back().blocks);
+  CHECK(decision.cycles.size() == 1);
+}
+
+TEST_CASE("two locks in one order are none") {
+  const Decision decision = decided(abba + "a}, {lock: b}, {unlock: b}, {unlock: a}]}\n");
+  CHECK(decision.findings.empty());
+  CHECK(decision.answers.front().verdict == Verdict::holds);
+  CHECK(decision.answers.front().reason == "every interleaving of its 2 threads and 8 steps");
+}
+
+TEST_CASE("a fence that nobody signals is found without any wait") {
+  const Decision decision = decided("fences: {k: kernel}\nthreads: {t: {kind: ioctl, steps: [{publish: k}]}}\n");
+  REQUIRE(decision.findings.size() == 1);
+  CHECK(decision.findings.front().message == "kernel fence 'k' is published and nobody signals it");
+  CHECK(to_text(decision.findings.front().needs) == "nothing");
+  CHECK(decided("fences: {k: kernel}\nthreads: {t: {kind: ioctl, steps: [{publish: k}, {signal: k}]}}\n")
+            .findings.empty());
+}
+
+TEST_CASE("a timeout turns a deadlock into a stall only if it helps") {
+  const auto kind = [](const std::string& fence) {
+    return decided("fences: {k: " + fence +
+                   ", other: kernel}\nlocks: {m: mutex}\nthreads:\n"
+                   "  waiter: {kind: ioctl, steps: [{lock: m}, {wait: k}, {unlock: m}]}\n"
+                   "  signaller: {kind: worker, steps: [{lock: m}, {unlock: m}, {signal: [k, other]}]}\n")
+        .findings.front();
+  };
+  CHECK(kind("kernel").kind == FindingKind::deadlock);
+  const Finding stall = kind("{kind: kernel, timeout: 3s}");
+  CHECK(stall.kind == FindingKind::stall);
+  CHECK(stall.lasts == std::optional<Microseconds>(Milliseconds{3000}));
+  CHECK(stall.killed.size() == 1);
+}
+
+TEST_CASE("a timeout elsewhere does not hide a deadlock") {
+  const Decision decision =
+      decided(abba + "b}, {lock: a}, {unlock: a}, {unlock: b}]}\n" +
+              "  three: {kind: user, steps: [{wait: {all: [u], timeout: 1s}}]}\nfences: {u: user}\n");
+  REQUIRE_FALSE(decision.findings.empty());
+  CHECK(decision.findings.front().kind == FindingKind::deadlock);
+}
+
+TEST_CASE("several hangs of one scenario are all reported") {
+  const Decision decision = decided(
+      "locks: {a: mutex, b: mutex, c: mutex, d: mutex}\nthreads:\n"
+      "  one: {kind: ioctl, steps: [{lock: a}, {lock: b}, {unlock: b}, {unlock: a}]}\n"
+      "  two: {kind: ioctl, steps: [{lock: b}, {lock: a}, {unlock: a}, {unlock: b}]}\n"
+      "  three: {kind: ioctl, steps: [{lock: c}, {lock: d}, {unlock: d}, {unlock: c}]}\n"
+      "  four: {kind: ioctl, steps: [{lock: d}, {lock: c}, {unlock: c}, {unlock: d}]}\n");
+  CHECK(decision.findings.size() == 2);
+}
+
+TEST_CASE("userspace that hangs by itself is a remark, not a finding") {
+  const Decision decision = decided("fences: {u: user}\nthreads: {t: {kind: user, steps: [{wait: u}]}}\n");
+  CHECK(decision.findings.empty());
+  REQUIRE(decision.assumptions.size() == 1);
+  CHECK(decision.assumptions.front().find("userspace can hang by itself") != std::string::npos);
+}
+
+TEST_CASE("a kernel fence that needs a user fence breaks the contract though no cycle closes") {
+  const std::string threads = "threads:\n  t: {kind: user, steps: [{signal: u}]}\n  w: {kind: worker, steps: [";
+  const Decision broken = decided("fences: {k: kernel, u: user}\n" + threads + "{wait: u}, {signal: k}]}\n");
+  REQUIRE(broken.findings.size() == 1);
+  CHECK(broken.findings.front().rule == std::optional<Rule>(Rule::indefinite_fence));
+  CHECK(decided("fences: {k: kernel, u: user}\n" + threads + "{signal: k}, {wait: u}]}\n").findings.empty());
+}
+
+TEST_CASE("userspace that may stop keeps kernel fences waiting") {
+  const std::string text =
+      "fences: {k: kernel, u: user}\nthreads:\n  t: {kind: user, steps: [{signal: u}]}\n"
+      "  w: {kind: worker, steps: [{wait: u}, {signal: k}]}\n";
+  CHECK(decided(text).answers.front().verdict == Verdict::holds);
+  CHECK(decided("environment: {userspace-may-stop: true}\n" + text).answers.front().verdict == Verdict::violated);
+}
+
+TEST_CASE("an exhausted budget is unknown, with the option that raises it") {
+  Budget budget;
+  budget.deadline = std::chrono::steady_clock::now();
+  const Decision decision = decided(abba + "b}, {lock: a}, {unlock: a}, {unlock: b}]}\n", budget);
+  CHECK(decision.answers.front().verdict == Verdict::unknown);
+  CHECK(decision.answers.front().reason == "the time limit was reached (--timeout)");
+}
+
+TEST_CASE("the story of the future fence, word for word") {
+  Checked checked = check_file(FENCECHECK_SOURCE_DIR "/cases/indefinite/future-fence.yaml", {});
+  REQUIRE(checked.report.has_value());
+  checked.source.name = "future-fence.yaml";
+  const std::string text = to_text(checked.source, *checked.report, {false, true});
+  CHECK(test::golden("future-fence.txt", text) == text);
+  const std::string brief = to_text(checked.source, *checked.report, {false, false});
+  CHECK(test::golden("future-fence.brief.txt", brief) == brief);
+  CHECK(to_text(checked.source, *checked.report, {true, true}).find("\x1b[1;31m") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace fencecheck

@@ -1,0 +1,54 @@
+// Generated pages are what the tables make. To renew them: FENCECHECK_BLESS=1 and run these tests.
+#include <filesystem>
+
+#include "checker/check.hpp"
+#include "checker/input.hpp"
+#include "encoders/pages.hpp"
+#include "encoders/text.hpp"
+#include "graph/input/keys.hpp"
+#include "tests/catch.hpp"
+#include "tests/support/golden.hpp"
+
+namespace fencecheck {
+namespace {
+
+TEST_CASE("docs/rules.md is the page that the tables make") {
+  const std::string page = rules_page();
+  CHECK(test::golden("../../docs/rules.md", page) == page);
+}
+
+TEST_CASE("docs/keys.md is the page that the key table makes") {
+  const std::string page = input_keys_page();
+  CHECK(test::golden("../../docs/keys.md", page) == page);
+}
+
+// One line for each case: its title and what it expects, by folder.
+std::string cases_page() {
+  std::vector<std::string> errors;
+  std::string page =
+      "<!-- made from the cases themselves by tests/docs_test.cpp; do not edit -->\n# Cases\n\n"
+      "A case named `shape+fix` is the twin of `shape` that differs in one place and holds.\n\n"
+      "| case | what it shows | expected |\n|---|---|---|\n";
+  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"}, errors)) {
+    const Checked checked = check_file(file.path, {});
+    REQUIRE(checked.report.has_value());
+    std::string expected;
+    if (const auto& expect = checked.report->expect) {
+      for (const FindingKind kind : expect->findings)
+        expected += (expected.empty() ? "" : ", ") + std::string(info(kind).id);
+      if (expected.empty()) expected = name(expect->verdict);
+      if (expect->needs) expected += "; needs " + to_text(*expect->needs);
+    }
+    const std::string path = std::filesystem::relative(file.path, FENCECHECK_SOURCE_DIR).string();
+    page += "| [" + path + "](../" + path + ") | " + checked.report->title + " | " + expected + " |\n";
+  }
+  return page;
+}
+
+TEST_CASE("docs/cases.md lists the cases") {
+  const std::string page = cases_page();
+  CHECK(test::golden("../../docs/cases.md", page) == page);
+}
+
+}  // namespace
+}  // namespace fencecheck
