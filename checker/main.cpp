@@ -51,9 +51,13 @@ class Progress {
   std::size_t total_;
 };
 
+// The first mistakes of an input; a file that has more is something else altogether.
 void print_diagnostics(const Checked& checked) {
+  constexpr std::size_t most = 100;
   const TextOptions options{colour(stderr), true};
-  for (const Diagnostic& each : checked.diagnostics.sorted()) print(stderr, to_text(checked.source, each, options));
+  const std::vector<Diagnostic> all = checked.diagnostics.sorted();
+  for (std::size_t i = 0; i < std::min(all.size(), most); ++i) print(stderr, to_text(checked.source, all[i], options));
+  if (all.size() > most) print(stderr, fmt::format("{}: and {} more\n", checked.source.name, all.size() - most));
 }
 
 std::string verdict_line(const Checked& checked, const Outcome& result) {
@@ -194,9 +198,10 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, [](int) { fencecheck::request_interrupt(); });
   try {
     const fencecheck::Parsed parsed = fencecheck::parse_options(argc, argv);
-    if (parsed.options) return static_cast<int>(fencecheck::run(*parsed.options));
-    fencecheck::print(parsed.status == ExitStatus::nothing_found ? stdout : stderr, parsed.text);
-    return static_cast<int>(parsed.status);
+    const ExitStatus status = parsed.options ? fencecheck::run(*parsed.options) : parsed.status;
+    if (!parsed.options) fencecheck::print(status == ExitStatus::nothing_found ? stdout : stderr, parsed.text);
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(status);
+    fencecheck::print(stderr, "fencecheck: standard output cannot be written\n");
   } catch (const std::bad_alloc&) {
     fencecheck::print(stderr, "fencecheck: out of memory\n");
   } catch (const std::exception& error) {

@@ -113,7 +113,15 @@ void explain_arrows(Agraph_t* drawing, const std::string& title, std::string_vie
 class InstanceDrawing {
  public:
   InstanceDrawing(const DependencyGraph& graph, const DotOptions& options)
-      : graph_(graph), options_(options), drawing_(new_graph(options.title)), nodes_(num_vertices(graph), nullptr) {
+      : graph_(graph),
+        options_(options),
+        drawing_(new_graph(options.title)),
+        nodes_(num_vertices(graph), nullptr),
+        has_edge_(num_vertices(graph), false) {
+    for (VertexId vertex = 0; vertex < num_vertices(graph); ++vertex) {
+      const auto [begin, end] = out_edges(vertex, graph);
+      for (auto edge = begin; edge != end; ++edge) has_edge_[vertex] = has_edge_[target(*edge, graph)] = true;
+    }
     for (const Cycle& cycle : options.cycles) {
       for (const EdgeId edge : cycle) {
         on_cycle_.insert(&graph_[edge]);
@@ -133,7 +141,14 @@ class InstanceDrawing {
   }
 
  private:
+  // A lock or a pool that nobody waits for, and under which nobody waits, says nothing.
+  [[nodiscard]] bool idle(VertexId vertex) const {
+    const VertexKind kind = graph_[vertex].kind;
+    return (kind == VertexKind::lock || kind == VertexKind::pool) && !has_edge_[vertex];
+  }
+
   [[nodiscard]] bool shown(VertexId vertex) const {
+    if (idle(vertex)) return false;
     return options_.view != DotView::cycle || vertices_on_cycle_.contains(vertex);
   }
 
@@ -192,6 +207,7 @@ class InstanceDrawing {
   const DotOptions& options_;
   Graph drawing_;
   std::vector<Agnode_t*> nodes_;
+  std::vector<bool> has_edge_;
   std::set<const Edge*> on_cycle_;  // only asked for membership, never walked
   std::set<VertexId> vertices_on_cycle_;
   std::size_t next_edge_ = 0;
@@ -223,12 +239,25 @@ class ClassDrawing {
                    "an arrow leads from what holds something up to what it holds up");
     set(drawing_.get(), "newrank", "true");
     agattr(drawing_.get(), AGNODE, c("fillcolor"), c("grey"));
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex) draw_class(vertex);
-    for (const auto& [ends, arrow] : arrows_) draw_arrow(ends.first, ends.second, arrow);
+    const std::vector<bool> drawn = classes_that_matter();
+    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex)
+      if (drawn[vertex]) draw_class(vertex);
+    for (const auto& [ends, arrow] : arrows_)
+      if (drawn[ends.first] && drawn[ends.second]) draw_arrow(ends.first, ends.second, arrow);
     return written(drawing_.get());
   }
 
  private:
+  // Fences always; a lock or a pool only where it is part of a cycle of classes.
+  [[nodiscard]] std::vector<bool> classes_that_matter() const {
+    std::vector<bool> result(num_vertices(graph_), false);
+    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex)
+      result[vertex] = graph_[vertex].kind == VertexKind::group;
+    for (const std::vector<VertexId>& members : components(graph_).cyclic)
+      for (const VertexId vertex : members) result[vertex] = true;
+    return result;
+  }
+
   void collect(const std::set<const Edge*>& highlighted) {
     for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex) {
       const auto [begin, end] = out_edges(vertex, graph_);

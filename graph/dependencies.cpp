@@ -36,6 +36,7 @@ class Builder {
   void add_sections(std::uint32_t thread);
   void add_job(std::uint32_t thread);
   std::vector<Target> targets(const Step& step) const;
+  std::vector<FenceId> collected(DependencySetId set) const;
   std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const;
   bool may_precede(std::uint32_t first, std::uint32_t second) const;
 
@@ -68,6 +69,26 @@ void Builder::add_vertices() {
   }
 }
 
+// The fences that some Collect may put into the set. What a thread attaches
+// after it has collected is not among them; programs are in that order.
+std::vector<FenceId> Builder::collected(DependencySetId set) const {
+  std::vector<FenceId> result;
+  for (const Thread& collector : system_.threads)
+    for (const Step& step : collector.program) {
+      const auto* collect = std::get_if<Collect>(&step.action);
+      if (collect == nullptr || collect->into != set) continue;
+      for (const Thread& owner : system_.threads)
+        for (const Step& other : owner.program) {
+          const auto* attach = std::get_if<Attach>(&other.action);
+          const bool later = &owner == &collector && &other > &step;
+          if (attach != nullptr && !later && attach->reservation == collect->reservation &&
+              attach->usage <= collect->up_to)
+            result.push_back(attach->fence);
+        }
+    }
+  return result;
+}
+
 std::vector<Target> Builder::targets(const Step& step) const {
   std::vector<Target> result;
   std::visit(overloaded{
@@ -76,17 +97,8 @@ std::vector<Target> Builder::targets(const Step& step) const {
                      result.push_back({result_.fences[fence.index], wait.join == Join::any && wait.fences.size() > 1});
                  },
                  [&](const WaitSet& wait) {
-                   for (const Thread& collector : system_.threads)
-                     for (const Step& each : collector.program) {
-                       const auto* collect = std::get_if<Collect>(&each.action);
-                       if (collect == nullptr || collect->into != wait.set) continue;
-                       for (const Thread& owner : system_.threads)
-                         for (const Step& other : owner.program)
-                           if (const auto* attach = std::get_if<Attach>(&other.action);
-                               attach != nullptr && attach->reservation == collect->reservation &&
-                               attach->usage <= collect->up_to)
-                             result.push_back({result_.fences[attach->fence.index], false});
-                     }
+                   for (const FenceId fence : collected(wait.set))
+                     result.push_back({result_.fences[fence.index], false});
                  },
                  [&](const Acquire& acquire) {
                    result.push_back({result_.locks[acquire.lock.index], false});
