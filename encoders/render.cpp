@@ -11,8 +11,6 @@
 namespace fencecheck {
 namespace {
 
-using cgraph::c;
-
 struct FreeContext {
   void operator()(GVC_t* context) const { gvFreeContext(context); }
 };

@@ -172,7 +172,7 @@ class Reader {
       vertex.user_controlled = user_controlled(node);
       vertex.at = place_of(node);
       if (uses[vertex.name] > 1) vertex.name += " (" + printable(agnameof(node)) + ")";
-      vertex_of_[AGSEQ(node)] = add_vertex(std::move(vertex), graph);
+      vertex_of_[AGSEQ(node)] = add_vertex(vertex, graph);
     }
   }
 
