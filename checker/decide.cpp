@@ -22,19 +22,29 @@ constexpr std::size_t most_examined = 200;  // hangs looked at while searching f
 struct Hang {
   std::vector<Move> schedule;
   State last;
+  std::vector<Obligation> owed;  // what the hang keeps from being discharged, of what was asked for
   Knot knot;
 };
+
+void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) {
+  std::erase_if(from, [&](const Obligation& each) { return std::ranges::find(what, each) != what.end(); });
+}
 
 class Decider {
  public:
   Decider(const System& system, const SystemGraph& graph, const Budget& budget)
-      : system_(system), graph_(graph), budget_(budget), engine_(system, budget) {}
+      : system_(system), graph_(graph), budget_(budget), engine_(system, budget) {
+    unexplained_ = engine_.obligations();
+  }
   Decision run();
 
  private:
   void search();
   void search_for(SmtEngine::Timeouts timeouts);
-  Hang examined(std::vector<Move> schedule) const;
+  void search_beyond_timeouts();
+  std::optional<Hang> found(Search search, const std::vector<Obligation>& asked);
+  [[nodiscard]] bool enough() const { return decision_.findings.size() >= most_findings || examined_ >= most_examined; }
+  Hang examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const;
   void add(const Hang& hang);
   void classify(Finding& finding, const Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
@@ -48,6 +58,8 @@ class Decider {
   Budget budget_;
   SmtEngine engine_;
   Decision decision_;
+  std::vector<Obligation> unexplained_;  // no finding says yet how they can stay undischarged
+  std::size_t examined_ = 0;
   std::string gave_up_;
 };
 
@@ -55,19 +67,26 @@ class Decider {
   throw std::logic_error("the SMT engine and the operational semantics disagree: " + why);
 }
 
-Hang Decider::examined(std::vector<Move> schedule) const {
+Hang Decider::examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const {
   schedule = with_fewer_switches(system_, schedule);
   auto outcome = replay(system_, schedule);
   if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
-  State last = std::get<Replayed>(std::move(outcome)).last;
-  Knot found = knot(system_, last);
-  return {std::move(schedule), std::move(last), std::move(found)};
+  Replayed& replayed = std::get<Replayed>(outcome);
+  const auto target = std::ranges::find_if(
+      replayed.owed, [&](const Obligation& each) { return std::ranges::find(asked, each) != asked.end(); });
+  if (target == replayed.owed.end()) disagree("what was asked for is discharged in the end");
+  Knot chain = knot(system_, replayed.last, {*target});
+  std::vector<Obligation> owed{*target};
+  for (const Obligation& each : obligations(system_, replayed.last, chain))
+    if (each != *target) owed.push_back(each);
+  return {std::move(schedule), std::move(replayed.last), std::move(owed), std::move(chain)};
 }
 
 // The causes at work in this hang: of the waits on the knot, and of the choices
 // that led there.
 Causes causes_at_work(const System& system, const Hang& hang) {
   Causes causes;
+  if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
   for (const Link& link : hang.knot.links)
     causes = causes.with(system[link.thread].program[hang.last.at[link.thread.index]].cause);
   State state = initial_state(system);
@@ -86,15 +105,19 @@ std::optional<bool> Decider::still_hangs(Causes causes, const std::vector<Obliga
   if (std::holds_alternative<GaveUp>(search)) return std::nullopt;
   const auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return false;
-  if (const auto outcome = replay(system_, *schedule, causes); const auto* refuted = std::get_if<Refuted>(&outcome))
-    disagree(refuted->why);
+  const auto outcome = replay(system_, *schedule, causes);
+  if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
+  const bool still_owed = std::ranges::any_of(std::get<Replayed>(outcome).owed, [&](const Obligation& each) {
+    return std::ranges::find(owed, each) != owed.end();
+  });
+  if (!still_owed) disagree("what was asked for is discharged in the end");
   return true;
 }
 
 // The smallest set of causes with which the same obligations can still end
 // undischarged: among those at work in this hang if they suffice, else among all.
 Causes Decider::needs(const Hang& hang) {
-  const std::vector<Obligation> owed = obligations(system_, hang.last, hang.knot);
+  const std::vector<Obligation>& owed = hang.owed;
   Causes relevant = causes_at_work(system_, hang);
   if (still_hangs(relevant, owed) != true) relevant = causes_of(system_);
   std::vector<Cause> candidates;
@@ -120,14 +143,12 @@ std::string route(const Knot& knot, const System& system) {
   return fmt::format("{}", fmt::join(names, " -> "));
 }
 
-std::string sentence(const Knot& knot, const System& system, const State& last) {
-  if (knot.links.empty()) {
-    for (const Obligation& obligation : owed(system, last))
-      if (obligation.kind == Obligation::Kind::fence)
-        return fmt::format("kernel fence '{}' is published and nobody signals it",
-                           system.fences[obligation.index].name);
-    return "an obligation is never discharged";
-  }
+std::string sentence(const Hang& hang, const System& system) {
+  const Knot& knot = hang.knot;
+  const Obligation& obligation = hang.owed.front();
+  if (knot.links.empty() && obligation.kind == Obligation::Kind::fence)
+    return fmt::format("kernel fence '{}' is published and nobody signals it", system.fences[obligation.index].name);
+  if (knot.links.empty()) return "userspace stops while the kernel still owes something";
   if (!knot.closed)
     return fmt::format("{} is stuck for ever: {}", system[knot.links.front().thread].name, route(knot, system));
   if (knot.links.size() == 1) return fmt::format("'{}' waits for itself", system[knot.links.front().thread].name);
@@ -178,7 +199,7 @@ void Decider::add(const Hang& hang) {
   finding.closed = hang.knot.closed;
   finding.parties = parties(system_, hang.last, hang.knot);
   finding.at = closing_place(finding.parties);
-  finding.message = sentence(hang.knot, system_, hang.last);
+  finding.message = sentence(hang, system_);
   classify(finding, hang);
   finding.fingerprint = fingerprint(finding);
   const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
@@ -192,25 +213,62 @@ void Decider::add(const Hang& hang) {
   decision_.findings.push_back(std::move(finding));
 }
 
-// Hangs with different knots, until there are no more or enough are known.
+// What a search returned, as a finding; nothing if it found nothing.
+std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>& asked) {
+  if (const auto* gave_up = std::get_if<GaveUp>(&search)) gave_up_ = gave_up->why;
+  auto* schedule = std::get_if<std::vector<Move>>(&search);
+  if (schedule == nullptr) return std::nullopt;
+  ++examined_;
+  Hang hang = examined(std::move(*schedule), asked);
+  add(hang);
+  return hang;
+}
+
+// First a hang for each obligation that no finding explains yet, then other
+// knots around the same obligations.
 void Decider::search_for(SmtEngine::Timeouts timeouts) {
-  for (std::size_t i = 0; i < most_examined && decision_.findings.size() < most_findings; ++i) {
-    Search search = engine_.find_hang(Causes::all(), timeouts);
-    if (const auto* gave_up = std::get_if<GaveUp>(&search)) gave_up_ = gave_up->why;
-    if (!std::holds_alternative<std::vector<Move>>(search)) return;
-    const Hang hang = examined(std::get<std::vector<Move>>(std::move(search)));
-    add(hang);
+  while (!enough() && gave_up_.empty()) {
+    const auto hang = found(engine_.find_hang(Causes::all(), timeouts, unexplained_), unexplained_);
+    if (!hang) break;
+    remove(unexplained_, hang->owed);
     std::vector<std::pair<ThreadId, StepIndex>> positions;
-    for (const Link& link : hang.knot.links) positions.emplace_back(link.thread, hang.last.at[link.thread.index]);
-    if (positions.empty()) return;
+    for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
+    if (!positions.empty()) engine_.exclude(positions);
+  }
+  while (!decision_.findings.empty() && !enough() && gave_up_.empty()) {
+    const auto hang = found(engine_.find_other_hang(timeouts), engine_.obligations());
+    if (!hang || hang->knot.links.empty()) break;
+    std::vector<std::pair<ThreadId, StepIndex>> positions;
+    for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
     engine_.exclude(positions);
   }
+}
+
+// A timeout that fires although nothing is owed may lead to a hang as well.
+// The formula knows nothing of timeouts that fire; exploration does.
+void Decider::search_beyond_timeouts() {
+  const bool deadlock = std::ranges::any_of(
+      decision_.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
+  if (deadlock || !gave_up_.empty()) return;
+  const Search search = engine_.find_timeout();
+  if (std::holds_alternative<Exhausted>(search)) return;
+  ExploreOptions options;
+  options.budget = budget_;
+  options.max_states = 1'000'000;
+  Exploration all = explore(system_, initial_state(system_), options);
+  if (all.for_ever) {
+    add(examined(std::move(*all.for_ever), engine_.obligations()));
+  } else if (all.hang && decision_.findings.empty()) {
+    add(examined(std::move(*all.hang), engine_.obligations()));
+  }
+  if (!all.gave_up.empty()) gave_up_ = "not everything that can follow a timeout was seen: " + all.gave_up;
 }
 
 // First without any timeout in sight: those hangs are deadlocks for certain.
 void Decider::search() {
   search_for(SmtEngine::Timeouts::none);
-  if (gave_up_.empty()) search_for(SmtEngine::Timeouts::some);
+  search_for(SmtEngine::Timeouts::some);
+  search_beyond_timeouts();
 }
 
 void Decider::remark_on_userspace() {
@@ -230,8 +288,8 @@ void Decider::conclude() {
     answer.verdict = Verdict::violated;
     if (!gave_up_.empty())
       answer.reason = "there may be more findings: " + gave_up_;
-    else if (decision_.findings.size() == most_findings)
-      answer.reason = fmt::format("the search stopped after {} findings", most_findings);
+    else if (enough())
+      answer.reason = fmt::format("the search stopped after {} findings", decision_.findings.size());
   } else if (!gave_up_.empty()) {
     answer.verdict = Verdict::unknown;
     answer.reason = gave_up_;
@@ -245,42 +303,51 @@ void Decider::conclude() {
   decision_.answers.push_back(std::move(answer));
 }
 
-// Rule FDG020: a kernel fence that needs a user-controlled one, directly or
-// through the job that signals it. Static: it holds whether or not a cycle closes.
+// The edges to user-controlled fences that can be reached from a kernel fence
+// without passing another fence: through its job, the jobs in front of it, and
+// the locks and pools that the flow needs.
+std::vector<EdgeId> ways_to_userspace(const DependencyGraph& graph, VertexId fence) {
+  std::vector<EdgeId> result;
+  std::vector<bool> seen(boost::num_vertices(graph), false);
+  std::vector<VertexId> todo{fence};
+  while (!todo.empty()) {
+    const VertexId vertex = todo.back();
+    todo.pop_back();
+    if (seen[vertex]) continue;
+    seen[vertex] = true;
+    for (const EdgeId edge : boost::make_iterator_range(boost::out_edges(vertex, graph))) {
+      const Vertex& next = graph[boost::target(edge, graph)];
+      if (next.kind != VertexKind::fence)
+        todo.push_back(boost::target(edge, graph));
+      else if (next.user_controlled)
+        result.push_back(edge);
+    }
+  }
+  return result;
+}
+
+// Rule FDG020. Static: it is broken whether or not a cycle closes.
 std::vector<Finding> broken_contracts(const System& system, const SystemGraph& graph) {
   std::vector<Finding> result;
   const DependencyGraph& g = *graph.graph;
-  const auto report = [&](std::uint32_t fence, const EdgeId& edge) {
-    Finding finding;
-    finding.kind = FindingKind::contract;
-    finding.strength = Strength::potential;
-    finding.rule = Rule::indefinite_fence;
-    finding.at = g[edge].at;
-    const Vertex& user = g[boost::target(edge, g)];
-    finding.message = fmt::format("kernel fence '{}' depends on {} '{}', which userspace controls",
-                                  system.fences[fence].name, user.detail, user.name);
-    finding.needs = Causes{}.with(Cause::userspace);
-    finding.parties.push_back({fmt::format("kernel fence '{}'", system.fences[fence].name),
-                               {},
-                               fmt::format("{} '{}'", user.detail, user.name),
-                               g[edge].cause,
-                               g[edge].label,
-                               g[edge].at,
-                               {}});
-    finding.closed = false;
-    finding.fingerprint = fingerprint(finding);
-    const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
-    if (std::ranges::none_of(result, same)) result.push_back(std::move(finding));
-  };
   for (std::uint32_t i = 0; i < system.fences.size(); ++i) {
     if (info(system.fences[i].kind).user_controlled) continue;
-    for (const EdgeId edge : boost::make_iterator_range(boost::out_edges(graph.fences[i], g))) {
-      const VertexId next = boost::target(edge, g);
-      if (g[next].kind == VertexKind::fence && g[next].user_controlled) report(i, edge);
-      if (g[next].kind != VertexKind::job) continue;
-      for (const EdgeId inner : boost::make_iterator_range(boost::out_edges(next, g)))
-        if (g[boost::target(inner, g)].kind == VertexKind::fence && g[boost::target(inner, g)].user_controlled)
-          report(i, inner);
+    for (const EdgeId& edge : ways_to_userspace(g, graph.fences[i])) {
+      const Vertex& user = g[boost::target(edge, g)];
+      const std::string kernel = fmt::format("kernel fence '{}'", system.fences[i].name);
+      const std::string awaited = fmt::format("{} '{}'", user.detail, user.name);
+      Finding finding;
+      finding.kind = FindingKind::contract;
+      finding.strength = Strength::potential;
+      finding.rule = Rule::indefinite_fence;
+      finding.at = g[edge].at;
+      finding.message = fmt::format("{} depends on {}, which userspace controls", kernel, awaited);
+      finding.needs = Causes{}.with(Cause::userspace);
+      finding.parties.push_back({kernel, {}, awaited, g[edge].cause, g[edge].label, g[edge].at, {}});
+      finding.closed = false;
+      finding.fingerprint = fingerprint(finding);
+      const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
+      if (std::ranges::none_of(result, same)) result.push_back(std::move(finding));
     }
   }
   return result;

@@ -148,9 +148,10 @@ std::vector<WaitEdge> waits(const System& system, const State& state) {
   return result;
 }
 
-std::set<std::uint32_t> involved(const System& system, const State& state, const std::vector<WaitEdge>& edges) {
+std::set<std::uint32_t> involved(const System& system, const State& state, const std::vector<WaitEdge>& edges,
+                                 const std::vector<Obligation>& owed) {
   std::deque<std::uint32_t> todo;
-  for (const Obligation& obligation : owed(system, state))
+  for (const Obligation& obligation : owed)
     for (const ThreadId thread : responsible(system, state, obligation)) todo.push_back(thread.index);
   std::set<std::uint32_t> seen;
   while (!todo.empty()) {
@@ -184,9 +185,10 @@ std::optional<Knot> closed_knot(const System& system, const std::vector<WaitEdge
 }
 
 // No cycle: follow the waits until something that nobody will do.
-Knot open_chain(const System& system, const State& state, const std::vector<WaitEdge>& edges) {
+Knot open_chain(const System& system, const State& state, const std::vector<WaitEdge>& edges,
+                const std::vector<Obligation>& owed) {
   Knot result{{}, false};
-  for (const Obligation& obligation : owed(system, state)) {
+  for (const Obligation& obligation : owed) {
     const auto start = responsible(system, state, obligation);
     if (start.empty()) continue;
     std::set<std::uint32_t> seen;
@@ -241,10 +243,10 @@ std::string release(const System& system, const State& state, const Knot& knot, 
 
 }  // namespace
 
-Knot knot(const System& system, const State& state) {
+Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed) {
   const std::vector<WaitEdge> edges = waits(system, state);
-  if (auto closed = closed_knot(system, edges, involved(system, state, edges))) return *closed;
-  return open_chain(system, state, edges);
+  if (auto closed = closed_knot(system, edges, involved(system, state, edges, owed))) return *closed;
+  return open_chain(system, state, edges, owed);
 }
 
 std::vector<Party> parties(const System& system, const State& state, const Knot& knot) {

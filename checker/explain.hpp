@@ -24,10 +24,10 @@ struct Knot {
   bool closed = true;
 };
 
-// The shortest closed chain among the threads that keep an obligation from
-// being discharged, else a chain to something that nobody will do.
-// Requires: the state is at rest and something is owed.
-[[nodiscard]] Knot knot(const System& system, const State& state);
+// The shortest closed chain among the threads that keep one of these obligations
+// from being discharged, else a chain to something that nobody will do.
+// Requires: the state is at rest and owes them.
+[[nodiscard]] Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed);
 
 // The parties of a knot as the report shows them.
 [[nodiscard]] std::vector<Party> parties(const System& system, const State& state, const Knot& knot);

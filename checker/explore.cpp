@@ -63,7 +63,7 @@ void Explorer::look_at(const State& state, std::uint32_t number) {
   for (const Move& move : late) visit(after(system_, state, move, options_.causes), Arrival{number, move});
   if (owed(system_, state).empty()) return;
   const std::vector<Move> way = way_to(number);
-  if (!result_.hang && std::ranges::none_of(way, &Move::timeout)) result_.hang = way;
+  if (!result_.hang) result_.hang = way;
   if (!result_.for_ever && late.empty()) result_.for_ever = way;
 }
 

@@ -19,7 +19,7 @@ namespace fencecheck {
 struct Exploration {
   std::uint64_t states = 0;
   // Shortest ways to a state at rest in which something is owed:
-  std::optional<std::vector<Move>> hang;      // without any timeout
+  std::optional<std::vector<Move>> hang;      // whether or not a timeout may end it
   std::optional<std::vector<Move>> for_ever;  // and no timeout can fire any more
   bool cut_off = false;                       // some way reached a Cutoff
   std::string gave_up;                        // empty if every state was seen

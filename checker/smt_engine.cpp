@@ -36,7 +36,7 @@ struct SmtEngine::Solver {
     for (const Assertion& assertion : formula.assertions) solver.add(assertion.holds);
   }
 
-  Search ask(const z3::expr& goal, Causes causes) {
+  Search ask(const z3::expr& goal, Causes causes, bool elsewhere = false) {
     if (goal.is_false()) return Exhausted{};
     if (budget.out_of_time()) return GaveUp{why("timeout")};
     if (interrupted()) return GaveUp{"interrupted"};
@@ -48,6 +48,8 @@ struct SmtEngine::Solver {
     const z3::expr asked = context.bool_const(("goal_" + std::to_string(goals++)).c_str());
     solver.add(z3::implies(asked, goal));
     assumptions.push_back(asked);
+    const z3::expr excluding = context.bool_const("elsewhere");
+    assumptions.push_back(elsewhere ? excluding : !excluding);
     z3::params params(context);
     params.set("timeout", milliseconds_left(budget));
     solver.set(params);
@@ -66,6 +68,7 @@ struct SmtEngine::Solver {
     }
   }
 
+  z3::expr hang(Timeouts timeouts, const std::vector<Obligation>& wanted);
   z3::expr any_of(const z3::expr_vector& parts) { return parts.empty() ? context.bool_val(false) : z3::mk_or(parts); }
 
   const System& system;
@@ -84,21 +87,35 @@ SmtEngine::SmtEngine(const System& system, const Budget& budget) {
 
 SmtEngine::~SmtEngine() = default;
 
-Search SmtEngine::find_hang(Causes causes, Timeouts timeouts, const std::vector<Obligation>& owed) {
-  z3::expr_vector ways(solver_->context);
-  for (const auto& [obligation, undischarged] : solver_->formula.owed)
-    if (owed.empty() || std::ranges::find(owed, obligation) != owed.end()) ways.push_back(undischarged);
-  if (ways.empty()) return Exhausted{};
-  z3::expr goal = solver_->any_of(ways);
-  if (!solver_->formula.cut_off.is_false()) goal = goal && !solver_->formula.cut_off;
-  const z3::expr& can_time_out = solver_->formula.can_time_out;
-  if (timeouts == Timeouts::none && !can_time_out.is_false()) goal = goal && !can_time_out;
-  if (timeouts == Timeouts::some) {
-    if (can_time_out.is_false()) return Exhausted{};
-    goal = goal && can_time_out;
-  }
-  return solver_->ask(goal, causes);
+// The obligations that count, at an end about which everything is known.
+z3::expr SmtEngine::Solver::hang(Timeouts timeouts, const std::vector<Obligation>& wanted) {
+  z3::expr_vector ways(context);
+  for (const auto& [obligation, undischarged] : formula.owed)
+    if (std::ranges::find(wanted, obligation) != wanted.end()) ways.push_back(undischarged);
+  if (ways.empty()) return context.bool_val(false);
+  z3::expr goal = z3::mk_or(ways);
+  if (!formula.cut_off.is_false()) goal = goal && !formula.cut_off;
+  if (formula.can_time_out.is_false()) return timeouts == Timeouts::some ? formula.can_time_out : goal;
+  if (timeouts == Timeouts::none) goal = goal && !formula.can_time_out;
+  if (timeouts == Timeouts::some) goal = goal && formula.can_time_out;
+  return goal;
 }
+
+std::vector<Obligation> SmtEngine::obligations() const {
+  std::vector<Obligation> result;
+  for (const auto& [obligation, undischarged] : solver_->formula.owed) result.push_back(obligation);
+  return result;
+}
+
+Search SmtEngine::find_hang(Causes causes, Timeouts timeouts, const std::vector<Obligation>& owed) {
+  return solver_->ask(solver_->hang(timeouts, owed), causes);
+}
+
+Search SmtEngine::find_other_hang(Timeouts timeouts) {
+  return solver_->ask(solver_->hang(timeouts, obligations()), Causes::all(), true);
+}
+
+Search SmtEngine::find_timeout() { return solver_->ask(solver_->formula.can_time_out, Causes::all()); }
 
 Search SmtEngine::find_stuck_user() {
   z3::expr_vector ways(solver_->context);
@@ -129,7 +146,7 @@ void SmtEngine::exclude(const std::vector<std::pair<ThreadId, StepIndex>>& posit
     if (step != who.end())
       for (const z3::expr& way : solver_->formula.taken[thread.index][step]) elsewhere.push_back(way);
   }
-  solver_->solver.add(solver_->any_of(elsewhere));
+  solver_->solver.add(z3::implies(solver_->context.bool_const("elsewhere"), solver_->any_of(elsewhere)));
 }
 
 }  // namespace fencecheck

@@ -29,9 +29,18 @@ class SmtEngine {
 
   enum class Timeouts : std::uint8_t { any, none, some };  // what may still fire at the end
 
-  // A maximal execution that leaves one of these obligations (or, if the list is
-  // empty, any obligation) undischarged, while only `causes` make anybody wait.
-  [[nodiscard]] Search find_hang(Causes causes, Timeouts timeouts, const std::vector<Obligation>& owed = {});
+  // A maximal execution that leaves one of these obligations undischarged, while
+  // only `causes` make anybody wait.
+  [[nodiscard]] Search find_hang(Causes causes, Timeouts timeouts, const std::vector<Obligation>& owed);
+
+  // As find_hang() for any obligation and all causes, away from what was excluded.
+  [[nodiscard]] Search find_other_hang(Timeouts timeouts);
+
+  // A maximal execution at whose end a timeout can fire.
+  [[nodiscard]] Search find_timeout();
+
+  // Every obligation that the system may leave undischarged.
+  [[nodiscard]] std::vector<Obligation> obligations() const;
 
   // A maximal execution in which a user thread never reaches its end.
   [[nodiscard]] Search find_stuck_user();
@@ -39,7 +48,7 @@ class SmtEngine {
   // An execution that reaches a Cutoff: beyond it nothing is known.
   [[nodiscard]] Search find_cutoff();
 
-  // From now on, at least one of these threads is somewhere else at the end.
+  // For find_other_hang(): at least one of these threads is somewhere else at the end.
   void exclude(const std::vector<std::pair<ThreadId, StepIndex>>& positions);
 
  private:

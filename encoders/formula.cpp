@@ -279,7 +279,8 @@ void Encoder::encode_owed() {
     for (const StepIndex index : flows_[i].topological) {
       if (index == thread.end()) continue;
       const Step& here = thread.program[index];
-      if (info(thread.kind).kernel_owed ? index != 0 : !here.interruptible && !here.userspace)
+      if (info(thread.kind).kernel_owed ? index != 0
+                                        : !here.interruptible && !(system_.userspace_may_stop && here.userspace))
         inside.push_back(at(i, index));
     }
     formula_.owed.emplace_back(Obligation{Obligation::Kind::thread, i}, any(inside));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -111,7 +112,8 @@ class Encoder {
 
   // Locks.
   static bool conflict(const Site& a, bool shared) { return !(a.shared && shared); }
-  Sites releases_after(const Site& acquire);
+  const Sites& releases_after(const Site& acquire);
+  Sites find_releases(const Site& acquire) const;
   Expr released_before(const Site& acquire, const Site& site);
   Expr held_at(const Site& acquire, const Site& site);  // taken and not yet released
   bool holds_statically(const Site& site, LockId lock, bool shared) const;
@@ -136,14 +138,15 @@ class Encoder {
   const System& system_;
   Formula formula_;
   std::vector<ControlFlow> flows_;
-  std::vector<Sites> signals_, publishes_;         // of each fence
-  std::vector<Sites> acquires_, releases_;         // of each lock
-  std::vector<Sites> attaches_;                    // of each reservation
-  std::vector<Sites> collects_;                    // of each set
-  std::vector<Sites> takes_, gives_;               // of each pool
-  std::vector<Sites> assigns_;                     // of each variable
-  std::vector<Sites> pushes_, begins_, finishes_;  // of each thread
-  std::vector<Sites> jobs_;                        // of each queue: the Begin steps
+  std::vector<Sites> signals_, publishes_;                            // of each fence
+  std::vector<Sites> acquires_, releases_;                            // of each lock
+  std::vector<Sites> attaches_;                                       // of each reservation
+  std::vector<Sites> collects_;                                       // of each set
+  std::vector<Sites> takes_, gives_;                                  // of each pool
+  std::vector<Sites> assigns_;                                        // of each variable
+  std::vector<Sites> pushes_, begins_, finishes_;                     // of each thread
+  std::map<std::pair<std::uint32_t, StepIndex>, Sites> releases_of_;  // of each step that takes a lock
+  std::vector<Sites> jobs_;                                           // of each queue: the Begin steps
 };
 
 }  // namespace fencecheck::formula

@@ -8,7 +8,15 @@ namespace fencecheck::formula {
 // Locks. A critical section reaches from the step that takes the lock to the
 // first release on each way; two sections that exclude each other do not overlap.
 
-Sites Encoder::releases_after(const Site& acquire) {
+const Sites& Encoder::releases_after(const Site& acquire) {
+  const auto [known, is_new] = releases_of_.try_emplace({acquire.thread, acquire.step});
+  if (is_new) known->second = find_releases(acquire);
+  return known->second;
+}
+
+// The releases that end the section: where the thread holds the lock once more
+// than before it took it (an rwsem may be taken shared again inside).
+Sites Encoder::find_releases(const Site& acquire) const {
   const Thread& thread = system_.threads[acquire.thread];
   const LockId lock = std::visit(overloaded{
                                      [](const Acquire& a) { return a.lock; },
@@ -17,6 +25,9 @@ Sites Encoder::releases_after(const Site& acquire) {
                                      [](const auto&) { return LockId{}; },
                                  },
                                  step(acquire).action);
+  const auto depth = [&](StepIndex index) {
+    return std::ranges::count(flows_[acquire.thread].held[index], lock, &HeldLock::lock);
+  };
   Sites result;
   std::vector<bool> seen(thread.end() + 1U, false);
   std::vector<StepIndex> todo{step(acquire).next[0]};
@@ -26,7 +37,7 @@ Sites Encoder::releases_after(const Site& acquire) {
     if (seen[index] || index == thread.end()) continue;
     seen[index] = true;
     const auto* release = std::get_if<Release>(&thread.program[index].action);
-    if (release != nullptr && release->lock == lock) {
+    if (release != nullptr && release->lock == lock && depth(index) == depth(acquire.step) + 1) {
       result.push_back({acquire.thread, index});
       continue;
     }
@@ -280,17 +291,17 @@ void Encoder::encode(const Site& site, const Choose& choose) {
     if (branch.cause) demand("branch-cause", way, taken(way), on(*branch.cause));
     for (const Test& test : branch.tests) {
       for (const Site& write : assigns_[test.variable.index]) order(site, write);
-      demand("guard", way, taken(way), holds_now(test, site));
+      demand("guard", way, both(taken(way), on(site)), holds_now(test, site));
     }
   }
 }
 
-z3::expr Encoder::stuck(const Site&, const Choose& choose) {
+z3::expr Encoder::stuck(const Site& site, const Choose& choose) {
   std::vector<Expr> shut;
   for (const Branch& branch : choose.branches) {
     std::vector<Expr> open;
     if (branch.cause) open.push_back(on(*branch.cause));
-    for (const Test& test : branch.tests) open.push_back(holds_at_last(test));
+    for (const Test& test : branch.tests) open.push_back(any({negated(on(site)), holds_at_last(test)}));
     shut.push_back(negated(all(open)));
   }
   return all(shut);

@@ -35,6 +35,7 @@ class Builder {
   void add_discharges(std::uint32_t thread);
   void add_sections(std::uint32_t thread);
   void add_job(std::uint32_t thread);
+  void add_completion(FenceId fence, std::uint32_t job, const Step& signal);
   std::vector<Target> targets(const Step& step) const;
   std::vector<FenceId> collected(DependencySetId set) const;
   std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const;
@@ -48,7 +49,7 @@ class Builder {
 };
 
 void Builder::add_vertices() {
-  const auto add = [&](Vertex vertex) { return boost::add_vertex(std::move(vertex), *graph_); };
+  const auto add = [&](const Vertex& vertex) { return boost::add_vertex(vertex, *graph_); };
   for (const Fence& fence : system_.fences)
     result_.fences.push_back(add({fence.name, VertexKind::fence, info(fence.kind).user_controlled, fence.at,
                                   fmt::format("{} fence", info(fence.kind).id)}));
@@ -137,17 +138,23 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
 }
 
 // The steps on some way to `step`, in program order; not beyond the publication
-// of the fence by the same thread, before which nobody could wait for it.
+// of the fence by the same thread, before which nobody could wait for it. Ways
+// through a timeout count.
 std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const {
-  const ControlFlow& flow = flows_[thread];
-  std::vector<bool> seen(flow.predecessors.size(), false);
+  const Thread& who = system_.threads[thread];
+  std::vector<std::vector<StepIndex>> before(who.end() + 1U);
+  for (StepIndex from = 0; from < who.end(); ++from) {
+    for (const StepIndex next : who.program[from].next) before[next].push_back(from);
+    if (who.program[from].timeout) before[who.program[from].timeout->next].push_back(from);
+  }
+  std::vector<bool> seen(before.size(), false);
   std::vector<StepIndex> todo{step};
   std::vector<StepIndex> result;
   while (!todo.empty()) {
     const StepIndex index = todo.back();
     todo.pop_back();
-    for (const auto& [from, branch] : flow.predecessors[index]) {
-      const auto* publish = std::get_if<Publish>(&system_.threads[thread].program[from].action);
+    for (const StepIndex from : before[index]) {
+      const auto* publish = std::get_if<Publish>(&who.program[from].action);
       if (seen[from] || (publish != nullptr && since && publish->fence == *since)) continue;
       seen[from] = true;
       result.push_back(from);
@@ -158,16 +165,27 @@ std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step,
   return result;
 }
 
+// A job's fence needs the job, and whatever its submitters wait for between
+// publishing the fence and pushing the job.
+void Builder::add_completion(FenceId fence, std::uint32_t job, const Step& signal) {
+  boost::add_edge(
+      result_.fences[fence.index], result_.threads[job],
+      Edge{Cause::scheduling, false, fmt::format("signalled by job {}", system_.threads[job].name), signal.at},
+      *graph_);
+  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher)
+    for (StepIndex index = 0; index < system_.threads[pusher].end(); ++index)
+      if (const auto* push = std::get_if<Push>(&system_.threads[pusher].program[index].action);
+          push != nullptr && push->job.index == job)
+        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, fence));
+}
+
 void Builder::add_discharges(std::uint32_t thread) {
   const Thread& who = system_.threads[thread];
   for (StepIndex index = 0; index < who.end(); ++index) {
     if (const auto* signal = std::get_if<Signal>(&who.program[index].action)) {
       for (const FenceId fence : signal->fences) {
         if (who.queue)
-          boost::add_edge(
-              result_.fences[fence.index], result_.threads[thread],
-              Edge{Cause::scheduling, false, fmt::format("signalled by job {}", who.name), who.program[index].at},
-              *graph_);
+          add_completion(fence, thread, who.program[index]);
         else
           add_flow(result_.fences[fence.index], thread, leading_to(thread, index, fence));
       }

@@ -47,7 +47,7 @@ std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const Su
   for (const Held& held : program.held)
     diagnostics_.error(held.at, fmt::format("lock '{}' is never released: job '{}' ends holding it",
                                             system_[held.lock].name, step.job.text));
-  add(program, job_frame, at, Cause::explicit_sync, Signal{{out}});
+  add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
   add(program, job_frame, at, Cause::explicit_sync, Finish{});
   const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
   add_thread(step.job, job_frame.kind, program.finish());
@@ -138,7 +138,8 @@ std::vector<std::uint32_t> Lowering::victims(const AllocStep& step) {
 // all the locks it holds. Reclaim does not enter reclaim again (PF_MEMALLOC).
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const AllocStep& step) {
   const std::vector<std::uint32_t> evictable = victims(step);
-  if (frame.reclaim || !scenario_.memory_pressure) return;
+  const bool may_wait = info(step.gfp).shrinkers || info(step.gfp).notifiers;
+  if (frame.reclaim || !scenario_.memory_pressure || !may_wait) return;
   reclaim(program, frame, at, step, evictable);
 }
 
@@ -152,6 +153,11 @@ void Lowering::reclaim(Program& program, const Frame& frame, Place at, const All
     for (const ProcedureDeclaration& notifier : scenario_.notifiers) procedures.push_back(&notifier);
   const std::size_t ways = 1 + evictable.size() + procedures.size();
   if (ways == 1) return;
+  if (ways > most_branches) {
+    diagnostics_.error(at, fmt::format("this allocation could evict or run {} things; at most {} are covered", ways - 1,
+                                       most_branches - 1));
+    return;
+  }
   Choose choose;
   choose.branches.resize(ways);
   for (std::size_t i = 1; i < ways; ++i) choose.branches[i].cause = Cause::memory_management;

@@ -60,6 +60,10 @@ void Lowering::join_arms(Program& program, Place at, const std::vector<Arm>& arm
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const ChooseStep& step) {
+  if (step.branches.size() > most_branches) {
+    diagnostics_.error(at, fmt::format("{} branches; at most {} are covered", step.branches.size(), most_branches));
+    return;
+  }
   const StepIndex choice =
       add(program, frame, at, Cause::explicit_sync, Choose{std::vector<Branch>(step.branches.size())});
   (void)program.take_ends();
@@ -138,15 +142,19 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 }
 
 // Signalling a point of a timeline signals all points before it.
-void Lowering::lower_what(Program& program, const Frame& frame, Place at, const SignalStep& step) {
-  std::vector<FenceId> all;
-  for (const FenceId fence : fences(step.fences)) {
+Signal Lowering::signal_of(const std::vector<FenceId>& fences) const {
+  Signal signal;
+  for (const FenceId fence : fences) {
     for (const TimelineObjects& timeline : timelines_)
       if (fence.index >= timeline.first && fence.index < timeline.first + timeline.points)
-        for (std::uint32_t i = timeline.first; i < fence.index; ++i) all.push_back(FenceId{i});
-    all.push_back(fence);
+        for (std::uint32_t i = timeline.first; i < fence.index; ++i) signal.fences.push_back(FenceId{i});
+    signal.fences.push_back(fence);
   }
-  add(program, frame, at, Cause::explicit_sync, Signal{std::move(all)});
+  return signal;
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const SignalStep& step) {
+  add(program, frame, at, Cause::explicit_sync, signal_of(fences(step.fences)));
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const PublishStep& step) {
@@ -201,7 +209,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const TryLockStep& step) {
   const auto id = lock(step.lock);
   if (!id) return;
-  if (program.holds(*id)) {  // by this very thread: the attempt fails for certain
+  if (program.holds_against(*id, step.shared)) {  // by this very thread: the attempt fails for certain
     lower_block(program, frame, step.otherwise);
     return;
   }
@@ -239,6 +247,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::acquire_together(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks,
                                 bool ticket) {
   if (ticket && !locks.empty()) {
+    if (program.holds_with_ticket())
+      diagnostics_.error(at, "a transaction inside a transaction is not covered: take all its locks in one");
     acquire_with_ticket(program, frame, at, locks);
     return;
   }
@@ -251,7 +261,7 @@ void Lowering::acquire_together(Program& program, const Frame& frame, Place at, 
 // `most_locks` times for each attempt of the older ones. Beyond `unfolded` the
 // answer is unknown.
 std::uint32_t Lowering::restart_limit(const std::string& thread) const {
-  constexpr std::uint32_t unfolded = 16;
+  constexpr std::uint32_t unfolded = 8;
   std::uint32_t older = 0;
   for (const auto& [name, count] : transactions_.of_thread)
     if (name != thread) older += count;
@@ -306,7 +316,7 @@ void Lowering::acquire_with_ticket(Program& program, const Frame& frame, Place a
   program.from(std::move(never));
   add(program, frame, at, Cause::lock, Cutoff{"a ww transaction that backs off while it holds nothing"});
   program.from(std::move(done));
-  for (const LockId id : locks) program.held.push_back({id, false, at});
+  for (const LockId id : locks) program.held.push_back({id, false, at, true});
 }
 
 // Pools and variables.

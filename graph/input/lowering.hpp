@@ -96,6 +96,7 @@ class Lowering {
   Arm lower_arm(Program& program, const Frame& frame, OpenEnds from, const std::vector<Held>& held, const Block& block);
   void join_arms(Program& program, Place at, const std::vector<Arm>& arms);
   StepIndex add(Program& program, const Frame& frame, Place at, Cause cause, Action action);
+  [[nodiscard]] Signal signal_of(const std::vector<FenceId>& fences) const;
   void add_wait(Program& program, const Frame& frame, Place at, const WaitStep& step, std::vector<FenceId> fences);
   void acquire(Program& program, const Frame& frame, Place at, LockId lock, bool shared);
   void release(Program& program, const Frame& frame, Place at, LockId lock);

@@ -27,6 +27,7 @@ struct Held {
   LockId lock;
   bool shared = false;
   Place at;
+  bool with_ticket = false;
   friend bool operator==(const Held& a, const Held& b) { return a.lock == b.lock && a.shared == b.shared; }
 };
 
@@ -50,6 +51,11 @@ class Program {
   // Locks held here; kept by the caller, which knows what the steps mean.
   std::vector<Held> held;
   [[nodiscard]] bool holds(LockId lock) const { return std::ranges::find(held, lock, &Held::lock) != held.end(); }
+  // In a way that makes another attempt by the same thread fail.
+  [[nodiscard]] bool holds_against(LockId lock, bool shared) const {
+    return std::ranges::any_of(held, [&](const Held& each) { return each.lock == lock && !(each.shared && shared); });
+  }
+  [[nodiscard]] bool holds_with_ticket() const { return std::ranges::any_of(held, &Held::with_ticket); }
 
   // Closes every open end at the thread's end.
   [[nodiscard]] std::vector<Step> finish();

@@ -82,17 +82,19 @@ Branches open(const View& view, const Begin&) {
   return when(!jobs.waiting.empty() && jobs.waiting.front() == view.self && jobs.running < view.system[queue].width);
 }
 
-Branches open(const View& view, const Choose& choose) {
+Branches open_branches(const View& view, const Choose& choose, bool guarded) {
   Branches result = none;
   for (std::size_t i = 0; i < choose.branches.size(); ++i) {
     const Branch& branch = choose.branches[i];
-    const bool possible =
-        (!branch.cause || view.causes.has(*branch.cause)) &&
+    const bool allowed = !branch.cause || view.causes.has(*branch.cause);
+    const bool tests_hold =
         std::ranges::all_of(branch.tests, [&](const Test& test) { return test_holds(view.state, test); });
-    if (possible) result |= Branches{1} << i;
+    if (allowed && (tests_hold || !guarded)) result |= Branches{1} << i;
   }
   return result;
 }
+
+Branches open(const View& view, const Choose& choose) { return open_branches(view, choose, true); }
 
 Branches open(const View&, const Expire&) { return none; }  // only as a timeout
 Branches open(const View&, const Cutoff&) { return none; }
@@ -110,7 +112,7 @@ Branches open_without_waiting(const View& view) {
                           const auto& waiting = view.state.queues[view.system[view.self].queue->index].waiting;
                           return when(std::ranges::find(waiting, view.self) != waiting.end());
                         },
-                        [&](const Choose& choose) { return open(view, choose); },
+                        [&](const Choose& choose) { return open_branches(view, choose, false); },
                         [&](const Expire& expire) { return open(view, expire); },
                         [&](const Cutoff& cutoff) { return open(view, cutoff); },
                         [](const auto&) { return only; },
@@ -396,7 +398,9 @@ std::vector<Obligation> owed(const System& system, const State& state) {
       const auto& waiting = state.queues[system[thread].queue->index].waiting;
       const bool pushed = started || std::ranges::find(waiting, thread) != waiting.end();
       if (pushed && system[thread].kind == ThreadKind::worker) result.push_back({Obligation::Kind::job, i});
-    } else if (info(system[thread].kind).kernel_owed ? started : !step.interruptible && !step.userspace) {
+    } else if (info(system[thread].kind).kernel_owed
+                   ? started
+                   : !step.interruptible && !(system.userspace_may_stop && step.userspace)) {
       result.push_back({Obligation::Kind::thread, i});
     }
   }

@@ -31,7 +31,8 @@ std::size_t successors(const Action& action) {
 std::optional<std::string> check_step(const Thread& thread, const Step& step) {
   if (step.next.size() != successors(step.action))
     return fmt::format("a step of '{}' has the wrong successors", thread.name);
-  if (step.next.size() > 64) return fmt::format("a step of '{}' has more than 64 branches", thread.name);
+  if (step.next.size() > most_branches)
+    return fmt::format("a step of '{}' has more than {} branches", thread.name, most_branches);
   const auto in_range = [&](StepIndex next) { return next <= thread.end(); };
   if (!std::ranges::all_of(step.next, in_range) || (step.timeout && !in_range(step.timeout->next)))
     return fmt::format("a step of '{}' leads outside its program", thread.name);
@@ -59,6 +60,8 @@ std::string describe_choice(const System& system, const Choose& choose) {
 
 // Can a step of this kind ever keep its thread waiting?
 bool may_wait(const Action& action) {
+  if (const auto* choose = std::get_if<Choose>(&action))
+    return std::ranges::any_of(choose->branches, [](const Branch& branch) { return !branch.tests.empty(); });
   return std::holds_alternative<Wait>(action) || std::holds_alternative<WaitSet>(action) ||
          std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action) ||
          std::holds_alternative<TryAcquire>(action) || std::holds_alternative<Take>(action) ||
@@ -79,6 +82,7 @@ std::optional<std::string> check_system(const System& system) {
 
 Causes causes_of(const System& system) {
   Causes causes;
+  if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
   for (const Thread& thread : system.threads)
     for (const Step& step : thread.program) {
       if (may_wait(step.action)) causes = causes.with(step.cause);

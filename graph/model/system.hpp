@@ -217,6 +217,9 @@ struct System {
   [[nodiscard]] const Thread& operator[](ThreadId id) const { return threads[id.index]; }
 };
 
+// A Choose has at most this many branches.
+inline constexpr std::size_t most_branches = 64;
+
 // The first thing wrong with a system's form, or nothing. O(steps).
 [[nodiscard]] std::optional<std::string> check_system(const System& system);
 

@@ -34,7 +34,7 @@ void engines_agree(const System& system, Causes causes, Tally& tally) {
     return;
   }
   SmtEngine engine(system, {});
-  const Search search = engine.find_hang(causes, SmtEngine::Timeouts::any);
+  const Search search = engine.find_hang(causes, SmtEngine::Timeouts::any, engine.obligations());
   REQUIRE_FALSE(std::holds_alternative<GaveUp>(search));
   if (const auto* schedule = std::get_if<std::vector<Move>>(&search)) {
     ++tally.hangs;
@@ -96,7 +96,7 @@ TEST_CASE("fewer switches of thread, the same last state") {
     INFO("random_scenario(" << seed << ")");
     const System system = lowered(seed);
     SmtEngine engine(system, {});
-    const Search search = engine.find_hang(Causes::all(), SmtEngine::Timeouts::any);
+    const Search search = engine.find_hang(Causes::all(), SmtEngine::Timeouts::any, engine.obligations());
     const auto* schedule = std::get_if<std::vector<Move>>(&search);
     if (schedule == nullptr) continue;
     const auto switches = [](const std::vector<Move>& moves) {
