@@ -163,17 +163,21 @@ Checked check_file(const std::string& path, const Budget& budget) {
     return checked;
   }
   beginning.resize(static_cast<std::size_t>(in.gcount()));
-  in.clear();
-  in.seekg(0);
   const std::optional<InputKind> kind = kind_of(beginning, checked.diagnostics);
   if (!kind) {
     checked.source.text = beginning;
     return checked;
   }
-  if (*kind == InputKind::trace) {
+  in.clear();
+  const bool seekable = static_cast<bool>(in.seekg(0));
+  in.clear();
+  if (*kind == InputKind::trace && seekable) {
     checked.report = check_trace(in, checked.source, checked.diagnostics);
+  } else if (*kind == InputKind::trace) {  // a pipe: what was read to tell its kind cannot be read again
+    std::istringstream whole(beginning + read_whole(in, checked.diagnostics));
+    if (checked.diagnostics.ok()) checked.report = check_trace(whole, checked.source, checked.diagnostics);
   } else {
-    checked.source.text = read_whole(in, checked.diagnostics);
+    checked.source.text = (seekable ? std::string() : beginning) + read_whole(in, checked.diagnostics);
     if (checked.diagnostics.ok())
       checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
                                                     : check_graph(checked.source, checked.diagnostics);

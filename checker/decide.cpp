@@ -45,8 +45,8 @@ class Decider {
   std::optional<Hang> found(Search search, const std::vector<Obligation>& asked);
   [[nodiscard]] bool enough() const { return decision_.findings.size() >= most_findings || examined_ >= most_examined; }
   Hang examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const;
-  void add(const Hang& hang);
-  void classify(Finding& finding, const Hang& hang);
+  void add(Hang hang);
+  void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
   std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed);
   Causes needs(const Hang& hang);
@@ -143,10 +143,21 @@ std::string route(const Knot& knot, const System& system) {
   return fmt::format("{}", fmt::join(names, " -> "));
 }
 
+// Is some thread still on its way to signal the fence?
+bool can_signal(const System& system, const State& last, const Obligation& fence) {
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    for (StepIndex step = last.at[i]; step < system.threads[i].end(); ++step)
+      if (const auto* signal = std::get_if<Signal>(&system.threads[i].program[step].action);
+          signal != nullptr && std::ranges::find(signal->fences, FenceId{fence.index}) != signal->fences.end())
+        return true;
+  return false;
+}
+
 std::string sentence(const Hang& hang, const System& system) {
   const Knot& knot = hang.knot;
   const Obligation& obligation = hang.owed.front();
-  if (knot.links.empty() && obligation.kind == Obligation::Kind::fence)
+  const bool stopped = system.userspace_may_stop && can_signal(system, hang.last, obligation);
+  if (knot.links.empty() && obligation.kind == Obligation::Kind::fence && !stopped)
     return fmt::format("kernel fence '{}' is published and nobody signals it", system.fences[obligation.index].name);
   if (knot.links.empty()) return "userspace stops while the kernel still owes something";
   if (!knot.closed)
@@ -163,6 +174,19 @@ Place closing_place(const std::vector<Party>& parties) {
   return parties.empty() ? Place{} : parties.front().at;
 }
 
+Place place_of(const System& system, const Obligation& obligation) {
+  switch (obligation.kind) {
+    case Obligation::Kind::fence:
+      return system.fences[obligation.index].at;
+    case Obligation::Kind::lock:
+      return system.locks[obligation.index].at;
+    case Obligation::Kind::job:
+    case Obligation::Kind::thread:
+      return system.threads[obligation.index].at;
+  }
+  return {};
+}
+
 // What the timeouts that fire after the hang end, and when the first one does.
 void Decider::add_stall(Finding& finding, const State& last) const {
   for (const Move& move : timeouts(system_, last)) {
@@ -177,13 +201,16 @@ void Decider::add_stall(Finding& finding, const State& last) const {
 }
 
 // A hang is a stall if, whatever timeouts fire, everything owed is discharged in the end.
-void Decider::classify(Finding& finding, const Hang& hang) {
+void Decider::classify(Finding& finding, Hang& hang) {
   if (timeouts(system_, hang.last).empty()) return;
   ExploreOptions options;
   options.budget = budget_;
   const Exploration beyond = explore(system_, hang.last, options);
   if (beyond.for_ever) {
-    finding.notes.push_back("timeouts fire, and do not help");
+    std::vector<Move> whole = hang.schedule;
+    whole.insert(whole.end(), beyond.for_ever->begin(), beyond.for_ever->end());
+    hang = examined(std::move(whole), engine_.obligations());
+    finding.notes.emplace_back("timeouts fire, and do not help");
     return;
   }
   finding.kind = FindingKind::stall;
@@ -192,15 +219,15 @@ void Decider::classify(Finding& finding, const Hang& hang) {
   add_stall(finding, hang.last);
 }
 
-void Decider::add(const Hang& hang) {
+void Decider::add(Hang hang) {
   Finding finding;
   finding.kind = FindingKind::deadlock;
   finding.strength = Strength::confirmed;
+  classify(finding, hang);
   finding.closed = hang.knot.closed;
   finding.parties = parties(system_, hang.last, hang.knot);
-  finding.at = closing_place(finding.parties);
+  finding.at = finding.parties.empty() ? place_of(system_, hang.owed.front()) : closing_place(finding.parties);
   finding.message = sentence(hang, system_);
-  classify(finding, hang);
   finding.fingerprint = fingerprint(finding);
   const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
   if (std::ranges::any_of(decision_.findings, same)) return;
@@ -303,6 +330,15 @@ void Decider::conclude() {
   decision_.answers.push_back(std::move(answer));
 }
 
+// A wait for any of several fences, one of which the kernel controls, does not depend on userspace.
+bool has_kernel_alternative(const DependencyGraph& graph, const EdgeId& edge) {
+  if (!graph[edge].any) return false;
+  const auto others = boost::make_iterator_range(boost::out_edges(boost::source(edge, graph), graph));
+  return std::any_of(others.begin(), others.end(), [&](const EdgeId& other) {
+    return graph[other].any && graph[other].at == graph[edge].at && !graph[boost::target(other, graph)].user_controlled;
+  });
+}
+
 // The edges to user-controlled fences that can be reached from a kernel fence
 // without passing another fence: through its job, the jobs in front of it, and
 // the locks and pools that the flow needs.
@@ -362,12 +398,50 @@ Decision Decider::run() {
 
 }  // namespace
 
-Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
+namespace {
+
+constexpr std::size_t large_program = 400;         // steps; from here on exploration goes first
+constexpr std::uint64_t explored_first = 300'000;  // states
+
+// Long programs with little concurrency have few states and large formulas:
+// exploration may answer at once, or find nothing out and cost little.
+std::optional<Answer> explored_holds(const System& system, const Budget& budget) {
+  std::size_t steps = 0;
+  for (const Thread& thread : system.threads) steps += thread.program.size();
+  if (steps < large_program) return std::nullopt;
+  ExploreOptions options;
+  options.max_states = explored_first;
+  options.budget = budget;
+  const Exploration all = explore(system, initial_state(system), options);
+  if (!all.gave_up.empty() || all.cut_off || all.hang) return std::nullopt;
+  return Answer{"deadlock-freedom", Verdict::holds,
+                fmt::format("every one of the {} reachable states of its {} threads and {} steps", all.states,
+                            system.threads.size(), steps)};
+}
+
+Decision decide_deadlocks(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision;
+  const auto unknown = [&](const std::string& why) {
+    decision.answers.push_back({"deadlock-freedom", Verdict::unknown, why});
+    return decision;
+  };
   if (const std::string why = not_encodable(system); !why.empty())
-    decision.answers.push_back({"deadlock-freedom", Verdict::unknown, why + ", which the SMT engine does not cover"});
-  else
-    decision = Decider(system, graph, budget).run();
+    return unknown(why + ", which the SMT engine does not cover");
+  if (const auto answer = explored_holds(system, budget)) {
+    decision.answers.push_back(*answer);
+    return decision;
+  }
+  try {
+    return Decider(system, graph, budget).run();
+  } catch (const OutOfBudget& out) {
+    return unknown(out.why);
+  }
+}
+
+}  // namespace
+
+Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
+  Decision decision = decide_deadlocks(system, graph, budget);
   std::vector<Finding> contracts = broken_contracts(system, graph);
   decision.answers.push_back(
       {"contract", contracts.empty() ? Verdict::holds : Verdict::violated, "rule FDG020 over the dependency graph"});

@@ -143,8 +143,12 @@ struct WaitEdge {
 std::vector<WaitEdge> waits(const System& system, const State& state) {
   std::vector<WaitEdge> result;
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)
-    for (const Blocker& blocker : blockers(system, state, ThreadId{i}))
-      for (const ThreadId helper : helpers(system, state, blocker)) result.push_back({ThreadId{i}, blocker, helper});
+    for (const Blocker& blocker : blockers(system, state, ThreadId{i})) {
+      std::vector<ThreadId> who = helpers(system, state, blocker);
+      // Whoever waits for room gives back only afterwards: others first, if there are any.
+      if (blocker.kind == Blocker::Kind::pool && who.size() > 1) std::erase(who, ThreadId{i});
+      for (const ThreadId helper : who) result.push_back({ThreadId{i}, blocker, helper});
+    }
   return result;
 }
 

@@ -82,10 +82,14 @@ bool looks_like_yaml(std::string_view line) {
 
 // The kind of the first line that is no comment; comments alone may tell it too.
 std::optional<InputKind> kind_of_text(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark
   bool in_comment = false;
   bool tracer = false;
   while (!text.empty()) {
-    const std::string_view line = first_line(text);
+    std::string_view line = first_line(text);
+    if (const std::size_t end = line.find("*/"); line.starts_with("/*") && end != std::string_view::npos) {
+      line.remove_prefix(std::min(line.find_first_not_of(" \t", end + 2), line.size()));
+    }
     if (line.starts_with("# tracer:") || line.find("latency trace v") != std::string_view::npos) tracer = true;
     if (line.starts_with("/*")) in_comment = true;
     const bool comment = in_comment || line.empty() || line.starts_with('#') || line.starts_with("//");

@@ -204,8 +204,10 @@ int main(int argc, char** argv) {
     fencecheck::print(stderr, "fencecheck: standard output cannot be written\n");
   } catch (const std::bad_alloc&) {
     fencecheck::print(stderr, "fencecheck: out of memory\n");
+  } catch (const std::logic_error& error) {
+    fencecheck::print(stderr, fmt::format("fencecheck: internal error, please report it: {}\n", error.what()));
   } catch (const std::exception& error) {
-    fencecheck::print(stderr, fmt::format("fencecheck: internal error: {}\n", error.what()));
+    fencecheck::print(stderr, fmt::format("fencecheck: {}\n", error.what()));
   }
   return static_cast<int>(ExitStatus::internal);
 }

@@ -34,8 +34,10 @@ void add_budget(CLI::App& command, Options& options, double& timeout, std::uint6
   command.add_option("--timeout", timeout, "Seconds for each input; 0 for no limit; what it cuts short is unknown")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
-  command.add_option("--memory", megabytes, "Megabytes for the solver; 0 for no limit; what it cuts short is unknown")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 20U))
+  command
+      .add_option("--memory", megabytes,
+                  "Megabytes for the solver, at least 64; 0 for no limit; what it cuts short is unknown")
+      ->check(CLI::Range(std::uint64_t{64}, std::uint64_t{1} << 20U) | CLI::IsMember({"0"}))
       ->capture_default_str();
 }
 

@@ -32,7 +32,10 @@ void request_interrupt() { interrupt_requested.store(true, std::memory_order_rel
 
 struct SmtEngine::Solver {
   Solver(const System& the_system, const Budget& the_budget)
-      : system(the_system), budget(the_budget), formula(executions(context, the_system)), solver(context, "QF_LIA") {
+      : system(the_system),
+        budget(the_budget),
+        formula(executions(context, the_system, [this] { return budget.out_of_time() || interrupted(); })),
+        solver(context, "QF_LIA") {
     for (const Assertion& assertion : formula.assertions) solver.add(assertion.holds);
   }
 
@@ -82,7 +85,13 @@ struct SmtEngine::Solver {
 SmtEngine::SmtEngine(const System& system, const Budget& budget) {
   if (budget.memory)
     z3::set_param("memory_max_size", static_cast<int>(std::max<std::uint64_t>(1, *budget.memory >> 20U)));
-  solver_ = std::make_unique<Solver>(system, budget);
+  try {
+    solver_ = std::make_unique<Solver>(system, budget);
+  } catch (const Stopped&) {
+    throw OutOfBudget{interrupted() ? "interrupted" : why("timeout")};
+  } catch (const z3::exception& error) {
+    throw OutOfBudget{why(error.msg())};
+  }
 }
 
 SmtEngine::~SmtEngine() = default;

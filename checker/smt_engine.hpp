@@ -18,10 +18,15 @@ struct GaveUp {
 };
 using Search = std::variant<std::vector<Move>, Exhausted, GaveUp>;
 
+// Thrown where the budget does not even suffice to write the formula down.
+struct OutOfBudget {
+  std::string why;
+};
+
 // A solver that holds the formula of one system and is asked several times.
 class SmtEngine {
  public:
-  // Requires: not_encodable(system) is empty; the system outlives the engine.
+  // Requires: not_encodable(system) is empty; the system outlives the engine. Throws OutOfBudget.
   SmtEngine(const System& system, const Budget& budget);
   ~SmtEngine();
   SmtEngine(const SmtEngine&) = delete;

@@ -297,7 +297,9 @@ class ClassDrawing {
     std::string label;
     bool any = true;
     for (const EdgeId each : arrow.edges) {
-      label += (label.empty() ? "" : "\\n") + escaped(info(graph_[each].cause).diagram);
+      const bool made_by_userspace = graph_[each].cause == Cause::userspace && graph_[to].user_controlled;
+      label += (label.empty() ? "" : "\\n") +
+               escaped(made_by_userspace ? "waits in userspace" : info(graph_[each].cause).diagram);
       any = any && graph_[each].any;
     }
     set(edge, "id", id);

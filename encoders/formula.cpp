@@ -163,6 +163,7 @@ void Encoder::encode_flow(std::uint32_t thread) {
 }
 
 void Encoder::encode_step(const Site& site) {
+  if (stop_()) throw Stopped{};
   const Step& what = step(site);
   std::visit([&](const auto& action) { encode(site, action); }, what.action);
   Expr rest = stuck(site);
@@ -313,7 +314,9 @@ std::string not_encodable(const System& system) {
   return {};
 }
 
-Formula executions(z3::context& context, const System& system) { return formula::Encoder(context, system).run(); }
+Formula executions(z3::context& context, const System& system, const std::function<bool()>& stop) {
+  return formula::Encoder(context, system, stop).run();
+}
 
 std::vector<Move> schedule(const System& system, const Formula& formula, const z3::model& model) {
   std::vector<std::tuple<std::int64_t, Move>> steps;

@@ -14,6 +14,7 @@
 
 #include <z3++.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,9 +43,13 @@ struct Formula {
 // unfolding would be a bound.
 [[nodiscard]] std::string not_encodable(const System& system);
 
+// Thrown by executions() when it is asked to stop.
+struct Stopped {};
+
 // Requires: encodable. O(steps^2) constraints in the worst case, linear where
-// threads share little.
-[[nodiscard]] Formula executions(z3::context& context, const System& system);
+// threads share little. Asks now and then whether to stop.
+[[nodiscard]] Formula executions(
+    z3::context& context, const System& system, const std::function<bool()>& stop = [] { return false; });
 
 // The schedule that a model describes.
 [[nodiscard]] std::vector<Move> schedule(const System& system, const Formula& formula, const z3::model& model);

@@ -35,7 +35,8 @@ using Sites = std::vector<Site>;
 
 class Encoder {
  public:
-  Encoder(z3::context& context, const System& system) : z3_(context), system_(system), formula_(empty()) {}
+  Encoder(z3::context& context, const System& system, const std::function<bool()>& stop)
+      : z3_(context), system_(system), stop_(stop), formula_(empty()) {}
   Formula run();
 
  private:
@@ -136,6 +137,7 @@ class Encoder {
 
   z3::context& z3_;
   const System& system_;
+  const std::function<bool()>& stop_;
   Formula formula_;
   std::vector<ControlFlow> flows_;
   std::vector<Sites> signals_, publishes_;                            // of each fence

@@ -38,7 +38,8 @@ class Builder {
   void add_completion(FenceId fence, std::uint32_t job, const Step& signal);
   std::vector<Target> targets(const Step& step) const;
   std::vector<FenceId> collected(DependencySetId set) const;
-  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const;
+  StepIndex visible_since(FenceId fence, std::uint32_t thread) const;
+  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const;
   bool may_precede(std::uint32_t first, std::uint32_t second) const;
 
   const System& system_;
@@ -137,13 +138,26 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
   }
 }
 
-// The steps on some way to `step`, in program order; not beyond the publication
-// of the fence by the same thread, before which nobody could wait for it. Ways
-// through a timeout count.
-std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, std::optional<FenceId> since) const {
+// Where a thread publishes the fence first, if no other thread may have done so
+// before: nobody can wait for it until then. Programs are in topological order.
+StepIndex Builder::visible_since(FenceId fence, std::uint32_t thread) const {
+  std::optional<StepIndex> first;
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (StepIndex index = 0; index < system_.threads[i].end(); ++index) {
+      const auto* publish = std::get_if<Publish>(&system_.threads[i].program[index].action);
+      if (publish == nullptr || publish->fence != fence) continue;
+      if (i != thread) return 0;
+      if (!first) first = index;
+    }
+  return first.value_or(0);
+}
+
+// The steps on some way to `step`, in program order, ways through a timeout
+// among them; none before `since`.
+std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const {
   const Thread& who = system_.threads[thread];
   std::vector<std::vector<StepIndex>> before(who.end() + 1U);
-  for (StepIndex from = 0; from < who.end(); ++from) {
+  for (StepIndex from = since; from < who.end(); ++from) {
     for (const StepIndex next : who.program[from].next) before[next].push_back(from);
     if (who.program[from].timeout) before[who.program[from].timeout->next].push_back(from);
   }
@@ -154,8 +168,7 @@ std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step,
     const StepIndex index = todo.back();
     todo.pop_back();
     for (const StepIndex from : before[index]) {
-      const auto* publish = std::get_if<Publish>(&who.program[from].action);
-      if (seen[from] || (publish != nullptr && since && publish->fence == *since)) continue;
+      if (seen[from]) continue;
       seen[from] = true;
       result.push_back(from);
       todo.push_back(from);
@@ -176,7 +189,7 @@ void Builder::add_completion(FenceId fence, std::uint32_t job, const Step& signa
     for (StepIndex index = 0; index < system_.threads[pusher].end(); ++index)
       if (const auto* push = std::get_if<Push>(&system_.threads[pusher].program[index].action);
           push != nullptr && push->job.index == job)
-        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, fence));
+        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible_since(fence, pusher)));
 }
 
 void Builder::add_discharges(std::uint32_t thread) {
@@ -187,13 +200,13 @@ void Builder::add_discharges(std::uint32_t thread) {
         if (who.queue)
           add_completion(fence, thread, who.program[index]);
         else
-          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, fence));
+          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, visible_since(fence, thread)));
       }
     }
     if (const auto* give = std::get_if<Give>(&who.program[index].action))
-      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, std::nullopt));
+      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, 0));
     if (const auto* assign = std::get_if<Assign>(&who.program[index].action))
-      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, std::nullopt));
+      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, 0));
   }
 }
 

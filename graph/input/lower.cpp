@@ -47,6 +47,9 @@ Lowering::Lowering(const Scenario& scenario, Diagnostics& diagnostics, Transacti
 void Lowering::declare_fence(const FenceDeclaration& fence) {
   symbols_.declare(fence.name, SymbolKind::fence, static_cast<std::uint32_t>(system_.fences.size()));
   const bool derived = fence.imports || !fence.array.empty();
+  const auto is_itself = [&](const Name& name) { return name.text == fence.name.text; };
+  if ((fence.imports && is_itself(*fence.imports)) || std::ranges::any_of(fence.array, is_itself))
+    diagnostics_.error(fence.name.at, fmt::format("'{}' stands for itself", fence.name.text));
   if (derived && info(fence.kind).user_controlled)
     diagnostics_.error(fence.name.at,
                        fmt::format("'{}' stands for other fences, so it must be of kind 'kernel'", fence.name.text));
@@ -79,6 +82,12 @@ void Lowering::declare_objects() {
     symbols_.declare(lock.name, SymbolKind::lock, static_cast<std::uint32_t>(system_.locks.size()));
     system_.locks.push_back({lock.name.text, lock.kind, lock.name.at});
   }
+  for (std::uint32_t i = 0; i < scenario_.locks.size(); ++i)
+    if (system_.locks[i].kind == LockKind::rwsem) {
+      lines_.emplace(LockId{i}, LockId{static_cast<std::uint32_t>(system_.locks.size())});
+      system_.locks.push_back(
+          {fmt::format("waiting line of {}", system_.locks[i].name), LockKind::mutex, system_.locks[i].at});
+    }
   for (const BufferDeclaration& buffer : scenario_.buffers) declare_buffer(buffer);
   for (const FenceDeclaration& fence : scenario_.fences) declare_fence(fence);
   for (const TimelineDeclaration& timeline : scenario_.timelines) declare_timeline(timeline);
@@ -159,14 +168,22 @@ void Lowering::add_callbacks_and_timers() {
   }
 }
 
-// A kernel fence that no step publishes has been published before the scenario begins.
+// A kernel fence that steps wait for or signal, and no step publishes, has been
+// published before the scenario begins.
 void Lowering::mark_published() {
-  for (std::uint32_t i = 0; i < system_.fences.size(); ++i)
-    if (!has_action(system_, [&](const Action& action) {
-          const auto* publish = std::get_if<Publish>(&action);
-          return publish != nullptr && publish->fence.index == i;
-        }))
-      system_.fences[i].published = true;
+  for (std::uint32_t i = 0; i < system_.fences.size(); ++i) {
+    const auto published = [&](const Action& action) {
+      const auto* publish = std::get_if<Publish>(&action);
+      return publish != nullptr && publish->fence.index == i;
+    };
+    const auto used = [&](const Action& action) {
+      const auto* wait = std::get_if<Wait>(&action);
+      const auto* signal = std::get_if<Signal>(&action);
+      return (wait != nullptr && std::ranges::find(wait->fences, FenceId{i}) != wait->fences.end()) ||
+             (signal != nullptr && std::ranges::find(signal->fences, FenceId{i}) != signal->fences.end());
+    };
+    if (has_action(system_, used) && !has_action(system_, published)) system_.fences[i].published = true;
+  }
 }
 
 void Lowering::warn_about_fences() {
@@ -175,8 +192,12 @@ void Lowering::warn_about_fences() {
       const auto* signal = std::get_if<Signal>(&action);
       return signal != nullptr && std::ranges::find(signal->fences, FenceId{i}) != signal->fences.end();
     };
+    const auto expires = [&](const Action& action) {
+      const auto* expire = std::get_if<Expire>(&action);
+      return expire != nullptr && expire->fence.index == i;
+    };
     const bool timeline_point = system_.fences[i].name.find(':') != std::string::npos;
-    if (!timeline_point && !has_action(system_, signals))
+    if (!timeline_point && !has_action(system_, signals) && !has_action(system_, expires))
       diagnostics_.warning(system_.fences[i].at, fmt::format("nothing signals fence '{}'", system_.fences[i].name));
   }
 }

@@ -112,6 +112,10 @@ void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const EvictStep& step) {
   const auto index = buffer(step.buffer);
   if (!index) return;
+  if (buffers_[*index].pinned) {
+    diagnostics_.error(step.buffer.at, fmt::format("'{}' is pinned and cannot be evicted", step.buffer.text));
+    return;
+  }
   Frame inner = frame;
   if (inner.context.empty()) inner.context = fmt::format("evicting '{}'", step.buffer.text);
   evict(program, inner, at, *index, step.locking);

@@ -18,10 +18,12 @@ bool same_locks(std::vector<Held> a, std::vector<Held> b) {
 
 StepIndex Lowering::add(Program& program, const Frame& frame, Place at, Cause cause, Action action) {
   Step step;
-  const bool lock = std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action);
+  // Nobody can be killed while he waits for a lock or for a slot.
+  const bool resource = std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action) ||
+                        std::holds_alternative<Take>(action);
   step.action = std::move(action);
   step.cause = cause;
-  step.interruptible = info(frame.kind).interruptible && !frame.reclaim && !lock;
+  step.interruptible = info(frame.kind).interruptible && !frame.reclaim && !resource;
   step.at = at;
   step.context = frame.context;
   return program.add(std::move(step));
@@ -32,6 +34,11 @@ void Lowering::lower_block(Program& program, const Frame& frame, const Block& bl
 }
 
 void Lowering::lower_step(Program& program, const Frame& frame, const StepDeclaration& step) {
+  if (++lowered_ > most_lowered) {
+    if (lowered_ == most_lowered + 1)
+      diagnostics_.error(step.at, fmt::format("the programs expand to more than {} steps", most_lowered));
+    return;
+  }
   const StepIndex first = program.size();
   const bool in_userspace = frame.kind == ThreadKind::user && !frame.reclaim && program.held.empty();
   std::visit([&](const auto& what) { lower_what(program, frame, step.at, what); }, step.what);
@@ -176,8 +183,13 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 
 // Locks.
 
+// The waiting line of an rwsem is a lock of its own, held while one waits for
+// the rwsem: a waiting writer keeps out later readers (kernel/locking/rwsem.c).
 void Lowering::acquire(Program& program, const Frame& frame, Place at, LockId lock, bool shared) {
+  const auto line = lines_.find(lock);
+  if (line != lines_.end()) add(program, frame, at, Cause::lock, Acquire{line->second});
   add(program, frame, at, Cause::lock, Acquire{lock, shared});
+  if (line != lines_.end()) add(program, frame, at, Cause::lock, Release{line->second});
   program.held.push_back({lock, shared, at});
 }
 
@@ -187,12 +199,16 @@ void Lowering::release(Program& program, const Frame& frame, Place at, LockId lo
   add(program, frame, at, Cause::lock, Release{lock});
 }
 
+void Lowering::check_shared(const Name& name, LockId lock, bool shared) {
+  if (shared && system_[lock].kind != LockKind::rwsem)
+    diagnostics_.error(name.at, fmt::format("'{}' is a {}; only an rwsem can be taken shared", name.text,
+                                            info(system_[lock].kind).id));
+}
+
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const LockStep& step) {
   const auto id = lock(step.lock);
   if (!id) return;
-  if (step.shared && system_[*id].kind != LockKind::rwsem)
-    diagnostics_.error(step.lock.at, fmt::format("'{}' is a {}; only an rwsem can be taken shared", step.lock.text,
-                                                 info(system_[*id].kind).id));
+  check_shared(step.lock, *id, step.shared);
   acquire(program, frame, at, *id, step.shared);
 }
 
@@ -209,6 +225,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const TryLockStep& step) {
   const auto id = lock(step.lock);
   if (!id) return;
+  check_shared(step.lock, *id, step.shared);
   if (program.holds_against(*id, step.shared)) {  // by this very thread: the attempt fails for certain
     lower_block(program, frame, step.otherwise);
     return;

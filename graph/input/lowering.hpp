@@ -33,6 +33,8 @@ struct TransactionCounts {
   std::uint32_t most_locks = 0;
 };
 
+inline constexpr std::uint64_t most_lowered = 50'000;
+
 // What surrounds the step that is being lowered.
 struct Frame {
   ThreadKind kind = ThreadKind::user;
@@ -98,6 +100,7 @@ class Lowering {
   StepIndex add(Program& program, const Frame& frame, Place at, Cause cause, Action action);
   [[nodiscard]] Signal signal_of(const std::vector<FenceId>& fences) const;
   void add_wait(Program& program, const Frame& frame, Place at, const WaitStep& step, std::vector<FenceId> fences);
+  void check_shared(const Name& name, LockId lock, bool shared);
   void acquire(Program& program, const Frame& frame, Place at, LockId lock, bool shared);
   void release(Program& program, const Frame& frame, Place at, LockId lock);
   void acquire_together(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks, bool ticket);
@@ -122,6 +125,8 @@ class Lowering {
   System system_;
   std::vector<BufferObjects> buffers_;
   std::vector<TimelineObjects> timelines_;
+  std::map<LockId, LockId> lines_;      // of each rwsem: its waiting line
+  std::uint64_t lowered_ = 0;           // steps so far, procedures expanded
   std::vector<std::string> submitted_;  // names of the jobs so far
 };
 
