@@ -2,10 +2,10 @@
 #include "graph/cgraph.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <stdexcept>
 #include <unordered_map>
+#include <vector>
 
 #include "graph/model/source.hpp"
 
@@ -20,30 +20,32 @@ std::string trimmed(std::string_view text) {
 }
 
 // The ids of one graph: 1, 2, 3… in the order in which cgraph asks for them.
+// Names are strings of the graph's own dictionary: cgraph looks in front of a
+// name's first byte to tell whether it is HTML.
 class Ids {
  public:
+  explicit Ids(Agraph_t* graph) : graph_(graph) {}
   // The id of a name; nothing if it has none and shall not get one.
-  std::optional<IDTYPE> find(std::string_view name, bool create) {
-    if (const auto found = known_.find(name); found != known_.end()) return found->second;
-    if (!create) return std::nullopt;
-    names_.emplace_back(name);
-    return known_[*names_.back()] = names_.size();
+  std::optional<IDTYPE> find(char* name, bool create) {
+    char* const own = create ? agstrdup(graph_, name) : agstrbind(graph_, name);
+    if (const auto found = known_.find(own); found != known_.end()) return found->second;
+    if (!create || own == nullptr) return std::nullopt;
+    names_.push_back(own);
+    return known_[own] = names_.size();
   }
   IDTYPE anonymous() {
-    names_.emplace_back();
+    names_.push_back(nullptr);
     return names_.size();
   }
-  char* name(IDTYPE id) {
-    const bool named = id > 0 && id <= names_.size() && names_[id - 1];
-    return named ? names_[id - 1]->data() : nullptr;
-  }
+  [[nodiscard]] char* name(IDTYPE id) const { return id > 0 && id <= names_.size() ? names_[id - 1] : nullptr; }
 
  private:
-  std::deque<std::optional<std::string>> names_;        // of each id; none: anonymous
-  std::unordered_map<std::string_view, IDTYPE> known_;  // views of names_; only looked up, never walked
+  Agraph_t* graph_;
+  std::vector<char*> names_;                       // of each id; none: anonymous
+  std::unordered_map<const char*, IDTYPE> known_;  // only looked up, never walked
 };
 
-void* open_ids(Agraph_t*, Agdisc_t*) { return new Ids; }
+void* open_ids(Agraph_t* graph, Agdisc_t*) { return new Ids(graph); }
 
 long map_id(void* state, int, char* name, IDTYPE* id, int create) {
   Ids& ids = *static_cast<Ids*>(state);
