@@ -103,7 +103,7 @@ inline constexpr auto key_table = std::to_array<KeyRow>({
     {Context::expect, "findings", Shape::one_or_list, Form::finding, Context::none, Presence::some_of,
      "Exactly the kinds of findings there should be.", "[deadlock, contract]"},
     {Context::expect, "needs", Shape::list, Form::cause, Context::none, Presence::optional,
-     "The smallest set of causes without which the hang disappears.", "[memory-management, userspace]"},
+     "The smallest set of causes with which alone it can still hang.", "[memory-management, userspace]"},
     {Context::environment, "memory-pressure", Shape::one, Form::boolean, Context::none, Presence::optional,
      "Allocations may have to reclaim or evict. Without it: true.", "true"},
     {Context::environment, "userspace-may-stop", Shape::one, Form::boolean, Context::none, Presence::optional,

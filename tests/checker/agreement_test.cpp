@@ -72,8 +72,8 @@ TEST_CASE("SMT and exploration agree on random scenarios") {
     INFO("random_scenario(" << seed << ")");
     engines_agree(lowered(seed), Causes::all(), tally);
   }
-  CHECK(tally.hangs > seeds() / 20);  // neither answer is rare, or the test would show little
-  CHECK(tally.safe > seeds() / 20);
+  CHECK(tally.hangs >= seeds() / 30);  // neither answer is rare, or the test would show little
+  CHECK(tally.safe >= seeds() / 30);
   CHECK(tally.too_large < seeds() / 5);
 }
 

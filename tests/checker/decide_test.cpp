@@ -116,6 +116,76 @@ TEST_CASE("userspace that may stop keeps kernel fences waiting") {
   CHECK(decided("environment: {userspace-may-stop: true}\n" + text).answers.front().verdict == Verdict::violated);
 }
 
+TEST_CASE("what follows a bounded wait is searched too") {
+  const auto verdict = [](const std::string& inside) {
+    return decided(
+               "fences: {u: user, never: user}\nlocks: {m: mutex}\nthreads:\n  t: {kind: ioctl, steps: "
+               "[{wait: {all: [u], timeout: 1s, on-timeout: [" +
+               inside + "]}}]}\n")
+        .answers.front()
+        .verdict;
+  };
+  CHECK(verdict("{lock: m}, {wait: never}, {unlock: m}") == Verdict::violated);
+  CHECK(verdict("{lock: m}, {unlock: m}") == Verdict::holds);
+}
+
+TEST_CASE("a reader that tries its own rwsem again gets it") {
+  const std::string text =
+      "fences: {k: kernel}\nlocks: {s: rwsem}\nthreads:\n  t: {kind: worker, steps: [{lock: {lock: s, shared: true}}, "
+      "{trylock: {lock: s, shared: true, steps: [{wait: k}]}}, {unlock: s}, {signal: k}]}\n";
+  CHECK(decided(text).answers.front().verdict == Verdict::violated);
+}
+
+TEST_CASE("a deadlock behind another thread's choice is not mistaken for a stall") {
+  const Decision decision = decided(
+      "fences: {k: {kind: kernel, timeout: 1s}, dead: kernel}\nvariables: {v: 0}\nthreads:\n"
+      "  w: {kind: worker, steps: [{wait: k}, {when: {v: 0}}, {signal: dead}]}\n"
+      "  s: {kind: worker, steps: [{wait: dead}, {signal: k}]}\n"
+      "  x: {kind: ioctl, steps: [{choose: [[], [{set: {v: 1}}]]}]}\n");
+  CHECK(decision.findings.front().kind == FindingKind::deadlock);
+}
+
+TEST_CASE("slots that tasks of ioctls take piece by piece are a deadlock") {
+  const std::string task = "{kind: ioctl, steps: [{take: p}, {take: p}, {give: {pool: p, amount: 2}}]}\n";
+  const Decision decision = decided("pools: {p: 2}\nthreads:\n  one: " + task + "  two: " + task);
+  REQUIRE_FALSE(decision.findings.empty());
+  CHECK(decision.findings.front().parties.size() == 2);
+}
+
+TEST_CASE("needs names the userspace that stops, and guards that wait") {
+  CHECK(to_text(decided("environment: {userspace-may-stop: true}\nfences: {k: kernel}\n"
+                        "threads: {t: {kind: user, steps: [{publish: k}, {signal: k}]}}\n")
+                    .findings.front()
+                    .needs) == "userspace");
+  CHECK(to_text(decided("variables: {a: 0, b: 0}\nfences: {k: kernel}\nthreads:\n"
+                        "  one: {kind: worker, steps: [{when: {a: 1}}, {set: {b: 1}}, {signal: k}]}\n"
+                        "  two: {kind: worker, steps: [{when: {b: 1}}, {set: {a: 1}}]}\n")
+                    .findings.front()
+                    .needs) == "explicit");
+}
+
+TEST_CASE("a kernel fence depends on userspace through a lock, a queue, a submitter, but not through an alternative") {
+  const auto broken = [](const std::string& text) {
+    return std::ranges::any_of(
+        decided("fences: {k: kernel, u: user, o: kernel, e: user}\nqueues: {q: engine}\nlocks: {m: mutex}\nthreads:\n"
+                "  t: {kind: user, steps: [{signal: u}]}\n" +
+                text)
+            .findings,
+        [](const Finding& finding) { return finding.kind == FindingKind::contract; });
+  };
+  CHECK(
+      broken("  h: {kind: ioctl, steps: [{lock: m}, {wait: u}, {unlock: m}]}\n"
+             "  s: {kind: worker, steps: [{lock: m}, {signal: k}, {unlock: m}]}\n"));
+  CHECK(
+      broken("  h: {kind: user, steps: [{submit: {queue: q, job: a, out: e, in: [u]}}, {submit: {queue: q, job: b, "
+             "out: k}}]}\n"));
+  CHECK(broken("  h: {kind: user, steps: [{publish: k}, {wait: u}, {submit: {queue: q, job: j, out: k}}]}\n"));
+  CHECK_FALSE(broken("  h: {kind: user, steps: [{wait: u}, {submit: {queue: q, job: j, out: k}}]}\n"));
+  CHECK_FALSE(
+      broken("  s: {kind: worker, steps: [{wait: {any: [u, o]}}, {signal: k}]}\n"
+             "  w: {kind: worker, steps: [{signal: o}]}\n"));
+}
+
 TEST_CASE("an exhausted budget is unknown, with the option that raises it") {
   Budget budget;
   budget.deadline = std::chrono::steady_clock::now();
