@@ -63,6 +63,16 @@ class Decider {
   std::string gave_up_;
 };
 
+// Whatever a system can ever owe.
+std::vector<Obligation> every_obligation(const System& system) {
+  std::vector<Obligation> all;
+  for (std::uint32_t i = 0; i < system.fences.size(); ++i) all.push_back({Obligation::Kind::fence, i});
+  for (std::uint32_t i = 0; i < system.locks.size(); ++i) all.push_back({Obligation::Kind::lock, i});
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    for (const auto kind : {Obligation::Kind::job, Obligation::Kind::thread}) all.push_back({kind, i});
+  return all;
+}
+
 [[noreturn]] void disagree(const std::string& why) {
   throw std::logic_error("the SMT engine and the operational semantics disagree: " + why);
 }
@@ -209,7 +219,7 @@ void Decider::classify(Finding& finding, Hang& hang) {
   if (beyond.for_ever) {
     std::vector<Move> whole = hang.schedule;
     whole.insert(whole.end(), beyond.for_ever->begin(), beyond.for_ever->end());
-    hang = examined(std::move(whole), engine_.obligations());
+    hang = examined(std::move(whole), every_obligation(system_));
     finding.notes.emplace_back("timeouts fire, and do not help");
     return;
   }
@@ -284,10 +294,11 @@ void Decider::search_beyond_timeouts() {
   options.max_states = 1'000'000;
   Exploration all = explore(system_, initial_state(system_), options);
   if (all.for_ever) {
-    add(examined(std::move(*all.for_ever), engine_.obligations()));
+    add(examined(std::move(*all.for_ever), every_obligation(system_)));
   } else if (all.hang && decision_.findings.empty()) {
-    add(examined(std::move(*all.hang), engine_.obligations()));
+    add(examined(std::move(*all.hang), every_obligation(system_)));
   }
+  if (all.cut_off) gave_up_ = "some execution reaches a bound of the unfolding";
   if (!all.gave_up.empty()) gave_up_ = "not everything that can follow a timeout was seen: " + all.gave_up;
 }
 
@@ -355,7 +366,7 @@ std::vector<EdgeId> ways_to_userspace(const DependencyGraph& graph, VertexId fen
       const Vertex& next = graph[boost::target(edge, graph)];
       if (next.kind != VertexKind::fence)
         todo.push_back(boost::target(edge, graph));
-      else if (next.user_controlled)
+      else if (next.user_controlled && !has_kernel_alternative(graph, edge))
         result.push_back(edge);
     }
   }

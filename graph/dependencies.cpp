@@ -244,7 +244,7 @@ void Builder::add_job(std::uint32_t thread) {
 }
 
 SystemGraph Builder::run() {
-  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread));
+  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread, Ways::all));
   add_vertices();
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
     add_discharges(thread);

@@ -5,8 +5,16 @@
 namespace fencecheck {
 namespace {
 
+// Where a step leads, and along which branch; a timeout counts as the first.
+std::vector<std::pair<StepIndex, std::uint32_t>> successors(const Step& step, Ways ways) {
+  std::vector<std::pair<StepIndex, std::uint32_t>> result;
+  for (std::uint32_t branch = 0; branch < step.next.size(); ++branch) result.emplace_back(step.next[branch], branch);
+  if (ways == Ways::all && step.timeout) result.emplace_back(step.timeout->next, 0);
+  return result;
+}
+
 // Steps that no way leads to (after a timeout, beyond a cut) must not hold back the others.
-std::vector<bool> reachable_steps(const Thread& thread) {
+std::vector<bool> reachable_steps(const Thread& thread, Ways ways) {
   std::vector<bool> seen(thread.end() + 1U, false);
   std::vector<StepIndex> todo{0};
   while (!todo.empty()) {
@@ -15,18 +23,17 @@ std::vector<bool> reachable_steps(const Thread& thread) {
     if (seen[step]) continue;
     seen[step] = true;
     if (step == thread.end()) continue;
-    for (const StepIndex next : thread.program[step].next) todo.push_back(next);
+    for (const auto& [next, branch] : successors(thread.program[step], ways)) todo.push_back(next);
   }
   return seen;
 }
 
-void order_steps(const Thread& thread, ControlFlow& flow) {
-  const std::vector<bool> seen = reachable_steps(thread);
+void order_steps(const Thread& thread, Ways ways, ControlFlow& flow) {
+  const std::vector<bool> seen = reachable_steps(thread, ways);
   std::vector<std::uint32_t> incoming(thread.end() + 1U, 0);
   for (StepIndex i = 0; i < thread.end(); ++i)
     if (seen[i])
-      for (std::uint32_t branch = 0; branch < thread.program[i].next.size(); ++branch) {
-        const StepIndex next = thread.program[i].next[branch];
+      for (const auto& [next, branch] : successors(thread.program[i], ways)) {
         flow.predecessors[next].emplace_back(i, branch);
         ++incoming[next];
       }
@@ -37,7 +44,7 @@ void order_steps(const Thread& thread, ControlFlow& flow) {
     ready.pop_back();
     flow.topological.push_back(step);
     if (step == thread.end()) continue;
-    for (const StepIndex next : thread.program[step].next)
+    for (const auto& [next, branch] : successors(thread.program[step], ways))
       if (--incoming[next] == 0) ready.push_back(next);
   }
   const auto reachable = static_cast<std::size_t>(std::ranges::count(seen, true));
@@ -61,14 +68,13 @@ std::vector<HeldLock> held_after(const Step& step, StepIndex index, std::uint32_
   return held;
 }
 
-void flow_facts(const Thread& thread, ControlFlow& flow) {
+void flow_facts(const Thread& thread, Ways ways, ControlFlow& flow) {
   std::vector<bool> known(thread.end() + 1U, false);
   if (!flow.topological.empty()) known[0] = true;
   for (const StepIndex step : flow.topological) {
     if (step == thread.end()) continue;
     const auto ticket = std::holds_alternative<TakeTicket>(thread.program[step].action) ? step : flow.ticket[step];
-    for (std::uint32_t branch = 0; branch < thread.program[step].next.size(); ++branch) {
-      const StepIndex next = thread.program[step].next[branch];
+    for (const auto& [next, branch] : successors(thread.program[step], ways)) {
       std::vector<HeldLock> held = held_after(thread.program[step], step, branch, flow.held[step]);
       const bool cutoff = next != thread.end() && std::holds_alternative<Cutoff>(thread.program[next].action);
       if (known[next] && held != flow.held[next] && !cutoff) flow.consistent = false;
@@ -82,13 +88,13 @@ void flow_facts(const Thread& thread, ControlFlow& flow) {
 
 }  // namespace
 
-ControlFlow control_flow(const Thread& thread) {
+ControlFlow control_flow(const Thread& thread, Ways ways) {
   ControlFlow flow;
   flow.predecessors.resize(thread.end() + 1U);
   flow.held.resize(thread.end() + 1U);
   flow.ticket.resize(thread.end() + 1U);
-  order_steps(thread, flow);
-  if (!flow.cyclic) flow_facts(thread, flow);
+  order_steps(thread, ways, flow);
+  if (!flow.cyclic) flow_facts(thread, ways, flow);
   return flow;
 }
 
