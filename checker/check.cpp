@@ -85,9 +85,10 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
 }
 
 std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics& diagnostics) {
-  std::optional<Trace> trace = read_ftrace(in, source, diagnostics);
-  if (!trace) return std::nullopt;
-  Observation seen = observe(*trace);
+  FtraceReader reader(in, source, diagnostics);
+  const TraceStream stream{[&](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
+  Observation seen = observe(stream, source);
+  if (!diagnostics.ok()) return std::nullopt;
   Report report;
   report.title = file_title(source.name);
   report.kind = "trace";
@@ -96,7 +97,8 @@ std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics&
   report.findings = std::move(seen.findings);
   report.losses = std::move(seen.losses);
   report.assumptions = std::move(seen.assumptions);
-  report.expect = trace->expect;
+  report.summary = std::move(seen.summary);
+  report.expect = stream.facts->expect;
   report.graph = seen.graph;
   report.cycles = std::move(seen.cycles);
   return report;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r";
 constexpr std::uint64_t cpu_limit = 65'536;
+constexpr std::uint64_t latency_limit = std::numeric_limits<std::uint64_t>::max() / 1000;  // us
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -23,15 +24,6 @@ std::optional<std::uint64_t> take_number_right(std::string_view& text) {
   const auto number = parse_number(text.substr(begin));
   if (number) text.remove_suffix(text.size() - begin);
   return number;
-}
-
-// Takes everything from the last `key` on away and returns what follows the key.
-std::optional<std::string_view> take_value_right(std::string_view& text, std::string_view key) {
-  const auto at = text.rfind(key);
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view value = text.substr(at + key.size());
-  text = text.substr(0, at);
-  return value;
 }
 
 // Takes the next word away, and the blanks before it.
@@ -150,40 +142,31 @@ std::optional<EventLine> parse_event_line(std::string_view line) {
   return std::nullopt;
 }
 
-std::optional<FenceArguments> parse_fence_arguments(std::string_view arguments) {
-  const auto seqno = take_value_right(arguments, " seqno=");
-  const auto context = take_value_right(arguments, " context=");
-  const auto timeline = take_value_right(arguments, " timeline=");
-  if (!seqno || !context || !timeline || !arguments.starts_with("driver=")) return std::nullopt;
-  const auto seqno_number = parse_number(*seqno);
-  const auto context_number = parse_number(*context);
-  if (!seqno_number || !context_number) return std::nullopt;
-  const FenceKey key{static_cast<std::uint32_t>(*context_number), static_cast<std::uint32_t>(*seqno_number)};
-  return FenceArguments{arguments.substr(7), *timeline, key};
-}
-
-std::optional<SwitchArguments> parse_switch_arguments(std::string_view arguments) {
-  const auto arrow = arguments.find(" ==> ");
-  if (arrow == std::string_view::npos) return std::nullopt;
-  std::string_view text = trimmed_right(arguments.substr(0, arrow));
-  const auto blank = text.rfind(' ');
-  if (blank == std::string_view::npos) return std::nullopt;
-  std::string_view state = text.substr(blank + 1);
-  std::optional<std::uint64_t> pid;
-  if (state.starts_with("prev_state=")) {
-    state.remove_prefix(11);
-    take_value_right(text, " prev_prio=");
-    if (const auto value = take_value_right(text, " prev_pid=")) pid = parse_number(*value);
-  } else {
-    take_value_right(text, " [");
-    pid = take_number_right(text);
-    if (!text.ends_with(':')) return std::nullopt;
-  }
-  if (!pid) return std::nullopt;
-  constexpr std::uint64_t exit_dead_or_zombie = 0x30;  // include/linux/sched.h
-  const auto number = parse_number(state);
-  const bool exited = number ? (*number & exit_dead_or_zombie) != 0 : state.find_first_of("XZx") != state.npos;
-  return SwitchArguments{static_cast<std::uint32_t>(*pid), exited};
+// "  12d..1." is a CPU and four or five flags, none of which begins with a digit.
+std::optional<EventLine> parse_latency_line(std::string_view line) {
+  EventLine event;
+  auto end = line.find("us");
+  const auto ends_time = [&] {
+    return line.size() > end + 3 && line[end + 3] == ':' && std::string_view(" +!#*@$").find(line[end + 2]) != line.npos;
+  };
+  while (end != std::string_view::npos && !ends_time()) end = line.find("us", end + 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view text = line.substr(0, end);
+  const auto microseconds = take_number_right(text);
+  text = trimmed_right(text);
+  const auto blank = text.find_last_of(blanks);
+  if (!microseconds || *microseconds > latency_limit || blank == std::string_view::npos) return std::nullopt;
+  const std::string_view place = text.substr(blank + 1);
+  const auto digits = std::min(place.find_first_not_of("0123456789"), place.size());
+  const auto cpu = parse_number(place.substr(0, digits));
+  const std::string_view flags = place.substr(digits);
+  if (!cpu || *cpu >= cpu_limit || flags.size() < 4 || flags.size() > 6) return std::nullopt;
+  if (!parse_task(text.substr(0, blank), event)) return std::nullopt;
+  event.cpu = static_cast<std::uint32_t>(*cpu);
+  event.time = *microseconds * 1000;
+  event.context = is_interrupt(event, flags) ? TraceContext::interrupt : TraceContext::task;
+  if (!parse_event(line.substr(end + 4), event)) return std::nullopt;
+  return event;
 }
 
 }  // namespace fencecheck

@@ -43,7 +43,18 @@ constexpr const FindingInfo& info(FindingKind kind) { return finding_table[stati
 
 // Rules of the DMA-fence contract; ids as in the kernel's own documents where
 // they have one, else ours. Ids never change: users suppress and search them.
-enum class Rule : std::uint8_t { indefinite_fence, last_ = indefinite_fence };
+enum class Rule : std::uint8_t {
+  late_fence,
+  lock_across_wait,
+  resv_in_signalling,
+  mmap_lock_in_signalling,
+  reclaim_in_signalling,
+  wait_in_signalling,
+  destroyed_unsignalled,
+  indefinite_fence,
+  wait_in_run_job,
+  last_ = wait_in_run_job
+};
 
 struct RuleInfo {
   Rule rule;
@@ -54,10 +65,34 @@ struct RuleInfo {
 };
 
 inline constexpr auto rule_table = std::to_array<RuleInfo>({
+    {Rule::late_fence, "FDG001", "a fence signals later than in reasonable time, and nothing recovers it",
+     "give every submission a timeout and a recovery that signals its fences",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::lock_across_wait, "FDG005", "a lock that the signalling path takes is held over a wait for such a fence",
+     "drop the lock before the wait, or do not take it in run_job",
+     "drivers/dma-buf/dma-fence.c, DOC: fence signalling annotation"},
+    {Rule::resv_in_signalling, "FDG006", "a reservation object is locked in the signalling path",
+     "lock and prepare everything before the fence is published",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::mmap_lock_in_signalling, "FDG007", "an mmap_lock is taken in the signalling path",
+     "pin user memory before the fence is published",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::reclaim_in_signalling, "FDG008", "memory is allocated with reclaim in the signalling path",
+     "allocate before the fence is published, or with GFP_ATOMIC or GFP_NOWAIT",
+     "drivers/dma-buf/dma-fence.c, DOC: fence signalling annotation"},
+    {Rule::wait_in_signalling, "FDG011", "the signalling path waits for a fence",
+     "make it a dependency of the job, or wait before the fence is published",
+     "drivers/dma-buf/dma-fence.c, __dma_fence_might_wait()"},
+    {Rule::destroyed_unsignalled, "FDG018", "a fence is freed although it has not signalled and a task waits for it",
+     "signal the fence, with an error if need be, before the last reference is dropped",
+     "drivers/dma-buf/dma-fence.c, dma_fence_release()"},
     {Rule::indefinite_fence, "FDG020", "a kernel fence depends on a fence that userspace controls",
      "wait for the user fence in userspace before submitting, or give the job a preempt fence instead of an "
      "end-of-batch fence; a timeout does not help",
      "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+    {Rule::wait_in_run_job, "FDG063", "run_job waits for a fence",
+     "return the fence from prepare_job, or add it as a dependency before the job is pushed",
+     "include/drm/gpu_scheduler.h, struct drm_sched_backend_ops"},
 });
 static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
 constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }

@@ -39,6 +39,7 @@ struct Report {
   std::vector<Finding> findings;  // worst first
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
+  std::vector<std::string> summary;      // of a trace: what each timeline did
   std::optional<Expectation> expect;
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;  // of `graph`, to be highlighted
