@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "checker/decide.hpp"
@@ -13,14 +12,16 @@
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/observe.hpp"
+#include "graph/input/open_input.hpp"
 #include "graph/input/read_dot.hpp"
 #include "graph/input/read_ftrace.hpp"
+#include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_trace_dat.hpp"
 #include "graph/input/read_yaml.hpp"
 
 namespace fencecheck {
 namespace {
 
-constexpr std::size_t sniffed = 64 * 1024;
 constexpr std::uintmax_t largest_text = std::uintmax_t{64} << 20U;  // scenarios and graphs are read whole
 
 std::string file_title(const std::string& path) { return std::filesystem::path(path).stem().string(); }
@@ -84,10 +85,10 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
   return report;
 }
 
-std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics& diagnostics) {
-  FtraceReader reader(in, source, diagnostics);
-  const TraceStream stream{[&](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
-  Observation seen = observe(stream, source);
+// Reads one trace, whatever its format, to its end.
+std::optional<Report> check_trace(const TraceStream& stream, Source& source, Diagnostics& diagnostics,
+                                  const ObserveOptions& options) {
+  Observation seen = observe(stream, source, options);
   if (!diagnostics.ok()) return std::nullopt;
   Report report;
   report.title = file_title(source.name);
@@ -104,9 +105,28 @@ std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics&
   return report;
 }
 
+template <class Reader>
+TraceStream stream_of(Reader& reader) {
+  return {[&reader](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
+}
+
+std::optional<Report> check_any_trace(InputKind kind, OpenedInput& input, Source& source, Diagnostics& diagnostics,
+                                      const ObserveOptions& options) {
+  if (kind == InputKind::trace_dat) {
+    TraceDatReader reader(input.file(), diagnostics);
+    return check_trace(stream_of(reader), source, diagnostics, options);
+  }
+  if (kind == InputKind::perfetto) {
+    PerfettoReader reader(input.stream(), diagnostics);
+    return check_trace(stream_of(reader), source, diagnostics, options);
+  }
+  FtraceReader reader(input.stream(), source, diagnostics);
+  return check_trace(stream_of(reader), source, diagnostics, options);
+}
+
 std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
   std::ostringstream text;
-  std::string block(sniffed, '\0');
+  std::string block(sniffed_bytes, '\0');
   std::uintmax_t size = 0;
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
     size += static_cast<std::uintmax_t>(in.gcount());
@@ -154,36 +174,27 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
 
 }  // namespace
 
-Checked check_file(const std::string& path, const Budget& budget) {
+Checked check_file(const std::string& path, const Budget& budget, const ObserveOptions& options) {
   Checked checked;
-  checked.source.name = path;
-  std::ifstream in(path, std::ios::binary);
-  std::string beginning(sniffed, '\0');
-  if (in) in.read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
-  if (!in && in.gcount() == 0 && !in.eof()) {
-    checked.diagnostics.error({}, "cannot be read");
-    return checked;
-  }
-  beginning.resize(static_cast<std::size_t>(in.gcount()));
-  const std::optional<InputKind> kind = kind_of(beginning, checked.diagnostics);
+  checked.source.name = path == "-" ? "<stdin>" : path;
+  OpenedInput input(path, checked.diagnostics);
+  if (!checked.diagnostics.ok()) return checked;
+  const std::optional<InputKind> kind = kind_of(input.beginning(), checked.diagnostics);
   if (!kind) {
-    checked.source.text = beginning;
+    checked.source.text = input.beginning();
     return checked;
   }
-  in.clear();
-  const bool seekable = static_cast<bool>(in.seekg(0));
-  in.clear();
-  if (*kind == InputKind::trace && seekable) {
-    checked.report = check_trace(in, checked.source, checked.diagnostics);
-  } else if (*kind == InputKind::trace) {  // a pipe: what was read to tell its kind cannot be read again
-    std::istringstream whole(beginning + read_whole(in, checked.diagnostics));
-    if (checked.diagnostics.ok()) checked.report = check_trace(whole, checked.source, checked.diagnostics);
+  if (*kind != InputKind::scenario && *kind != InputKind::graph) {
+    checked.report = check_any_trace(*kind, input, checked.source, checked.diagnostics, options);
+    input.check(checked.diagnostics);
   } else {
-    checked.source.text = (seekable ? std::string() : beginning) + read_whole(in, checked.diagnostics);
+    checked.source.text = read_whole(input.stream(), checked.diagnostics);
+    input.check(checked.diagnostics);
     if (checked.diagnostics.ok())
       checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
                                                     : check_graph(checked.source, checked.diagnostics);
   }
+  if (!checked.diagnostics.ok()) checked.report.reset();
   if (checked.report) checked.report->warnings = warnings(checked.diagnostics);
   return checked;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "checker/budget.hpp"
+#include "graph/input/observe.hpp"
 #include "graph/model/report.hpp"
 #include "graph/model/source.hpp"
 
@@ -18,7 +19,7 @@ struct Checked {
 
 // Never throws for what the file says; std::logic_error for a defect of this
 // program, std::bad_alloc where memory runs out.
-[[nodiscard]] Checked check_file(const std::string& path, const Budget& budget);
+[[nodiscard]] Checked check_file(const std::string& path, const Budget& budget, const ObserveOptions& options = {});
 
 // Does the report have what its input expects (or, without an expectation, nothing to say)?
 struct Outcome {

@@ -7,12 +7,16 @@
 #include <cctype>
 #include <filesystem>
 
+#include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_trace_dat.hpp"
+
 namespace fencecheck {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 7> endings{".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt"};
+constexpr std::array<std::string_view, 10> endings{".yaml",   ".yml", ".dot", ".gv",      ".trace",
+                                                    ".ftrace", ".txt", ".dat", ".pftrace", ".html"};
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
@@ -25,21 +29,6 @@ std::vector<InputFile> files_below(const fs::path& folder) {
   std::ranges::sort(result, {}, &InputFile::path);
   return result;
 }
-
-// Files that begin like this are something else; say what to do with them.
-struct Magic {
-  std::string_view bytes;
-  std::string_view says;
-};
-constexpr auto magic_table = std::to_array<Magic>({
-    {{"\x17\x08\x44tracing", 10}, "a binary trace.dat; convert it with 'trace-cmd report'"},
-    {{"\x1f\x8b", 2}, "gzip-compressed; decompress it first"},
-    {{"\x28\xb5\x2f\xfd", 4}, "zstd-compressed; decompress it first"},
-    {{"\xfd"
-      "7zXZ",
-      5},
-     "xz-compressed; decompress it first"},
-});
 
 std::string_view first_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
@@ -61,6 +50,8 @@ bool looks_like_dot(std::string_view line) {
 
 // "comm-pid [cpu] ... time: event: …", or one of the lines that trace-cmd writes first.
 bool looks_like_trace(std::string_view line) {
+  if (line.starts_with("<!DOCTYPE html") || line.starts_with("<!doctype html") || line.starts_with("<html")) return true;
+  if (line == "TRACE:" || line.starts_with("capturing trace...")) return true;
   if (line.starts_with("cpus=") || line.starts_with("version = ") || line.starts_with("CPU")) return true;
   const std::size_t open = line.find(" [");
   if (open == std::string_view::npos) return false;
@@ -108,6 +99,10 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
 std::vector<InputFile> input_files(const std::vector<std::string>& arguments, std::vector<std::string>& errors) {
   std::vector<InputFile> result;
   for (const std::string& argument : arguments) {
+    if (argument == "-") {
+      result.push_back({argument, false});
+      continue;
+    }
     std::error_code error;
     const fs::file_status status = fs::status(argument, error);
     if (!fs::exists(status)) {
@@ -116,7 +111,7 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, st
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
       errors.push_back(fmt::format(
-          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)", argument));
+          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, *.dat, *.pftrace, *.html)", argument));
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
@@ -129,11 +124,8 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
     diagnostics.error({}, "empty: expected a scenario, a trace or a graph");
     return std::nullopt;
   }
-  for (const Magic& magic : magic_table)
-    if (beginning.starts_with(magic.bytes)) {
-      diagnostics.error({1, 1, 1}, std::string(magic.says));
-      return std::nullopt;
-    }
+  if (is_trace_dat(beginning)) return InputKind::trace_dat;
+  if (is_perfetto(beginning)) return InputKind::perfetto;
   if (const std::size_t zero = beginning.find('\0'); zero != std::string_view::npos) {
     const auto line = static_cast<std::uint32_t>(std::ranges::count(beginning.substr(0, zero), '\n')) + 1;
     const std::size_t start = beginning.substr(0, zero).rfind('\n');
@@ -142,7 +134,7 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
     return std::nullopt;
   }
   const auto kind = kind_of_text(beginning);
-  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text), nor a graph (DOT)");
+  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT)");
   return kind;
 }
 

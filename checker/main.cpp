@@ -90,7 +90,9 @@ ExitStatus worse(ExitStatus a, ExitStatus b) {
 }
 
 ExitStatus check_one(const InputFile& file, const Options& options) {
-  const Checked checked = check_file(file.path, budget_of(options));
+  ObserveOptions observe;
+  if (options.late) observe.late = static_cast<std::uint64_t>(*options.late * 1e9);
+  const Checked checked = check_file(file.path, budget_of(options), observe);
   if (!checked.report) {
     print_diagnostics(checked);
     return ExitStatus::bad_input;

@@ -65,6 +65,7 @@ struct Options {
   std::string topic;  // explain
   StoryMode story = StoryMode::automatic;
   std::optional<std::chrono::milliseconds> timeout{std::chrono::minutes{1}};  // of each input
+  std::optional<double> late;                                                 // seconds, of waits in traces
   std::optional<std::uint64_t> memory;                                        // bytes
 };
 

@@ -122,6 +122,8 @@ void Writer::summary(const Report& report) {
          answer.reason.empty() ? "" : fmt::format(" ({})", answer.reason));
   }
   if (options_.story)
+    for (const std::string& seen : report.summary) line("  seen: {}", seen);
+  if (options_.story)
     for (const std::string& assumption : report.assumptions) line("  assumed: {}", assumption);
 }
 

@@ -80,7 +80,7 @@ void ContractWatch::take_lock(const TraceRecord& record) {
   }
   if (lock.tried) return;
   if (lock.name.starts_with("reservation_ww_class_mutex")) {
-    report(Rule::resv_in_signalling, who, record.line, fmt::format("{} locks a reservation object in {}", who, where),
+    report(Rule::reservation_in_signalling, who, record.line, fmt::format("{} locks a reservation object in {}", who, where),
            {});
   }
   if (lock.name.starts_with("&mm->mmap_lock")) {
@@ -132,7 +132,7 @@ void ContractWatch::meet(LockOfRing lock) {
   second.cause = Cause::lock;
   second.released_by = fmt::format("{} releasing it, after its wait", first.name);
   second.at = {worker.line, 0, 1};
-  report(Rule::lock_across_wait, worker.name, std::max(worker.line, waiter.line),
+  report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
          fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "
                      "(line {}): in another order neither goes on",
                      first.name, waiter.name, waiter.what, waiter.line, second.name, worker.what, worker.line),

@@ -298,7 +298,7 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
      "prev_comm={} prev_pid={prev_pid=pid} prev_prio={} prev_state={prev_state=state} ==> {}", "all"},
     {TraceEventKind::task_switch, "sched", "sched_switch", "{}:{prev_pid=pid} [{}] {prev_state=state} ==> {}:{} [{}",
      "all, as trace-cmd's plugin prints it"},
-    {TraceEventKind::task_waking, "sched", "sched_waking", "comm={} pid={pid} prio={}", "all"},
+    {TraceEventKind::task_waking, "sched", "sched_waking", "comm={} pid={pid}", "all"},
     {TraceEventKind::task_waking, "sched", "sched_waking", "{}:{pid} [{}", "all, as trace-cmd's plugin prints it"},
     {TraceEventKind::task_blocked, "sched", "sched_blocked_reason", "pid={pid} iowait={} caller={caller=function}",
      "Android"},

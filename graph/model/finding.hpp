@@ -45,8 +45,8 @@ constexpr const FindingInfo& info(FindingKind kind) { return finding_table[stati
 // they have one, else ours. Ids never change: users suppress and search them.
 enum class Rule : std::uint8_t {
   late_fence,
-  lock_across_wait,
-  resv_in_signalling,
+  lock_held_across_wait,
+  reservation_in_signalling,
   mmap_lock_in_signalling,
   reclaim_in_signalling,
   wait_in_signalling,
@@ -68,10 +68,10 @@ inline constexpr auto rule_table = std::to_array<RuleInfo>({
     {Rule::late_fence, "FDG001", "a fence signals later than in reasonable time, and nothing recovers it",
      "give every submission a timeout and a recovery that signals its fences",
      "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
-    {Rule::lock_across_wait, "FDG005", "a lock that the signalling path takes is held over a wait for such a fence",
+    {Rule::lock_held_across_wait, "FDG005", "a lock that the signalling path takes is held over a wait for such a fence",
      "drop the lock before the wait, or do not take it in run_job",
      "drivers/dma-buf/dma-fence.c, DOC: fence signalling annotation"},
-    {Rule::resv_in_signalling, "FDG006", "a reservation object is locked in the signalling path",
+    {Rule::reservation_in_signalling, "FDG006", "a reservation object is locked in the signalling path",
      "lock and prepare everything before the fence is published",
      "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
     {Rule::mmap_lock_in_signalling, "FDG007", "an mmap_lock is taken in the signalling path",
