@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 10> endings{".yaml",   ".yml", ".dot", ".gv",      ".trace",
-                                                    ".ftrace", ".txt", ".dat", ".pftrace", ".html"};
+                                                   ".ftrace", ".txt", ".dat", ".pftrace", ".html"};
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
@@ -50,7 +50,8 @@ bool looks_like_dot(std::string_view line) {
 
 // "comm-pid [cpu] ... time: event: …", or one of the lines that trace-cmd writes first.
 bool looks_like_trace(std::string_view line) {
-  if (line.starts_with("<!DOCTYPE html") || line.starts_with("<!doctype html") || line.starts_with("<html")) return true;
+  if (line.starts_with("<!DOCTYPE html") || line.starts_with("<!doctype html") || line.starts_with("<html"))
+    return true;
   if (line == "TRACE:" || line.starts_with("capturing trace...")) return true;
   if (line.starts_with("cpus=") || line.starts_with("version = ") || line.starts_with("CPU")) return true;
   const std::size_t open = line.find(" [");
@@ -110,8 +111,10 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, st
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
-      errors.push_back(fmt::format(
-          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, *.dat, *.pftrace, *.html)", argument));
+      errors.push_back(
+          fmt::format("{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, "
+                      "*.dat, *.pftrace, *.html)",
+                      argument));
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
@@ -134,7 +137,9 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
     return std::nullopt;
   }
   const auto kind = kind_of_text(beginning);
-  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT)");
+  if (!kind)
+    diagnostics.error({1, 0, 1},
+                      "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT)");
   return kind;
 }
 

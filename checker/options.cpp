@@ -61,13 +61,15 @@ Parsed parse_options(int argc, const char* const* argv) {
     commands.at(static_cast<std::size_t>(row.command)) = command;
   }
   CLI::App& check = *commands[static_cast<std::size_t>(Command::check)];
-  check.add_option("INPUT", options.inputs, "Files and folders: scenarios, traces, graphs; - for standard input")->required();
+  check.add_option("INPUT", options.inputs, "Files and folders: scenarios, traces, graphs; - for standard input")
+      ->required();
   check
       .add_option("--story", story,
                   "Tell the whole story of findings: of files named here and of surprises (auto), always, never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
-  check.add_option("--late", options.late, "Seconds: in traces, longer waits are findings")->check(CLI::Range(0.0, 1e9));
+  check.add_option("--late", options.late, "Seconds: in traces, longer waits are findings")
+      ->check(CLI::Range(0.0, 1e9));
   add_budget(check, options, timeout, megabytes);
   CLI::App& draw = *commands[static_cast<std::size_t>(Command::draw)];
   draw.add_option("INPUT", options.inputs, "A scenario, a trace or a graph")->required()->expected(1);

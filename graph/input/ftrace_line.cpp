@@ -147,7 +147,8 @@ std::optional<EventLine> parse_latency_line(std::string_view line) {
   EventLine event;
   auto end = line.find("us");
   const auto ends_time = [&] {
-    return line.size() > end + 3 && line[end + 3] == ':' && std::string_view(" +!#*@$").find(line[end + 2]) != line.npos;
+    return line.size() > end + 3 && line[end + 3] == ':' &&
+           std::string_view(" +!#*@$").find(line[end + 2]) != line.npos;
   };
   while (end != std::string_view::npos && !ends_time()) end = line.find("us", end + 1);
   if (end == std::string_view::npos) return std::nullopt;

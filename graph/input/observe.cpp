@@ -26,8 +26,7 @@ std::string counted(std::uint64_t count, std::string_view one) {
 
 // All that watches while a trace is read.
 struct Watch {
-  Watch(const TraceFacts& facts, std::uint64_t late)
-      : now(facts), hangs(now, late), contract(now), timelines(now) {}
+  Watch(const TraceFacts& facts, std::uint64_t late) : now(facts), hangs(now, late), contract(now), timelines(now) {}
 
   void take(const TraceRecord& record) {
     hangs.before(record);
@@ -128,14 +127,13 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   const bool fences = now.fence_events() != 0;
   std::uint64_t open = 0;
   for (const auto& [pid, task] : now.tasks()) {
-    open += static_cast<std::uint64_t>(std::ranges::count_if(task.open, [](const WaitRef& wait) {
-      return wait->how == WaitEnd::open && wait->fence;
-    }));
+    open += static_cast<std::uint64_t>(std::ranges::count_if(
+        task.open, [](const WaitRef& wait) { return wait->how == WaitEnd::open && wait->fence; }));
   }
   say(now.any_user_signalled(), "a fence of sw_sync or vgem is owed by the task that created it");
   for (const Pid pid : now.delegating()) {
-    say(true, fmt::format("nobody is taken to owe the fences of {}: other tasks signalled some of them",
-                          now.task_name(pid)));
+    say(true,
+        fmt::format("nobody is taken to owe the fences of {}: other tasks signalled some of them", now.task_name(pid)));
   }
   say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");

@@ -80,8 +80,8 @@ void ContractWatch::take_lock(const TraceRecord& record) {
   }
   if (lock.tried) return;
   if (lock.name.starts_with("reservation_ww_class_mutex")) {
-    report(Rule::reservation_in_signalling, who, record.line, fmt::format("{} locks a reservation object in {}", who, where),
-           {});
+    report(Rule::reservation_in_signalling, who, record.line,
+           fmt::format("{} locks a reservation object in {}", who, where), {});
   }
   if (lock.name.starts_with("&mm->mmap_lock")) {
     report(Rule::mmap_lock_in_signalling, who, record.line, fmt::format("{} takes an mmap_lock in {}", who, where), {});

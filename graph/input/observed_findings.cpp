@@ -96,8 +96,7 @@ std::string Teller::message() const {
         std::ranges::find_if(hang_.path, [&](const WaitStep& each) { return each.fence.get() == missed; });
     const bool last = step + 1 == hang_.path.end();
     return fmt::format("{} waits for {}, which {} does not signal{}; {}", name(step->waiter),
-                       awaited_name(seen_, *step),
-                       step->owner.kind == Actor::Kind::task ? name(step->owner) : "nobody",
+                       awaited_name(seen_, *step), step->owner.kind == Actor::Kind::task ? name(step->owner) : "nobody",
                        last ? "" : " because it waits itself", ending());
   }
   if (!hang_.closed) {
@@ -232,19 +231,22 @@ std::string Teller::signalled_by(const FenceLife& life) const {
 
 // "vgem's 10 s timer"
 std::string Teller::timer(const FenceLife& life) const {
-  return fmt::format("{}'s {} s timer", life.user_signalled->driver, life.user_signalled->fallback_timer.count() / 1000);
+  return fmt::format("{}'s {} s timer", life.user_signalled->driver,
+                     life.user_signalled->fallback_timer.count() / 1000);
 }
 
 std::vector<std::string> Teller::notes() const {
   std::vector<std::string> notes;
   for (const WaitStep& step : hang_.path) {
-    if (step.inferred) notes.push_back(fmt::format("that {} is a member of {} is inferred",
-                                                   awaited_name(seen_, step), name(step.waiter)));
+    if (step.inferred)
+      notes.push_back(
+          fmt::format("that {} is a member of {} is inferred", awaited_name(seen_, step), name(step.waiter)));
     if (!step.wait) continue;
     if (const std::string site = wait_site(step.wait->stack); !site.empty()) {
       notes.push_back(fmt::format("{} waits in {} (line {})", name(step.waiter), site, step.line));
     }
-    if (!step.wait->under.empty()) notes.push_back(fmt::format("{} waits inside {}", name(step.waiter), step.wait->under));
+    if (!step.wait->under.empty())
+      notes.push_back(fmt::format("{} waits inside {}", name(step.waiter), step.wait->under));
   }
   for (const WaitRef& wait : hang_.followers) {
     notes.push_back(fmt::format("{} waited for {} too{}", seen_.task_name(wait->pid),
@@ -275,7 +277,8 @@ std::string end_of(const Reconstruction& seen, const WaitPath& path) {
   const WaitStep& last = path.back();
   std::string text;
   for (const WaitStep& step : path) {
-    if (&step != &path.front()) text += fmt::format("; {} waits for {}", actor_name(seen, step.waiter), awaited_name(seen, step));
+    if (&step != &path.front())
+      text += fmt::format("; {} waits for {}", actor_name(seen, step.waiter), awaited_name(seen, step));
   }
   if (!last.fence) return text + (last.wait ? ", whose holder is not in the trace" : "");
   const FenceLife& life = *last.fence;
@@ -283,7 +286,8 @@ std::string end_of(const Reconstruction& seen, const WaitPath& path) {
     text += fmt::format("; the hardware has it since line {}", last.waiter.job->run.line);
   } else if (last.owner.kind == Actor::Kind::nobody && life.created.seen()) {
     text += fmt::format("; {} created it at line {}", seen.task_name(life.created.pid), life.created.line);
-    const auto own = std::ranges::find_if(path, [&](const WaitStep& step) { return step.waiter == task_actor(life.created.pid); });
+    const auto own =
+        std::ranges::find_if(path, [&](const WaitStep& step) { return step.waiter == task_actor(life.created.pid); });
     if (own != path.end()) text += " and waits itself: a cycle, if it has to signal it";
   }
   return text;
@@ -317,7 +321,8 @@ std::string actor_name(const Reconstruction& seen, const Actor& actor) {
 std::string awaited_name(const Reconstruction& seen, const WaitStep& step) {
   if (step.fence) return "fence " + seen.fence_name(*step.fence);
   if (!step.wait) {
-    return fmt::format("{} {}", step.waiter.job->running ? "run_job in" : "its ring's worker", actor_name(seen, step.owner));
+    return fmt::format("{} {}", step.waiter.job->running ? "run_job in" : "its ring's worker",
+                       actor_name(seen, step.owner));
   }
   return step.wait->lock_name.empty() ? fmt::format("lock {:x}", step.wait->lock) : "lock " + step.wait->lock_name;
 }
@@ -325,12 +330,12 @@ std::string awaited_name(const Reconstruction& seen, const WaitStep& step) {
 std::string describe(const Reconstruction& seen, const LateWait& late) {
   const Wait& wait = *late.wait;
   const bool open = wait.how == WaitEnd::open;
-  const std::string what = wait.fence ? "fence " + seen.fence_name(*wait.fence)
-                           : wait.lock_name.empty() ? fmt::format("lock {:x}", wait.lock) : "lock " + wait.lock_name;
+  const std::string what = wait.fence               ? "fence " + seen.fence_name(*wait.fence)
+                           : wait.lock_name.empty() ? fmt::format("lock {:x}", wait.lock)
+                                                    : "lock " + wait.lock_name;
   return fmt::format("{} {} {} for {} (line {}){}{}", seen.task_name(wait.pid), open ? "had been waiting" : "waited",
                      duration(waited(seen.facts(), wait)), what, wait.first().line,
-                     open ? " when the recording ended" : ", and the trace does not show why",
-                     end_of(seen, late.path));
+                     open ? " when the recording ended" : ", and the trace does not show why", end_of(seen, late.path));
 }
 
 Finding describe(const Reconstruction& seen, const Hang& hang) { return Teller(seen, hang).tell(); }

@@ -44,8 +44,8 @@ void HangWatch::before(const TraceRecord& record) {
       if (const auto job = now_.find_job(record)) see_signal(job->finished, record);
       return;
     case TraceEventKind::wait_end:
-      if (const WaitRef wait = now_.waiting(record.pid); wait && wait->fence && wait->fence->key == record.fence() &&
-                                                         record.context != TraceContext::interrupt) {
+      if (const WaitRef wait = now_.waiting(record.pid);
+          wait && wait->fence && wait->fence->key == record.fence() && record.context != TraceContext::interrupt) {
         see_give_up(wait, record);
       }
       return;
@@ -82,8 +82,7 @@ void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
     const auto path = path_to(now_, pid, fence);
     if (!path) continue;
     const auto cycle = cycle_through(now_, pid);
-    const bool closed =
-        cycle && std::ranges::any_of(*cycle, [&](const WaitStep& step) { return step.fence == fence; });
+    const bool closed = cycle && std::ranges::any_of(*cycle, [&](const WaitStep& step) { return step.fence == fence; });
     WaitPath whole = closed ? *cycle : fence->user_signalled != nullptr ? longest_path(now_, pid) : *path;
     affected_.push_back({wait, std::move(whole), closed});
   }
@@ -197,8 +196,8 @@ Hangs HangWatch::finish() {
   for (Hang& hang : candidates_) {
     if (hang.closed) rotate_to_first(hang.path);
     hang.kind = hang.how == HangEnd::open ? FindingKind::deadlock : FindingKind::stall;
-    const bool signalled = std::ranges::any_of(
-        hang.path, [](const WaitStep& step) { return step.fence && step.fence->signalled.seen(); });
+    const bool signalled =
+        std::ranges::any_of(hang.path, [](const WaitStep& step) { return step.fence && step.fence->signalled.seen(); });
     if (hang.how == HangEnd::gave_up && !signalled) hang.kind = FindingKind::deadlock;
   }
   std::ranges::stable_sort(candidates_, {}, closing_line);
@@ -280,7 +279,8 @@ void HangWatch::accept_chains() {
     if (chain.closed || told_.contains(wait.get())) continue;
     const auto into = std::ranges::find_if(hangs_.found, [&](const Hang& hang) {
       return std::ranges::any_of(chain.path, [&](const WaitStep& mine) {
-        return std::ranges::any_of(hang.path, [&](const WaitStep& step) { return step.wait && step.wait == mine.wait; });
+        return std::ranges::any_of(hang.path,
+                                   [&](const WaitStep& step) { return step.wait && step.wait == mine.wait; });
       });
     });
     const auto same_end = hang_of.find(chain.path.back().fence.get());

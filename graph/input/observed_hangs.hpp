@@ -27,13 +27,13 @@ enum class HangEnd : std::uint8_t { open, timer, recovery, gave_up };
 struct Hang {
   FindingKind kind = FindingKind::stall;
   HangEnd how = HangEnd::open;
-  WaitPath path;           // closed: from the wait that began first
-  bool closed = true;  // the last step's owner is the first step's waiter
-  bool hindsight = false;  // who releases the last step was seen only when it did
-  bool inferred = false;   // that it was a recovery is concluded, not recorded
-  WaitRef breaking;        // whose end ended it; nullptr: nobody's
-  Mark ended;              // not seen: open at the end of the trace
-  std::string recovery;    // the event, or what it is concluded from
+  WaitPath path;                   // closed: from the wait that began first
+  bool closed = true;              // the last step's owner is the first step's waiter
+  bool hindsight = false;          // who releases the last step was seen only when it did
+  bool inferred = false;           // that it was a recovery is concluded, not recorded
+  WaitRef breaking;                // whose end ended it; nullptr: nobody's
+  Mark ended;                      // not seen: open at the end of the trace
+  std::string recovery;            // the event, or what it is concluded from
   std::vector<WaitRef> followers;  // from outside, that ended in the same way
 };
 

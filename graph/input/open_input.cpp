@@ -127,8 +127,8 @@ std::string OpenedInput::file() {
   if (!state.compressed && state.path != "-") return state.path;
   state.copy = memfd_create("fencecheck", 0);
   std::string block(sniffed_bytes, '\0');
-  while (state.copy >= 0 && (state.stream.read(block.data(), static_cast<std::streamsize>(block.size())) ||
-                             state.stream.gcount() > 0)) {
+  while (state.copy >= 0 &&
+         (state.stream.read(block.data(), static_cast<std::streamsize>(block.size())) || state.stream.gcount() > 0)) {
     std::string_view rest(block.data(), static_cast<std::size_t>(state.stream.gcount()));
     while (!rest.empty()) {
       const ssize_t written = write(state.copy, rest.data(), rest.size());

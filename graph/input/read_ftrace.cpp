@@ -222,7 +222,8 @@ void FtraceReader::finish() {
   if (lines_.too_long()) {
     number_ = lines_.number();
     line_ = lines_.line().substr(0, 80);
-    return fail({number_, 1, 1}, fmt::format("a line of more than {} bytes: this is not ftrace text", ftrace_line_limit));
+    return fail({number_, 1, 1},
+                fmt::format("a line of more than {} bytes: this is not ftrace text", ftrace_line_limit));
   }
   check_end(lines_.number() == 0 || lines_.complete());
   facts_.losses = losses_.all();

@@ -72,7 +72,8 @@ Values values_of(const perfetto::GenericFtraceEvent& event) {
   Values values;
   for (const auto& field : event.field()) {
     const bool is_text = field.has_str_value();
-    const std::uint64_t number = field.has_int_value() ? static_cast<std::uint64_t>(field.int_value()) : field.uint_value();
+    const std::uint64_t number =
+        field.has_int_value() ? static_cast<std::uint64_t>(field.int_value()) : field.uint_value();
     values[field.name()] = {is_text, number, field.str_value()};
   }
   return values;
@@ -145,8 +146,8 @@ bool is_perfetto(std::string_view beginning) {
 void PerfettoReader::Collector::read(std::istream& in) {
   google::protobuf::io::IstreamInputStream stream(&in);
   if (!take_packets(stream)) {
-    diagnostics_.error({}, fmt::format("truncated or damaged: not a Perfetto trace after {} events",
-                                       reader_.facts_.events));
+    diagnostics_.error(
+        {}, fmt::format("truncated or damaged: not a Perfetto trace after {} events", reader_.facts_.events));
   }
 }
 
@@ -232,9 +233,8 @@ void PerfettoReader::Collector::take_event(const perfetto::FtraceEvent& event) {
 void PerfettoReader::Collector::take_named(std::string_view name, const Values& values,
                                            const perfetto::FtraceEvent& event) {
   for (const EventPattern& pattern : patterns_of(name)) {
-    const bool fits = std::ranges::all_of(pattern.parts, [&](const PatternPart& part) {
-      return !part.field || values.contains(part.kernel_field);
-    });
+    const bool fits = std::ranges::all_of(
+        pattern.parts, [&](const PatternPart& part) { return !part.field || values.contains(part.kernel_field); });
     if (!fits) continue;
     Stored stored;
     stored.time = event.timestamp();
@@ -251,7 +251,7 @@ void PerfettoReader::Collector::take_named(std::string_view name, const Values& 
         continue;
       }
       const auto symbol = value.is_text ? symbols_.end() : symbols_.find(value.number);
-      const std::string text = value.is_text            ? value.text
+      const std::string text = value.is_text              ? value.text
                                : symbol != symbols_.end() ? symbol->second
                                                           : std::to_string(value.number);
       stored.words.at(index - trace_numbers) = intern(text);
@@ -275,8 +275,8 @@ void PerfettoReader::Collector::take_compact(const perfetto::FtraceEventBundle& 
   const auto take_wakings = [&](std::uint64_t until) {
     while (waking < sched.waking_timestamp_size() && waking_time <= until) {
       const auto waker = running_.find(bundle.cpu());
-      const bool flagged = waking < sched.waking_common_flags_size() &&
-                           (sched.waking_common_flags(waking) & in_interrupt) != 0;
+      const bool flagged =
+          waking < sched.waking_common_flags_size() && (sched.waking_common_flags(waking) & in_interrupt) != 0;
       if (waker != running_.end() && waking < sched.waking_pid_size()) {
         Stored stored;
         stored.time = waking_time;

@@ -186,7 +186,8 @@ void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   signalled_.push_back(life);
   if (signalled_.size() <= signalled_limit) return;
   if (const Fence old = signalled_.front().lock()) {
-    if (const auto known = current_.find(old->key); known != current_.end() && known->second == old) current_.erase(known);
+    if (const auto known = current_.find(old->key); known != current_.end() && known->second == old)
+      current_.erase(known);
   }
   signalled_.pop_front();
 }
@@ -379,8 +380,8 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
 
 void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string name, const TraceRecord& record) {
   Task& task = tasks_[pid];
-  const auto again = std::ranges::find_if(
-      task.open, [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
+  const auto again =
+      std::ranges::find_if(task.open, [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
   if (again != task.open.end()) {  // it gave up spinning and sleeps
     task.last_wait = *again;
     return;
@@ -422,8 +423,8 @@ void Reconstruction::hold(Pid pid, HeldLock lock) {
 
 void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view name) {
   Task& task = tasks_[pid];
-  const auto last = std::find_if(task.held.rbegin(), task.held.rend(),
-                                 [&](const HeldLock& lock) { return lock.address == address; });
+  const auto last =
+      std::find_if(task.held.rbegin(), task.held.rend(), [&](const HeldLock& lock) { return lock.address == address; });
   if (last == task.held.rend()) return;
   if (name == signalling_map && last->tried && task.annotated > 0) --task.annotated;
   task.held.erase(std::next(last).base());

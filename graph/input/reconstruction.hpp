@@ -28,7 +28,7 @@ namespace fencecheck::observed {
 
 using Pid = std::uint32_t;
 
-inline constexpr std::size_t tasks_limit = 65'536;       // beyond it those that have exited are forgotten
+inline constexpr std::size_t tasks_limit = 65'536;      // beyond it those that have exited are forgotten
 inline constexpr std::size_t signalled_limit = 16'384;  // fences that are kept after their signal
 
 // Where something happened.
@@ -48,7 +48,7 @@ struct FenceLife {
   FenceKey key;
   std::uint32_t driver = 0;  // index of a name; the first names that were not detached
   std::uint32_t timeline = 0;
-  Mark first;      // the first event of this life
+  Mark first;  // the first event of this life
   Mark created;
   Mark signalled;
   const UserSignalledInfo* user_signalled = nullptr;
@@ -73,7 +73,7 @@ struct Job {
   std::uint64_t pointer = 0;
   std::uint64_t id = 0;
   Mark queued;
-  Mark run;             // run_job was called
+  Mark run;              // run_job was called
   bool running = false;  // and has not returned
   std::vector<Dependency> dependencies;
   std::weak_ptr<Job> previous;  // of the same entity
@@ -92,14 +92,14 @@ enum class WaitEnd : std::uint8_t { open, signal, gave_up };
 
 struct Wait {
   Pid pid = 0;
-  Fence fence;             // nullptr: it waits for a lock
-  std::uint64_t lock = 0;           // address
-  std::string lock_name;            // empty: not known
-  std::uint64_t lockdep = 0;        // lockdep's address of the lock; 0: not known
-  std::vector<WaitSpan> spans;      // at least one
-  std::vector<std::string> stack;   // of the last begin, innermost frame first
-  std::string under;                // the reclaim or shrinker that it happens in; empty: none
-  std::string text;                 // the line of the first begin
+  Fence fence;                     // nullptr: it waits for a lock
+  std::uint64_t lock = 0;          // address
+  std::string lock_name;           // empty: not known
+  std::uint64_t lockdep = 0;       // lockdep's address of the lock; 0: not known
+  std::vector<WaitSpan> spans;     // at least one
+  std::vector<std::string> stack;  // of the last begin, innermost frame first
+  std::string under;               // the reclaim or shrinker that it happens in; empty: none
+  std::string text;                // the line of the first begin
   WaitEnd how = WaitEnd::open;
   std::uint64_t end = 0;  // time and line of the signal, or of the last span's end
   std::uint32_t end_line = 0;
@@ -118,15 +118,15 @@ struct HeldLock {
 struct Task {
   std::uint32_t comm = 0;
   bool named_at_wait = false;
-  std::vector<WaitRef> open;  // innermost wait last
-  WaitRef interrupted;        // given up, and nothing else done since
-  WaitRef last_wait;          // if it was the task's last event: a stack belongs to it
-  std::vector<std::string> reclaim;  // sections, innermost last
-  std::vector<HeldLock> held;        // by lockdep's events, and mmap_lock's
-  std::uint32_t annotated = 0;       // depth of dma_fence_begin_signalling()
-  std::shared_ptr<Job> running;      // inside its run_job
-  std::string work;                  // function of the work item; empty: none
-  bool recovering = false;           // the work item recovers hung hardware
+  std::vector<WaitRef> open;            // innermost wait last
+  WaitRef interrupted;                  // given up, and nothing else done since
+  WaitRef last_wait;                    // if it was the task's last event: a stack belongs to it
+  std::vector<std::string> reclaim;     // sections, innermost last
+  std::vector<HeldLock> held;           // by lockdep's events, and mmap_lock's
+  std::uint32_t annotated = 0;          // depth of dma_fence_begin_signalling()
+  std::shared_ptr<Job> running;         // inside its run_job
+  std::string work;                     // function of the work item; empty: none
+  bool recovering = false;              // the work item recovers hung hardware
   std::vector<Fence> scheduler_fences;  // the last two of drm_sched that it created
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
@@ -165,9 +165,9 @@ class Reconstruction {
   [[nodiscard]] const Mark& last_recovery() const { return last_recovery_; }
 
   [[nodiscard]] const std::string& name(std::uint32_t index) const { return names_.at(index); }
-  [[nodiscard]] std::string task_name(Pid pid) const;              // "client-0-104"
+  [[nodiscard]] std::string task_name(Pid pid) const;                 // "client-0-104"
   [[nodiscard]] std::string fence_name(const FenceLife& life) const;  // "vgem/unbound 4:1"
-  [[nodiscard]] std::string job_name(const Job& job) const;        // "job 8:49 of ring gfx"
+  [[nodiscard]] std::string job_name(const Job& job) const;           // "job 8:49 of ring gfx"
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
   [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
@@ -225,8 +225,8 @@ class Reconstruction {
   std::unordered_map<FenceKey, std::vector<FenceKey>, KeyHash> array_members_;   // of arrays about to be created
   std::map<Pid, Task> tasks_;
   std::map<std::uint64_t, std::map<Pid, std::uint32_t>> holders_;  // of a lock, and the line where each took it
-  std::map<std::uint32_t, Pid> workers_;  // of a ring: who called run_job last
-  std::set<Pid> delegating_;              // creators whose fences another task has signalled: they owe nothing
+  std::map<std::uint32_t, Pid> workers_;                           // of a ring: who called run_job last
+  std::set<Pid> delegating_;  // creators whose fences another task has signalled: they owe nothing
   std::set<std::uint32_t> interrupt_driven_;
   std::vector<std::string> names_{std::string{}};
   std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> name_ids_{{std::string{}, 0}};

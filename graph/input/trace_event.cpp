@@ -59,8 +59,8 @@ bool take_number(TraceField field, std::string_view text, TraceRecord& record) {
   const bool marked = text.starts_with("0x");
   if (marked) text.remove_prefix(2);
   std::uint64_t number = 0;
-  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                            marked || info(field).hexadecimal ? 16 : 10);
+  const auto [end, wrong] =
+      std::from_chars(text.data(), text.data() + text.size(), number, marked || info(field).hexadecimal ? 16 : 10);
   if (wrong != std::errc{}) return text == "(null)" || text == "NULL";  // %p of nothing
   const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
   if (!rest.empty() && std::string_view(", ):\t").find(rest.front()) == std::string_view::npos) return false;
@@ -91,7 +91,8 @@ bool match_left(const EventPattern& pattern, std::string_view text, TraceRecord&
 bool match_right(const EventPattern& pattern, std::string_view text, TraceRecord& record) {
   for (std::size_t index = pattern.parts.size(); index-- > 0;) {
     const PatternPart& part = pattern.parts[index];
-    const auto at = index == 0 ? (text.starts_with(part.literal) ? 0 : std::string_view::npos) : text.rfind(part.literal);
+    const auto at =
+        index == 0 ? (text.starts_with(part.literal) ? 0 : std::string_view::npos) : text.rfind(part.literal);
     if (at == std::string_view::npos) return false;
     if (!take(part, text.substr(at + part.literal.size()), record)) return false;
     text = text.substr(0, at);
@@ -141,7 +142,8 @@ bool match(const std::vector<EventPattern>& patterns, std::string_view arguments
     record.words.fill({});
     record.row = pattern.row;
     record.kind = pattern.row->kind;
-    if (pattern.from_left ? match_left(pattern, arguments, record) : match_right(pattern, arguments, record)) return true;
+    if (pattern.from_left ? match_left(pattern, arguments, record) : match_right(pattern, arguments, record))
+      return true;
   }
   record.row = nullptr;
   return false;

@@ -77,14 +77,16 @@ inline constexpr auto trace_kind_table = std::to_array<TraceKindInfo>({
     {TraceEventKind::fence_signaled, "a fence signals", "by the current task, or by an interrupt that it suffered"},
     {TraceEventKind::wait_start, "a task waits for a fence", "the task depends on the fence until wait_end"},
     {TraceEventKind::wait_end, "the wait ends", "by the signal, by a timeout, or because it was interrupted"},
-    {TraceEventKind::job_queue, "a job is pushed", "owes its finished fence; runs after the job before it of its entity"},
+    {TraceEventKind::job_queue, "a job is pushed",
+     "owes its finished fence; runs after the job before it of its entity"},
     {TraceEventKind::job_dependency, "a job has a dependency", "the job depends on the fence until it runs"},
     {TraceEventKind::job_blocked, "the dependency that blocks a job", "the same, and it has not signalled yet"},
     {TraceEventKind::job_run, "run_job is called", "until the scheduled fence signals the job depends on the worker"},
     {TraceEventKind::job_done, "a job is done", "its hardware fence has signalled"},
     {TraceEventKind::request_done, "an i915 request is retired", "its fence has signalled"},
     {TraceEventKind::queue_fence, "a user queue gets a fence", "userspace's queue owes the fence"},
-    {TraceEventKind::queue_dependency, "a user queue has a dependency", "what the queue does next depends on the fence"},
+    {TraceEventKind::queue_dependency, "a user queue has a dependency",
+     "what the queue does next depends on the fence"},
     {TraceEventKind::chain_members, "members of a dma_fence_chain", "recorded by a dynamic event; see below"},
     {TraceEventKind::array_members, "members of a dma_fence_array", "recorded by a dynamic event; see below"},
     {TraceEventKind::job_hardware, "the hardware fence of a job", "recorded by a dynamic event; see below"},
@@ -97,7 +99,8 @@ inline constexpr auto trace_kind_table = std::to_array<TraceKindInfo>({
     {TraceEventKind::mmap_lock_wait, "a task asks for an mmap_lock", "it depends on the lock"},
     {TraceEventKind::mmap_lock_taken, "the mmap_lock is taken, or not", "the task holds the lock"},
     {TraceEventKind::mmap_lock_released, "the mmap_lock is released", ""},
-    {TraceEventKind::lock_acquire, "lockdep: a lock is asked for", "with the lock's name; dma_fence_map is an annotation"},
+    {TraceEventKind::lock_acquire, "lockdep: a lock is asked for",
+     "with the lock's name; dma_fence_map is an annotation"},
     {TraceEventKind::lock_acquired, "lockdep: a lock is taken", "the task holds the lock"},
     {TraceEventKind::lock_release, "lockdep: a lock is released", ""},
     {TraceEventKind::contention_begin, "a task waits for a lock", "it depends on the lock, whose name is not known"},
@@ -180,14 +183,15 @@ struct TraceEventInfo {
 };
 
 namespace trace_patterns {
-inline constexpr std::string_view fence =
-    "driver={driver} timeline={timeline} context={context} seqno={seqno}";
+inline constexpr std::string_view fence = "driver={driver} timeline={timeline} context={context} seqno={seqno}";
 inline constexpr std::string_view job =
-    "dev={dev=driver}, fence={fence_context=context}:{fence_seqno=seqno}, ring={name=ring}, job count:{}, hw job count:{}, "
+    "dev={dev=driver}, fence={fence_context=context}:{fence_seqno=seqno}, ring={name=ring}, job count:{}, hw job "
+    "count:{}, "
     "client_id:{}";
 inline constexpr std::string_view old_job =
     "entity={}, id={id}, fence={fence=pointer}, ring={name=ring}, job count:{}, hw job count:{}";
-inline constexpr std::string_view amdgpu_job = "timeline={timeline}, fence={context}:{seqno}, ring_name={ring}, num_ibs={}";
+inline constexpr std::string_view amdgpu_job =
+    "timeline={timeline}, fence={context}:{seqno}, ring_name={ring}, num_ibs={}";
 inline constexpr std::string_view old_amdgpu_job =
     "sched_job={}, timeline={timeline}, context={context}, seqno={seqno}, ring_name={ring}, num_ibs={}";
 inline constexpr std::string_view request = "{}, ctx={ctx=context}, seqno={seqno}, {}";
@@ -216,7 +220,8 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
      "fence={fence_context=context}:{fence_seqno=seqno} depends on fence={ctx=dep_context}:{seqno=dep_seqno}",
      "6.17 and later"},
     {TraceEventKind::job_blocked, "gpu_scheduler", "drm_sched_job_unschedulable",
-     "fence={fence_context=context}:{fence_seqno=seqno} depends on unsignalled fence={ctx=dep_context}:{seqno=dep_seqno}",
+     "fence={fence_context=context}:{fence_seqno=seqno} depends on unsignalled "
+     "fence={ctx=dep_context}:{seqno=dep_seqno}",
      "6.17 and later"},
     {TraceEventKind::job_run, "gpu_scheduler", "drm_sched_job_run", trace_patterns::job, "6.17 and later"},
     {TraceEventKind::job_done, "gpu_scheduler", "drm_sched_job_done",
@@ -286,13 +291,12 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
     {TraceEventKind::lock_acquire, "lock", "lock_acquire", "<{lockdep_addr=address} {name}", "with lockdep"},
     {TraceEventKind::lock_acquired, "lock", "lock_acquired", "<{lockdep_addr=address} {name}", "with LOCK_STAT"},
     {TraceEventKind::lock_release, "lock", "lock_release", "<{lockdep_addr=address} {name}", "with lockdep"},
-    {TraceEventKind::contention_begin, "lock", "contention_begin", "<{lock_addr=address} (flags={})",
-     "5.19 and later"},
+    {TraceEventKind::contention_begin, "lock", "contention_begin", "<{lock_addr=address} (flags={})", "5.19 and later"},
     {TraceEventKind::contention_end, "lock", "contention_end", "<{lock_addr=address} (ret={ret=result})",
      "5.19 and later"},
 
-    {TraceEventKind::work_begin, "workqueue", "workqueue_execute_start", "work struct {work=address}: function {function}",
-     "all"},
+    {TraceEventKind::work_begin, "workqueue", "workqueue_execute_start",
+     "work struct {work=address}: function {function}", "all"},
     {TraceEventKind::work_end, "workqueue", "workqueue_execute_end", "", "all"},
     {TraceEventKind::task_switch, "sched", "sched_switch",
      "prev_comm={} prev_pid={prev_pid=pid} prev_prio={} prev_state={prev_state=state} ==> {}", "all"},

@@ -28,7 +28,8 @@ std::string events() {
     if (!kind.says.empty()) page += fmt::format("Concluded: {}.\n\n", kind.says);
     page += "| event | kernels | fields that are read |\n|---|---|---|\n";
     for (const TraceEventInfo& row : trace_event_table) {
-      if (row.kind == kind.kind) page += fmt::format("| `{}:{}` | {} | {} |\n", row.system, row.id, row.kernels, fields(row));
+      if (row.kind == kind.kind)
+        page += fmt::format("| `{}:{}` | {} | {} |\n", row.system, row.id, row.kernels, fields(row));
     }
     page += "\n";
   }
@@ -38,7 +39,8 @@ std::string events() {
 }  // namespace
 
 std::string traces_page() {
-  std::string page = R"(<!-- made from graph/input/trace_event.hpp and trace.hpp by graph/input/trace_page.cpp; do not edit -->
+  std::string page =
+      R"(<!-- made from graph/input/trace_event.hpp and trace.hpp by graph/input/trace_page.cpp; do not edit -->
 # Traces
 
 What `fencecheck check` understands in a recording, and what it concludes. Everything else is skipped and counted.
@@ -80,7 +82,8 @@ Without them members are inferred from the order in which signals are asked for,
                         seconds == 0 ? "none" : fmt::format("{} s", seconds), row.reference);
   }
   page += "\n## Losses\n\nA gap makes \"nothing found\" unknown.\n\n| loss | gap | meaning |\n|---|---|---|\n";
-  for (const LossInfo& row : loss_table) page += fmt::format("| {} | {} | {} |\n", row.id, row.gap ? "yes" : "no", row.says);
+  for (const LossInfo& row : loss_table)
+    page += fmt::format("| {} | {} | {} |\n", row.id, row.gap ? "yes" : "no", row.says);
   return page;
 }
 

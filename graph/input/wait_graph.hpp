@@ -29,8 +29,8 @@ struct Actor {
 // One party waits for one thing, and another one would release it.
 struct WaitStep {
   Actor waiter;
-  WaitRef wait;         // of a task
-  Fence fence;          // what it waits for; nullptr: a lock, or a worker
+  WaitRef wait;  // of a task
+  Fence fence;   // what it waits for; nullptr: a lock, or a worker
   Cause cause = Cause::explicit_sync;
   std::uint32_t line = 0;   // where the wait was seen
   std::uint64_t since = 0;  // time

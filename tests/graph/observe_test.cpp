@@ -246,8 +246,7 @@ TEST_CASE("a tail that hangs on a cycle is a note of its finding") {
 
 TEST_CASE("a vgem cycle that is open at the end says that its timer had not fired") {
   const std::string cycle = event(1.0, "a-1", "init", "1", "vgem") + event(1.1, "b-2", "init", "2", "vgem") +
-                            event(1.2, "a-1", "wait_start", "2", "vgem") +
-                            event(1.5, "b-2", "wait_start", "1", "vgem");
+                            event(1.2, "a-1", "wait_start", "2", "vgem") + event(1.5, "b-2", "wait_start", "1", "vgem");
   const Observation seen = see_text(cycle + event(3.0, "c-3", "init", "3", "vgem")).observation;
   REQUIRE(seen.findings.size() == 1);
   CHECK(seen.findings[0].kind == FindingKind::deadlock);
@@ -257,10 +256,9 @@ TEST_CASE("a vgem cycle that is open at the end says that its timer had not fire
 }
 
 TEST_CASE("a cycle that closed just before the end of the recording is neither a hang nor nothing") {
-  const Observation seen =
-      see_text(event(1.0, "a-1", "init", "1") + event(1.1, "b-2", "init", "2") + event(1.2, "a-1", "wait_start", "2") +
-               event(1.5, "b-2", "wait_start", "1"))
-          .observation;
+  const Observation seen = see_text(event(1.0, "a-1", "init", "1") + event(1.1, "b-2", "init", "2") +
+                                    event(1.2, "a-1", "wait_start", "2") + event(1.5, "b-2", "wait_start", "1"))
+                               .observation;
   CHECK(seen.findings.empty());
   CHECK(seen.answers.at(0).verdict == Verdict::unknown);
   CHECK(seen.answers.at(0).reason.find("closed less than 1.0 s before the recording ended") != std::string::npos);
@@ -353,8 +351,7 @@ TEST_CASE("recorded: run_job waits for a mutex that is held over a wait for its 
 }
 
 TEST_CASE("recorded: a job that hangs until the scheduler's timeout") {
-  const std::string name =
-      GENERATE(as<std::string>{}, "lab-6.1/s7-timeout.trace.txt", "lab-7.3/s7-timeout.trace.txt");
+  const std::string name = GENERATE(as<std::string>{}, "lab-6.1/s7-timeout.trace.txt", "lab-7.3/s7-timeout.trace.txt");
   INFO(name);
   const auto seen = recorded(name);
   if (!seen) return;
@@ -415,7 +412,8 @@ TEST_CASE("the same jobs without the dependency wait for hardware, and nothing i
 TEST_CASE("a lock that run_job takes is held over a wait for a fence of the same ring") {
   const auto text = [](const std::string& other_lock) {
     return job(1.1, "app-2", 1) +
-           line(1.2, "work-3", "drm_sched_job_run: dev=gpu, fence=8:1, ring=gfx, job count:0, hw job count:1, client_id:1") +
+           line(1.2, "work-3",
+                "drm_sched_job_run: dev=gpu, fence=8:1, ring=gfx, job count:0, hw job count:1, client_id:1") +
            line(1.21, "work-3", "lock_acquire: 00000000aaaa0001 gpu_lock") +
            line(1.22, "work-3", "lock_release: 00000000aaaa0001 gpu_lock") +
            line(1.23, "work-3", "dma_fence_signaled: driver=drm_sched timeline=gfx context=7 seqno=1") +
@@ -476,8 +474,7 @@ TEST_CASE("each timeline is summed up") {
                                     event(2.0, "a-1", "init", "2", "x"))
                                .observation;
   REQUIRE(seen.summary.size() == 1);
-  CHECK(seen.summary[0] ==
-        "x/t: 2 fences, 1 signalled, after 500.0 ms on average and 500.0 ms at most (line 2)");
+  CHECK(seen.summary[0] == "x/t: 2 fences, 1 signalled, after 500.0 ms on average and 500.0 ms at most (line 2)");
 }
 
 TEST_CASE("recorded: binary traces say what their text says") {
@@ -498,12 +495,13 @@ TEST_CASE("recorded: binary traces say what their text says") {
 }
 
 TEST_CASE("recorded: nothing hangs in healthy traces of every format") {
-  const std::string name = GENERATE(
-      as<std::string>{}, "lab-6.1/s1-v6.dat", "lab-6.1/kprobe.dat", "lab-7.3/s1-v6.dat", "lab-7.3/s1-v7z.dat",
-      "lab-7.3/u-kms-v7.dat", "perfetto/k61-s1.pftrace", "perfetto/k61-s3-generic.pftrace", "perfetto/k73-s1.pftrace.gz",
-      "gpuvis/amdgpu.report.txt.gz", "android/xiaomi_launcher.ftrace.txt.gz", "lab-7.3/kunit-dmabuf.trace.txt.gz",
-      "lab-7.3/kunit-drm-sched.trace.txt.gz", "i915/avcenc.log", "i915/h264enc.log", "i915/log.txt", "i915/trace.txt",
-      "lab-6.1/s6-latency-format.trace.txt", "lab-7.3/s6-latency-format.trace.txt");
+  const std::string name =
+      GENERATE(as<std::string>{}, "lab-6.1/s1-v6.dat", "lab-6.1/kprobe.dat", "lab-7.3/s1-v6.dat", "lab-7.3/s1-v7z.dat",
+               "lab-7.3/u-kms-v7.dat", "perfetto/k61-s1.pftrace", "perfetto/k61-s3-generic.pftrace",
+               "perfetto/k73-s1.pftrace.gz", "gpuvis/amdgpu.report.txt.gz", "android/xiaomi_launcher.ftrace.txt.gz",
+               "lab-7.3/kunit-dmabuf.trace.txt.gz", "lab-7.3/kunit-drm-sched.trace.txt.gz", "i915/avcenc.log",
+               "i915/h264enc.log", "i915/log.txt", "i915/trace.txt", "lab-6.1/s6-latency-format.trace.txt",
+               "lab-7.3/s6-latency-format.trace.txt");
   INFO(name);
   const auto seen = recorded(name);
   if (!seen) return;

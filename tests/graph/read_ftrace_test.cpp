@@ -44,9 +44,16 @@ Read read(const std::string& text) {
   FtraceReader reader(in, result.source, result.diagnostics);
   TraceRecord record;
   while (reader.next(record)) {
-    Event event{record.kind, record.context, record.pid, record.time, record.fence(),
-                std::string(record.word(TraceField::driver)), std::string(record.word(TraceField::timeline)),
-                record.number(TraceField::pid), std::string(record.word(TraceField::state)), {}};
+    Event event{record.kind,
+                record.context,
+                record.pid,
+                record.time,
+                record.fence(),
+                std::string(record.word(TraceField::driver)),
+                std::string(record.word(TraceField::timeline)),
+                record.number(TraceField::pid),
+                std::string(record.word(TraceField::state)),
+                {}};
     event.frames.assign(record.frames.begin(), record.frames.end());
     result.events.push_back(std::move(event));
   }
@@ -204,7 +211,8 @@ TEST_CASE("latency format has its own columns") {
 TEST_CASE("of an HTML page only the trace counts, and atrace's first lines do not") {
   const std::string page =
       "<!DOCTYPE html>\n<html><script>a-1 [000]</script>\n<script class=\"trace-data\" type=\"application/text\">\n"
-      "PROCESS DUMP\nroot 1 0\n# tracer: nop\n" + init + "</script>\nnonsense\n</html>\n";
+      "PROCESS DUMP\nroot 1 0\n# tracer: nop\n" +
+      init + "</script>\nnonsense\n</html>\n";
   const Read result = read(page);
   REQUIRE(result.ok);
   CHECK(result.events.size() == 1);
