@@ -228,7 +228,8 @@ void HangWatch::look_at_the_end(Pid pid) {
 
 // Is it still what it looked like when it was seen?
 bool HangWatch::stands(const Hang& hang) const {
-  if (hang.how == HangEnd::gave_up) {
+  // In hindsight the task has done something else in between, whether or not it waited again.
+  if (hang.how == HangEnd::gave_up && !hang.hindsight) {
     const Wait& wait = *hang.breaking;
     if (wait.how != WaitEnd::gave_up || wait.end_line != hang.ended.line) return false;
   }
