@@ -56,8 +56,8 @@ struct Fence {
   FenceKind kind = FenceKind::kernel;
   bool published = false;  // from the start
   Place at;
-  std::optional<ThreadId> on_wait{};        // enable_signaling: the first wait queues this work
-  std::optional<HardwareUseId> promises{};  // its signal says that this hardware has stopped
+  std::optional<ThreadId> on_wait{};      // enable_signaling: the first wait queues this work
+  std::vector<HardwareUseId> promises{};  // its signal says that this hardware has stopped
 };
 
 struct Lock {
@@ -86,12 +86,19 @@ struct Queue {
   std::optional<VariableId> gate{};  // a user queue: while it is 0 nothing on the queue goes on
 };
 
+struct Attachment {
+  FenceId fence;
+  Usage usage = Usage::write;
+  friend auto operator<=>(const Attachment&, const Attachment&) = default;
+};
+
 // A reservation object: fences, each with a usage, that a buffer carries.
 struct Reservation {
   std::string name;
   Place at;
-  std::optional<LockId> lock{};  // protects it; unlocking forgets reserved slots
-  bool counted = false;          // every new fence needs a reserved slot (kernel-facts RS-05)
+  std::optional<LockId> lock{};        // protects it; unlocking forgets reserved slots
+  bool counted = false;                // every new fence needs a reserved slot (kernel-facts RS-05)
+  std::vector<Attachment> attached{};  // at the beginning
 };
 
 // A set of fences collected from reservation objects: what was attached at the
@@ -129,7 +136,6 @@ struct Buffer {
   std::vector<RegionId> placements;  // where it may be, the best first
   GroupId charged;                   // at the beginning
   std::uint32_t pins = 0;            // at the beginning
-  bool no_evict = false;             // created with the flag: its jobs ask not to be evicted
   bool keep = false;                 // asked for: that it is evicted is a finding
   Place at;
 };
@@ -361,6 +367,14 @@ struct Thread {
   [[nodiscard]] StepIndex end() const { return static_cast<StepIndex>(program.size()); }
 };
 
+// How often a user thread enters the kernel, and for how many submissions: what
+// designs of user queues are weighed by. On its shortest and on its longest way.
+struct RoundTrips {
+  ThreadId thread;
+  std::uint32_t fewest = 0, most = 0;
+  std::uint32_t fewest_submissions = 0, most_submissions = 0;
+};
+
 struct System {
   std::vector<Fence> fences;
   std::vector<Lock> locks;
@@ -375,7 +389,9 @@ struct System {
   std::vector<Buffer> buffers;
   std::vector<AddressSpace> spaces;
   std::vector<HardwareUse> uses;
+  std::vector<RoundTrips> round_trips;
   dmem::Kernel kernel = dmem::Kernel::v7_3;
+  bool swap = true;  // what has no other place can go to system memory
   bool userspace_may_stop = false;
 
   [[nodiscard]] const Fence& operator[](FenceId id) const { return fences[id.index]; }
