@@ -56,6 +56,8 @@ struct Fence {
   FenceKind kind = FenceKind::kernel;
   bool published = false;  // from the start
   Place at;
+  std::uint32_t context = 0;              // of a timeline; 0: a context of its own
+  std::uint32_t point = 0;                // in its context
   std::optional<ThreadId> on_wait{};      // enable_signaling: the first wait queues this work
   std::vector<HardwareUseId> promises{};  // its signal says that this hardware has stopped
 };
@@ -163,19 +165,22 @@ constexpr const AddressSpaceModeInfo& info(AddressSpaceMode mode) {
 struct AddressSpace {
   std::string name;
   AddressSpaceMode mode = AddressSpaceMode::dma_fence;
-  std::vector<BufferId> buffers;  // mapped when the scenario begins, if they have memory
-  bool evicts_own = true;         // its own allocations may evict its own buffers (KF-08, xe's rule)
+  std::vector<BufferId> buffers;
+  bool mapped = true;      // at the beginning, those of its buffers that have memory
+  bool evicts_own = true;  // its own allocations may evict its own buffers (KF-08, xe's rule)
   Place at;
 };
 
-// Hardware that touches memory as long as it runs: a job between its Begin and
-// the Signal of its fence, or a user queue while its gate is open.
+// Hardware that touches the memory of an address space as long as it runs: a job
+// from its step `begins` until it has passed `ends`, or a user queue while its
+// gate is open.
 struct HardwareUse {
   std::string name;
-  std::optional<ThreadId> job;
+  AddressSpaceId space;
   std::optional<VariableId> gate;
-  std::optional<AddressSpaceId> space;  // what is mapped there
-  std::vector<BufferId> buffers;        // without an address space: these
+  std::optional<ThreadId> job;
+  StepIndex begins = 0;  // of the job's program
+  StepIndex ends = 0;
   Place at;
 };
 
@@ -282,7 +287,7 @@ struct Reserve {  // dma_resv_reserve_fences
 struct Flush {  // flush_work: waits while the work is queued or runs
   ThreadId work;
 };
-struct Cancel {  // cancel_work_sync: takes it off its queue, and waits while it runs
+struct Cancel {  // takes it off its queue, if it waits there; cancel_work_sync is this and then Flush
   ThreadId work;
 };
 
