@@ -38,6 +38,13 @@ class Builder {
   void add_completion(FenceId fence, std::uint32_t job, const Step& signal);
   std::vector<Target> targets(const Step& step) const;
   std::vector<FenceId> collected(DependencySetId set) const;
+  struct Attached {
+    FenceId fence;
+    std::optional<std::uint32_t> thread;
+    const Step* step = nullptr;
+  };
+  std::vector<Attached> attached(ReservationId reservation, Usage up_to) const;
+  std::vector<Attached> attached_or_inherited(ReservationId reservation, Usage up_to) const;
   StepIndex visible_since(FenceId fence, std::uint32_t thread) const;
   std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const;
   bool may_precede(std::uint32_t first, std::uint32_t second) const;
@@ -71,22 +78,45 @@ void Builder::add_vertices() {
   }
 }
 
-// The fences that some Collect may put into the set. What a thread attaches
-// after it has collected is not among them; programs are in that order.
+// What may be attached to the reservation object, and by which step; none for
+// what is attached from the start.
+std::vector<Builder::Attached> Builder::attached(ReservationId reservation, Usage up_to) const {
+  std::vector<Attached> result;
+  for (const Attachment& each : system_[reservation].attached)
+    if (each.usage <= up_to) result.push_back({each.fence, std::nullopt, nullptr});
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (const Step& step : system_.threads[i].program) {
+      const auto* attach = std::get_if<Attach>(&step.action);
+      if (attach != nullptr && attach->reservation == reservation && attach->usage <= up_to)
+        result.push_back({attach->fence, i, &step});
+    }
+  return result;
+}
+
+// With what other reservation objects pass on to this one.
+std::vector<Builder::Attached> Builder::attached_or_inherited(ReservationId reservation, Usage up_to) const {
+  std::vector<Attached> result = attached(reservation, up_to);
+  for (const Thread& thread : system_.threads)
+    for (const Step& step : thread.program)
+      if (const auto* inherit = std::get_if<Inherit>(&step.action); inherit != nullptr && inherit->to == reservation)
+        for (const Attached& each : attached(inherit->from, Usage::bookkeep))
+          result.push_back({each.fence, std::nullopt, nullptr});
+  return result;
+}
+
+// The fences that some Collect or Capture may put into the set. What a thread
+// attaches after it has collected is not among them, unless its program loops;
+// other programs are in that order.
 std::vector<FenceId> Builder::collected(DependencySetId set) const {
   std::vector<FenceId> result;
-  for (const Thread& collector : system_.threads)
-    for (const Step& step : collector.program) {
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (const Step& step : system_.threads[i].program) {
+      if (const auto* capture = std::get_if<Capture>(&step.action); capture != nullptr && capture->into == set)
+        result.insert(result.end(), capture->fences.begin(), capture->fences.end());
       const auto* collect = std::get_if<Collect>(&step.action);
       if (collect == nullptr || collect->into != set) continue;
-      for (const Thread& owner : system_.threads)
-        for (const Step& other : owner.program) {
-          const auto* attach = std::get_if<Attach>(&other.action);
-          const bool later = &owner == &collector && &other > &step;
-          if (attach != nullptr && !later && attach->reservation == collect->reservation &&
-              attach->usage <= collect->up_to)
-            result.push_back(attach->fence);
-        }
+      for (const Attached& each : attached_or_inherited(collect->reservation, collect->up_to))
+        if (each.thread != i || flows_[i].cyclic || each.step < &step) result.push_back(each.fence);
     }
   return result;
 }
@@ -110,6 +140,9 @@ std::vector<Target> Builder::targets(const Step& step) const {
                  },
                  [&](const Take& take) {
                    result.push_back({result_.pools[take.pool.index], false});
+                 },
+                 [&](const Flush& flush) {
+                   result.push_back({result_.threads[flush.work.index], false});
                  },
                  [&](const Choose& choose) {
                    for (const Branch& branch : choose.branches)
@@ -238,13 +271,15 @@ void Builder::add_job(std::uint32_t thread) {
   std::vector<StepIndex> all(job.program.size());
   for (StepIndex i = 0; i < job.end(); ++i) all[i] = i;
   add_flow(result_.threads[thread], thread, all);
+  if (const auto& gate = system_[*job.queue].gate)
+    add_edge(result_.threads[thread], {result_.variables[gate->index], false}, thread, job.program.front());
   for (std::uint32_t other = 0; other < system_.threads.size(); ++other)
     if (other != thread && system_.threads[other].queue == job.queue && may_precede(other, thread))
       add_edge(result_.threads[thread], {result_.threads[other], false}, thread, job.program.front());
 }
 
 SystemGraph Builder::run() {
-  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread, Ways::all));
+  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(system_, thread, Ways::all));
   add_vertices();
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
     add_discharges(thread);

@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "graph/model/memory.hpp"
+
 namespace fencecheck {
 namespace {
 
@@ -29,6 +31,13 @@ struct View {
 };
 
 Branches when(bool condition) { return condition ? only : none; }
+
+// A killed queue never runs again, whoever resumes it.
+bool gate_is_open(const System& system, const State& state, VariableId gate) {
+  for (std::uint32_t i = 0; i < system.uses.size(); ++i)
+    if (system.uses[i].gate == gate && state.memory.killed[i]) return false;
+  return state.variables[gate.index] != 0;
+}
 
 bool signalled(const State& state, FenceId fence) { return state.signalled[fence.index]; }
 
@@ -76,10 +85,17 @@ Branches open(const View& view, const Take& take) {
   return when(view.state.taken[take.pool.index] + take.amount <= view.system[take.pool].capacity);
 }
 
+// A work that is queued again while it runs holds up nobody behind it.
+std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
+  for (const ThreadId job : state.queues[queue.index].waiting)
+    if (state.at[job.index] == 0) return job;
+  return std::nullopt;
+}
+
 Branches open(const View& view, const Begin&) {
   const QueueId queue = *view.system[view.self].queue;
-  const QueueState& jobs = view.state.queues[queue.index];
-  return when(!jobs.waiting.empty() && jobs.waiting.front() == view.self && jobs.running < view.system[queue].width);
+  return when(next_to_begin(view.state, queue) == view.self &&
+              view.state.queues[queue.index].running < view.system[queue].width);
 }
 
 Branches open_branches(const View& view, const Choose& choose, bool guarded) {
@@ -95,6 +111,25 @@ Branches open_branches(const View& view, const Choose& choose, bool guarded) {
 }
 
 Branches open(const View& view, const Choose& choose) { return open_branches(view, choose, true); }
+
+bool is_waiting(const System& system, const State& state, ThreadId job) {
+  const auto& waiting = state.queues[system[job].queue->index].waiting;
+  return std::ranges::find(waiting, job) != waiting.end();
+}
+
+Branches open(const View& view, const Flush& flush) {
+  return when(view.state.at[flush.work.index] == 0 && !is_waiting(view.system, view.state, flush.work));
+}
+
+Branches open(const View& view, const Allocate& allocate) {
+  return Branches{1} << static_cast<unsigned>(attempt(view.system, view.state, view.self, allocate));
+}
+
+Branches open(const View& view, const PickVictim& pick) {
+  Branches result = none;
+  for (const BufferId victim : victims(view.system, view.state, view.self, pick)) result |= Branches{1} << victim.index;
+  return result != none ? result : Branches{1} << view.system.buffers.size();
+}
 
 Branches open(const View&, const Expire&) { return none; }  // only as a timeout
 Branches open(const View&, const Cutoff&) { return none; }
@@ -113,6 +148,7 @@ Branches open_without_waiting(const View& view) {
                           return when(std::ranges::find(waiting, view.self) != waiting.end());
                         },
                         [&](const Choose& choose) { return open_branches(view, choose, false); },
+                        [&](const PickVictim&) { return Branches{1} << view.system.buffers.size(); },
                         [&](const Expire& expire) { return open(view, expire); },
                         [&](const Cutoff& cutoff) { return open(view, cutoff); },
                         [](const auto&) { return only; },
@@ -120,7 +156,15 @@ Branches open_without_waiting(const View& view) {
                     view.step.action);
 }
 
+// Nothing on a suspended queue goes on. Queues are suspended for the sake of memory.
+bool gate_closed(const View& view) {
+  const auto& queue = view.system[view.self].queue;
+  if (!queue || !view.system[*queue].gate || !view.causes.has(Cause::memory_management)) return false;
+  return !gate_is_open(view.system, view.state, *view.system[*queue].gate);
+}
+
 Branches open(const View& view) {
+  if (gate_closed(view)) return none;
   if (!view.waits()) return open_without_waiting(view);
   return std::visit([&](const auto& action) { return open(view, action); }, view.step.action);
 }
@@ -180,7 +224,14 @@ void apply(const Change& change, const TakeTicket&) {
   tickets[change.self.index] = std::ranges::max(tickets) + 1;
 }
 
+// Reserved slots are valid only until the lock is released (dma-resv.h).
+void forget_slots(const Change& change, LockId lock) {
+  for (std::size_t i = 0; i < change.system.reservations.size(); ++i)
+    if (change.system.reservations[i].lock == lock) change.state.slots[i] = 0;
+}
+
 void apply(const Change& change, const Release& release) {
+  forget_slots(change, release.lock);
   LockState& lock = change.state.locks[release.lock.index];
   if (lock.owner == change.self) {
     lock.owner.reset();
@@ -198,9 +249,12 @@ void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
 }
 
-void apply(const Change& change, const Push& push) {
-  change.state.queues[change.system[push.job].queue->index].waiting.push_back(push.job);
+void push(const Change& change, ThreadId job) {
+  if (!is_waiting(change.system, change.state, job))
+    change.state.queues[change.system[job].queue->index].waiting.push_back(job);
 }
+
+void apply(const Change& change, const Push& each) { push(change, each.job); }
 
 void apply(const Change& change, const Begin&) {
   QueueState& queue = change.state.queues[change.system[change.self].queue->index];
@@ -213,12 +267,131 @@ void apply(const Change& change, const Finish&) {
 }
 
 void apply(const Change& change, const Attach& attach) {
-  insert_sorted(change.state.reservations[attach.reservation.index], Attached{attach.fence, attach.usage});
+  std::vector<Attachment>& attached = change.state.reservations[attach.reservation.index];
+  if (needs_slot(change.system, change.state, attach)) {
+    std::uint32_t& slots = change.state.slots[attach.reservation.index];
+    if (slots > 0) --slots;
+  }
+  insert_sorted(attached, Attachment{attach.fence, attach.usage});
+}
+
+void apply(const Change& change, const Reserve& reserve) {
+  change.state.slots[reserve.reservation.index] += reserve.slots;
+}
+
+void apply(const Change& change, const Detach& detach) {
+  std::erase_if(change.state.reservations[detach.reservation.index],
+                [&](const Attachment& each) { return each.fence == detach.fence; });
+}
+
+void apply(const Change& change, const Inherit& inherit) {
+  const std::vector<Attachment> from = change.state.reservations[inherit.from.index];
+  for (const Attachment& each : from)
+    if (!signalled(change.state, each.fence))
+      insert_sorted(change.state.reservations[inherit.to.index], Attachment{each.fence, Usage::kernel});
 }
 
 void apply(const Change& change, const Collect& collect) {
-  for (const Attached& each : change.state.reservations[collect.reservation.index])
+  for (const Attachment& each : change.state.reservations[collect.reservation.index])
     if (each.usage <= collect.up_to) insert_sorted(change.state.sets[collect.into.index], each.fence);
+}
+
+void apply(const Change& change, const Capture& capture) {
+  for (const FenceId fence : capture.fences) insert_sorted(change.state.sets[capture.into.index], fence);
+}
+
+// What was waited for need not be remembered.
+void apply(const Change& change, const WaitSet& wait) { change.state.sets[wait.set.index].clear(); }
+
+// dma_fence_enable_signaling: once for each fence, and only while it has not signalled.
+void apply(const Change& change, const Trigger& trigger) {
+  for (const FenceId fence : change.state.sets[trigger.set.index]) {
+    const auto& work = change.system[fence].on_wait;
+    if (!work || signalled(change.state, fence) || change.state.requested[fence.index]) continue;
+    change.state.requested[fence.index] = true;
+    push(change, *work);
+  }
+}
+
+// The old fence has signalled, so that nobody need remember that he waits for
+// it. If it has not, its waiters are lost, which is a finding of its own.
+void apply(const Change& change, const Renew& renew) {
+  const std::uint32_t fence = renew.fence.index;
+  const bool over = change.state.signalled[fence] || !change.state.published[fence];
+  for (auto& reservation : change.state.reservations)
+    std::erase_if(reservation, [&](const Attachment& each) { return each.fence == renew.fence; });
+  if (over)
+    for (auto& set : change.state.sets) std::erase(set, renew.fence);
+  change.state.published[fence] = change.state.signalled[fence] = change.state.requested[fence] = false;
+}
+
+void apply(const Change& change, const Cancel& cancel) {
+  std::erase(change.state.queues[change.system[cancel.work].queue->index].waiting, cancel.work);
+}
+
+std::optional<std::size_t> index_in(const AddressSpace& space, BufferId buffer) {
+  const auto found = std::ranges::find(space.buffers, buffer);
+  if (found == space.buffers.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - space.buffers.begin());
+}
+
+void place(const Change& change, BufferId buffer, std::optional<RegionId> region, GroupId group) {
+  change.state.memory.places[buffer.index] = region;
+  change.state.memory.charged[buffer.index] = region ? group : GroupId{};
+}
+
+void apply(const Change& change, const Allocate& allocate) {
+  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  place(change, allocate.buffer, allocate.region, change.system[change.self].group);
+}
+
+void apply(const Change& change, const PickVictim& pick) {
+  if (pick.locking == VictimLocking::trylock && change.branch < change.system.buffers.size())
+    take_lock(change, change.system.buffers[change.branch].lock, false, false);
+}
+
+// A place that is full passes the buffer on to system memory. Page tables that
+// still show the old place are wrong from now on.
+void apply(const Change& change, const Relocate& move) {
+  const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
+  place(change, move.buffer, fits ? move.to : std::nullopt, change.state.memory.charged[move.buffer.index]);
+  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
+    if (const auto index = index_in(change.system.spaces[space], move.buffer))
+      change.state.memory.mapped[space][*index] = false;
+}
+
+void apply(const Change& change, const Unmap& unmap) {
+  MemoryState& memory = change.state.memory;
+  std::vector<bool> running;
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    running.push_back(runs(change.system, change.state, HardwareUseId{i}));
+  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space) {
+    const AddressSpace& where = change.system.spaces[space];
+    const auto index = index_in(where, unmap.buffer);
+    if (!index) continue;
+    const bool was_mapped = std::exchange(memory.mapped[space][*index], false);
+    if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
+    for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+      if (change.system.uses[i].space.index == space && running[i]) memory.killed[i] = true;
+  }
+}
+
+void apply(const Change& change, const Map& map) {
+  const auto index = index_in(change.system[map.space], map.buffer);
+  if (index && change.state.memory.places[map.buffer.index]) change.state.memory.mapped[map.space.index][*index] = true;
+}
+
+void apply(const Change& change, const Pin& pin) {
+  std::uint32_t& pins = change.state.memory.pins[pin.buffer.index];
+  if (pin.amount > 0 || pins > 0) pins += static_cast<std::uint32_t>(pin.amount);
+}
+
+void apply(const Change& change, const Kill& kill) { change.state.memory.killed[kill.use.index] = true; }
+
+void apply(const Change& change, const SetLimit& limit) {
+  const bool below = usage(change.system, change.state, limit.group, limit.region) > limit.max;
+  if (!below || dmem::info(change.system.kernel).max_below_usage)
+    change.state.memory.maximum[limit.group.index][limit.region.index] = limit.max;
 }
 
 void apply(const Change& change, const Assign& assign) { change.state.variables[assign.variable.index] = assign.value; }
@@ -261,11 +434,14 @@ std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acqui
 
 std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
 
+std::vector<Blocker> blocked_by(const View& view, const Flush& flush) {
+  return {{Blocker::Kind::job, flush.work.index, {flush.work}}};
+}
+
 std::vector<Blocker> blocked_by(const View& view, const Begin&) {
   const QueueId queue = *view.system[view.self].queue;
   const QueueState& jobs = view.state.queues[queue.index];
-  if (std::ranges::find(jobs.waiting, view.self) == jobs.waiting.end())
-    return {{Blocker::Kind::push, view.self.index, {}}};
+  if (!is_waiting(view.system, view.state, view.self)) return {{Blocker::Kind::push, view.self.index, {}}};
   std::vector<Blocker> result;
   for (std::uint32_t i = 0; i < view.system.threads.size(); ++i) {
     const ThreadId other{i};
@@ -322,9 +498,15 @@ State initial_state(const System& system) {
   for (const Variable& variable : system.variables) state.variables.push_back(variable.initial);
   state.taken.assign(system.pools.size(), 0);
   state.queues.resize(system.queues.size());
-  state.reservations.resize(system.reservations.size());
+  for (const Reservation& reservation : system.reservations) {
+    auto& attached = state.reservations.emplace_back(reservation.attached);
+    std::ranges::sort(attached);
+  }
+  state.requested.assign(system.fences.size(), false);
+  state.slots.assign(system.reservations.size(), 0);
   state.sets.resize(system.sets.size());
   state.tickets.assign(system.threads.size(), 0);
+  state.memory = initial_memory(system);
   return state;
 }
 
@@ -353,6 +535,14 @@ bool possible(const System& system, const State& state, Move move, Causes causes
   if (move.timeout) return timeout_may_fire(system, state, move.thread, causes) && at_rest(system, state, causes);
   const Branches branches = open({system, state, move.thread, next_step(system, state, move.thread), causes});
   return move.branch < 64 && (branches >> move.branch & 1U) != 0;
+}
+
+bool runs(const System& system, const State& state, HardwareUseId id) {
+  const HardwareUse& use = system[id];
+  if (state.memory.killed[id.index]) return false;
+  if (use.gate) return state.variables[use.gate->index] != 0;
+  const StepIndex at = state.at[use.job->index];
+  return use.begins <= at && at <= use.ends;
 }
 
 State after(const System& system, State state, Move move, Causes causes) {
@@ -411,6 +601,7 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
   if (finished(system, state, thread)) return {};
   const Step& step = next_step(system, state, thread);
   const View view{system, state, thread, step, Causes::all()};
+  if (gate_closed(view)) return {{Blocker::Kind::variable, system[*system[thread].queue].gate->index, {}}};
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
 }
 
@@ -424,6 +615,30 @@ void write_number(std::string& out, std::uint64_t number) {  // LEB128: small nu
 void write_threads(std::string& out, const std::vector<ThreadId>& threads) {
   write_number(out, threads.size());
   for (const ThreadId thread : threads) write_number(out, thread.index);
+}
+
+void write_bits(std::string& out, const std::vector<bool>& bits) {
+  std::uint64_t word = 1;
+  for (const bool bit : bits) {
+    word = word << 1U | (bit ? 1U : 0U);
+    if (word >> 63U != 0) {
+      write_number(out, word);
+      word = 1;
+    }
+  }
+  write_number(out, word);
+}
+
+void write_memory(std::string& out, const MemoryState& memory) {
+  for (std::size_t i = 0; i < memory.places.size(); ++i) {
+    write_number(out, memory.places[i] ? memory.places[i]->index + 1 : 0);
+    write_number(out, memory.charged[i].index);
+    write_number(out, memory.pins[i]);
+  }
+  for (const std::vector<bool>& space : memory.mapped) write_bits(out, space);
+  write_bits(out, memory.killed);
+  for (const auto& group : memory.maximum)
+    for (const std::uint64_t maximum : group) write_number(out, maximum);
 }
 
 void write_lock(std::string& out, const LockState& lock) {
@@ -449,7 +664,7 @@ std::string key(const State& state) {
   }
   for (const auto& reservation : state.reservations) {
     write_number(out, reservation.size());
-    for (const Attached& each : reservation)
+    for (const Attachment& each : reservation)
       write_number(out, each.fence.index * 4ULL + static_cast<unsigned>(each.usage));
   }
   for (const auto& set : state.sets) {
@@ -457,6 +672,9 @@ std::string key(const State& state) {
     for (const FenceId fence : set) write_number(out, fence.index);
   }
   for (const std::uint32_t ticket : state.tickets) write_number(out, ticket);
+  write_bits(out, state.requested);
+  for (const std::uint32_t slots : state.slots) write_number(out, slots);
+  write_memory(out, state.memory);
   return out;
 }
 

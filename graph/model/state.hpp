@@ -34,10 +34,14 @@ struct QueueState {
   std::uint32_t running = 0;
 };
 
-struct Attached {
-  FenceId fence;
-  Usage usage = Usage::write;
-  friend auto operator<=>(const Attached&, const Attached&) = default;
+// Where memory is and who may run on it.
+struct MemoryState {
+  std::vector<std::optional<RegionId>> places;      // of each buffer
+  std::vector<GroupId> charged;                     // of each buffer
+  std::vector<std::uint32_t> pins;                  // of each buffer
+  std::vector<std::vector<bool>> mapped;            // of each address space: each of its buffers
+  std::vector<bool> killed;                         // of each hardware use
+  std::vector<std::vector<std::uint64_t>> maximum;  // of each group, for each region: dmem.max
 };
 
 struct State {
@@ -48,9 +52,12 @@ struct State {
   std::vector<std::int64_t> variables;
   std::vector<std::int64_t> taken;  // of each pool
   std::vector<QueueState> queues;
-  std::vector<std::vector<Attached>> reservations;  // sorted sets
-  std::vector<std::vector<FenceId>> sets;           // sorted sets
-  std::vector<std::uint32_t> tickets;               // age of each thread's transaction: 1 is the oldest, 0 none
+  std::vector<bool> requested;                        // of each fence: enable_signaling has been called
+  std::vector<std::vector<Attachment>> reservations;  // sorted sets
+  std::vector<std::uint32_t> slots;                   // reserved, of each reservation object
+  std::vector<std::vector<FenceId>> sets;             // sorted sets
+  std::vector<std::uint32_t> tickets;                 // age of each thread's transaction: 1 is the oldest, 0 none
+  MemoryState memory;
 };
 
 struct Move {
@@ -81,6 +88,9 @@ struct Move {
 // A thread is at a Cutoff: what would happen from here on is not known.
 [[nodiscard]] bool cut_off(const System& system, const State& state);
 
+// Is this hardware running, so that it may touch its memory at any moment?
+[[nodiscard]] bool runs(const System& system, const State& state, HardwareUseId use);
+
 // Something that others may wait for and that somebody owes. In a state at
 // rest it is never discharged (unless by a timeout).
 struct Obligation {
@@ -98,7 +108,7 @@ struct Obligation {
 // What one thread waits for in a state at rest.
 struct Blocker {
   enum class Kind : std::uint8_t { fence, lock, job, pool, variable, push } kind = Kind::fence;
-  std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job in front, or of itself
+  std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job awaited, or of itself
   std::vector<ThreadId> owners;  // who holds the lock, the pool, or the place in the queue
 };
 [[nodiscard]] std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread);

@@ -308,10 +308,11 @@ struct PickVictim {
   RegionId region;
   std::optional<BufferId> for_buffer;  // allocates; else the group's usage is above its limit
   std::optional<GroupId> over_limit;
+  bool force = false;  // as the Allocate that failed
   bool ignore_low = false;
   VictimLocking locking = VictimLocking::trylock;
 };
-struct Move {  // the buffer's memory is in that region from now on; none: it has none
+struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
   std::optional<RegionId> to;
 };
@@ -340,8 +341,8 @@ struct SetLimit {  // dmem.max of a group
 
 using Action = std::variant<Wait, WaitSet, Publish, Signal, Acquire, TryAcquire, TakeTicket, AcquireWithTicket, Release,
                             Take, Give, Push, Begin, Finish, Attach, Collect, Assign, Choose, Expire, Cutoff, Capture,
-                            Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Move, Unmap,
-                            Map, Pin, Kill, Deny, SetLimit>;
+                            Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Relocate,
+                            Unmap, Map, Pin, Kill, Deny, SetLimit>;
 
 // What a bounded wait does when its timeout fires.
 struct Timeout {
