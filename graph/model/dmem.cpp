@@ -29,14 +29,13 @@ std::uint64_t share(const Claim& claim, Arithmetic arithmetic, bool recursive) {
   const std::uint64_t own = std::min(claim.usage, claim.setting);
   if (claim.siblings_claim > claim.parent_effective)
     return multiply_divide(own, claim.parent_effective, claim.siblings_claim, arithmetic);
-  if (!recursive || claim.parent_effective == claim.siblings_claim || claim.parent_usage <= claim.siblings_claim ||
-      claim.usage <= own)
+  if (!recursive || claim.parent_effective == claim.siblings_claim || claim.parent_usage <= claim.siblings_claim)
     return own;
 
   const std::uint64_t unclaimed = claim.parent_effective - claim.siblings_claim;
   const std::uint64_t unprotected = claim.parent_usage - claim.siblings_claim;
   std::uint64_t weight = claim.usage - own;
-  // Counters are read one after the other, so a child may seem to use more than its parent.
+  // Counters are read one after the other, so a child may seem to use more than its parent; this clamp came with 7.3.
   if (arithmetic == Arithmetic::exact) weight = std::min(weight, unprotected);
   return own + multiply_divide(unclaimed, weight, unprotected, arithmetic);
 }

@@ -98,7 +98,8 @@ std::optional<Group> charge_denied_by(const Counters& counters, Group group, std
 [[nodiscard]] Counters uncharge(Counters counters, Group group, std::uint64_t bytes);
 
 // The counters after a write of dmem.max. Where it takes effect below usage, a writer without O_NONBLOCK then evicts
-// with Eviction{group, false} until usage is within it or nothing more can go; it is never told that it failed.
+// by `consider` with Eviction{group, false}, on behalf of no group in particular, and by sleeping passes as well, until
+// usage is within the limit or nothing more can go; it is never told that it failed.
 [[nodiscard]] Counters set_max(Counters counters, Group group, std::uint64_t max, Kernel kernel);
 
 // The nearest group that both are below, or are.

@@ -105,10 +105,13 @@ TEST_CASE("a group without usage has no effective protection", "[dmem]") {
   // Nor has it anything to lose: the kernel's comparison still holds.
   CHECK(below_min(counters, 1, Arithmetic::exact));
   CHECK(test(evict_valuable(counters, {}, 1, true, Kernel::v7_3)) == Test::keep);
+  CHECK_FALSE(isolation(counters, evict_valuable(counters, 1, 1, true, Kernel::v7_3)));
 }
 
 TEST_CASE("the root is never protected and never denied", "[dmem]") {
   const Counters counters = tree({{{}, {}, 5 * GiB}});
+  CHECK_FALSE(below_min(Counters(1), root, Arithmetic::exact));  // not even if nothing is charged
+  CHECK_FALSE(below_low(Counters(1), root, Arithmetic::exact));
   CHECK_FALSE(below_min(counters, root, Arithmetic::exact));
   CHECK_FALSE(below_low(counters, root, Arithmetic::exact));
   CHECK_FALSE(charge_denied_by(counters, root, 1ULL << 62));
@@ -121,6 +124,10 @@ TEST_CASE("a child that seems to use more than its parent gets no more than all,
   counters[1].usage = 2;
   CHECK(exact(counters)[2].min == 8);
   CHECK(wrapping(counters)[2].min == 16);
+  // Nor is there anything to share where the children's protection is all that the parent seems to use.
+  counters[2].limits.min = 2;
+  CHECK(exact(counters)[2].min == 2);
+  CHECK(wrapping(counters)[2].min == 2);
 }
 
 TEST_CASE("the extremes of 64 bits", "[dmem]") {
