@@ -255,7 +255,8 @@ std::optional<Isolation> isolation(const Counters& counters, const Judgement& ju
     result.breach = Breach::root_limit;
   } else {
     // No limit and the root as limit differ for the test only, not for what it computes.
-    const std::optional<Group> limit = judgement.limit == root ? std::nullopt : std::optional<Group>(judgement.limit);
+    std::optional<Group> limit;
+    if (judgement.limit != root) limit = judgement.limit;
     const Judgement exact = judge(counters, limit, judgement.victim, judgement.ignore_low, Arithmetic::exact);
     result.breach = test(exact) == Test::evict ? Breach::relative : Breach::overflow;
   }

@@ -179,7 +179,7 @@ void deed(const Transition& t, const PickVictim& pick, std::vector<Incident>& ou
   const BufferId victim{t.move.branch};
   const Judged judged = judge(t.system, t.before, t.move.thread, pick, victim);
   const auto breach = dmem::isolation(judged.counters, judged.judgement);
-  if (!breach || (!breach->min && t.system[victim].keep)) return;
+  if (!breach || dmem::info(breach->breach).intended) return;
   const std::vector<std::string> names = group_names(t.system);
   Incident incident{FindingKind::isolation,
                     {},

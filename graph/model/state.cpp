@@ -369,7 +369,8 @@ void apply(const Change& change, const Unmap& unmap) {
     const AddressSpace& where = change.system.spaces[space];
     const auto index = index_in(where, unmap.buffer);
     if (!index) continue;
-    const bool was_mapped = std::exchange(memory.mapped[space][*index], false);
+    const bool was_mapped = memory.mapped[space][*index];
+    memory.mapped[space][*index] = false;
     if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
       if (change.system.uses[i].space.index == space && running[i]) memory.killed[i] = true;
@@ -434,7 +435,7 @@ std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acqui
 
 std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
 
-std::vector<Blocker> blocked_by(const View& view, const Flush& flush) {
+std::vector<Blocker> blocked_by(const View&, const Flush& flush) {
   return {{Blocker::Kind::job, flush.work.index, {flush.work}}};
 }
 
