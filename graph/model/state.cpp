@@ -368,10 +368,13 @@ State after(const System& system, State state, Move move, Causes causes) {
   return state;
 }
 
+bool may_stop(const System& system, const State& state, ThreadId thread, Causes causes) {
+  return may_stop_here(system, next_step(system, state, thread), causes);
+}
+
 bool at_rest(const System& system, const State& state, Causes causes) {
-  return std::ranges::all_of(moves(system, state, causes), [&](const Move& move) {
-    return may_stop_here(system, next_step(system, state, move.thread), causes);
-  });
+  return std::ranges::all_of(moves(system, state, causes),
+                             [&](const Move& move) { return may_stop(system, state, move.thread, causes); });
 }
 
 bool cut_off(const System& system, const State& state) {
@@ -412,52 +415,6 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
   const Step& step = next_step(system, state, thread);
   const View view{system, state, thread, step, Causes::all()};
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
-}
-
-namespace {
-
-void write_number(std::string& out, std::uint64_t number) {  // LEB128: small numbers take one byte
-  for (; number >= 0x80; number >>= 7U) out.push_back(static_cast<char>(number | 0x80U));
-  out.push_back(static_cast<char>(number));
-}
-
-void write_threads(std::string& out, const std::vector<ThreadId>& threads) {
-  write_number(out, threads.size());
-  for (const ThreadId thread : threads) write_number(out, thread.index);
-}
-
-void write_lock(std::string& out, const LockState& lock) {
-  write_number(out, lock.owner ? (lock.owner->index + 1) * 2 + (lock.with_ticket ? 1U : 0U) : 0U);
-  std::vector<ThreadId> readers = lock.readers;
-  std::ranges::sort(readers);  // who came first makes no difference
-  write_threads(out, readers);
-}
-
-}  // namespace
-
-std::string key(const State& state) {
-  std::string out;
-  for (const StepIndex at : state.at) write_number(out, at);
-  for (std::size_t i = 0; i < state.published.size(); ++i)
-    write_number(out, (state.published[i] ? 1U : 0U) + (state.signalled[i] ? 2U : 0U));
-  for (const LockState& lock : state.locks) write_lock(out, lock);
-  for (const std::int64_t value : state.variables) write_number(out, static_cast<std::uint64_t>(value));
-  for (const std::int64_t amount : state.taken) write_number(out, static_cast<std::uint64_t>(amount));
-  for (const QueueState& queue : state.queues) {
-    write_threads(out, queue.waiting);
-    write_number(out, queue.running);
-  }
-  for (const auto& reservation : state.reservations) {
-    write_number(out, reservation.size());
-    for (const Attached& each : reservation)
-      write_number(out, each.fence.index * 4ULL + static_cast<unsigned>(each.usage));
-  }
-  for (const auto& set : state.sets) {
-    write_number(out, set.size());
-    for (const FenceId fence : set) write_number(out, fence.index);
-  }
-  for (const std::uint32_t ticket : state.tickets) write_number(out, ticket);
-  return out;
 }
 
 }  // namespace fencecheck
