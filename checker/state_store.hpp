@@ -21,7 +21,7 @@ class StateStore {
   static constexpr Number none = 0xffff'ffffU;
 
   // The number of the state with this key, and whether it is new. Numbers are
-  // given in the order of arrival, from 0. Requires: fewer than `none` states.
+  // given in the order of arrival, from 0. Requires: size() < none.
   std::pair<Number, bool> insert(std::string_view key);
 
   // The number of the state with this key, or `none`.
@@ -32,9 +32,9 @@ class StateStore {
 
   [[nodiscard]] std::size_t size() const { return offsets_.size(); }
 
-  // Memory held, and what it will be after the next insertion at worst.
+  // Memory in use, and how much the next insertion may want while it grows a table.
   [[nodiscard]] std::uint64_t bytes() const;
-  [[nodiscard]] std::uint64_t bytes_after_insertion() const;
+  [[nodiscard]] std::uint64_t peak_of_insertion() const;
 
  private:
   struct Packed {

@@ -111,9 +111,7 @@ class Uses {
  private:
   void use(Part part, std::uint32_t index, Access access) { result_.uses.push_back({part, index, access}); }
 
-  void take(LockId lock, bool shared) {
-    use(Part::lock_taken, lock.index, shared ? Access::raise : Access::write);
-  }
+  void take(LockId lock, bool shared) { use(Part::lock_taken, lock.index, shared ? Access::raise : Access::write); }
 
   static std::uint32_t slot(ReservationId reservation, Usage usage) {
     return reservation.index * static_cast<std::uint32_t>(usage_table.size()) + static_cast<std::uint32_t>(usage);

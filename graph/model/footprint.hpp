@@ -22,22 +22,22 @@ namespace fencecheck {
 // Parts of a state. A lock is two of them, since its release, unlike its
 // taking, never disturbs anybody who may go on; pools and queues likewise.
 enum class Part : std::uint8_t {
-  fence_signalled,   // by FenceId
-  fence_published,   // by FenceId
-  some_signal,       // of whatever fence: awaited where only the state knows the fences
-  lock_taken,        // by LockId
-  lock_released,     // by LockId
-  variable,          // by VariableId
-  pool_taken,        // by PoolId
-  pool_returned,     // by PoolId
-  job_pushed,        // by ThreadId of the job
-  queue_order,       // by QueueId: who was pushed before whom
-  queue_begun,       // by QueueId: whose turn it is
-  queue_room,        // by QueueId: begun or finished, so that others may begin
-  reservation,       // by 4 * ReservationId + Usage
-  dependency_set,    // by DependencySetId
-  ticket_order,      // one object: who has the youngest ticket
-  ticket             // by LockId: the tickets of the threads that take this lock with one
+  fence_signalled,  // by FenceId
+  fence_published,  // by FenceId
+  some_signal,      // of whatever fence: awaited where only the state knows the fences
+  lock_taken,       // by LockId
+  lock_released,    // by LockId
+  variable,         // by VariableId
+  pool_taken,       // by PoolId
+  pool_returned,    // by PoolId
+  job_pushed,       // by ThreadId of the job
+  queue_order,      // by QueueId: who was pushed before whom
+  queue_begun,      // by QueueId: whose turn it is
+  queue_room,       // by QueueId: begun or finished, so that others may begin
+  reservation,      // by 4 * ReservationId + Usage
+  dependency_set,   // by DependencySetId
+  ticket_order,     // one object: who has the youngest ticket
+  ticket            // by LockId: the tickets of the threads that take this lock with one
 };
 
 enum class Access : std::uint8_t {

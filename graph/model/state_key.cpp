@@ -124,8 +124,7 @@ void transfer_state(Key& key, AnyState& state) {
     key.list(queue.waiting, [&](auto& job) { key.number(job.index); });
     key.number(queue.running);
   }
-  for (auto& reservation : state.reservations)
-    key.list(reservation, [&](auto& attached) { transfer(key, attached); });
+  for (auto& reservation : state.reservations) key.list(reservation, [&](auto& attached) { transfer(key, attached); });
   for (auto& set : state.sets) key.list(set, [&](auto& fence) { key.number(fence.index); });
   for (auto& ticket : state.tickets) key.number(ticket);
 }
