@@ -3,88 +3,249 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
-#include <unordered_map>
+#include <set>
+#include <stdexcept>
+
+#include "checker/reduction.hpp"
+#include "checker/state_store.hpp"
 
 namespace fencecheck {
 namespace {
 
-struct Arrival {
-  std::uint32_t from = 0;  // number of the state before
-  Move move;
+using Number = StateStore::Number;
+
+constexpr std::size_t most_folded = 10'000;  // moves: a loop without a choice must come to a stored state
+
+// How a state is reached, in eight bytes.
+class Arrival {
+ public:
+  Arrival(Number from, Move move)
+      : from_(from),
+        thread_(move.thread.index & (most_threads - 1)),
+        branch_(move.branch & 0x7fU),
+        timeout_(move.timeout) {}
+  static constexpr std::uint32_t most_threads = 1U << 24U;
+  [[nodiscard]] Number from() const { return from_; }
+  [[nodiscard]] Move move() const { return {ThreadId{thread_}, branch_, timeout_ != 0}; }
+
+ private:
+  std::uint32_t from_;
+  std::uint32_t thread_ : 24;
+  std::uint32_t branch_ : 7;
+  std::uint32_t timeout_ : 1;
+};
+static_assert(sizeof(Arrival) == 8 && most_branches <= 1U << 7U);
+
+// Says how far the work is, if it takes long and not too often.
+class Pulse {
+ public:
+  explicit Pulse(const Budget& budget) : budget_(budget) {}
+  void beat(std::uint64_t states, std::uint64_t depth, std::uint64_t bytes) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!budget_.progress || now - last_ < std::chrono::milliseconds(500)) return;
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    budget_.progress(fmt::format("{} states, depth {}, {:.0f} states/s, {} MB", states, depth,
+                                 static_cast<double>(states - states_) / seconds, bytes >> 20U));
+    last_ = now;
+    states_ = states;
+  }
+
+ private:
+  const Budget& budget_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::uint64_t states_ = 0;
 };
 
 class Explorer {
  public:
-  Explorer(const System& system, const ExploreOptions& options) : system_(system), options_(options) {}
+  Explorer(const System& system, const ExploreOptions& options)
+      : system_(system), options_(options), pulse_(options.budget) {
+    if (system.threads.size() > Arrival::most_threads) throw std::length_error("too many threads to explore");
+    if (options.budget.reductions) reduction_.emplace(system, options.causes);
+  }
   Exploration run(const State& from);
 
  private:
-  void visit(State state, std::optional<Arrival> arrival);
-  void look_at(const State& state, std::uint32_t number);
+  void take(const Move& move);
+  bool fold();
+  bool follow(Number from, const Move& move);
+  Number add(const Arrival& arrival, std::uint32_t depth);
+  void schedule(Number number, std::uint32_t depth);
+  void expand(Number number);
+  void expand_at_rest(Number number);
+  void record_hang(Number number, bool for_ever);
   [[nodiscard]] bool must_stop();
-  [[nodiscard]] std::vector<Move> way_to(std::uint32_t number) const;
+  [[nodiscard]] std::uint64_t bytes() const;
+  [[nodiscard]] std::vector<Move> way_to(Number number);
 
   const System& system_;
   const ExploreOptions& options_;
+  std::optional<Reduction> reduction_;
+  Pulse pulse_;
   Exploration result_;
-  std::unordered_map<std::string, std::uint32_t> numbers_;
-  std::vector<Arrival> arrivals_;
-  std::deque<std::pair<State, std::uint32_t>> todo_;
+  StateStore store_;
+  std::deque<Arrival> arrivals_;
+  std::deque<std::uint32_t> depths_;  // moves from the start; the fewest once the state is expanded
+  std::vector<bool> expanded_;
+  std::vector<std::vector<Number>> todo_;  // by depth; a state stands here again if a shorter way to it is found
+  std::set<std::pair<bool, std::vector<std::pair<std::uint32_t, StepIndex>>>> collected_;  // of `hangs`
+  State state_;                                                                            // being expanded
+  State next_;                                                                             // behind some of its moves
+  std::string key_;
 };
 
-void Explorer::visit(State state, std::optional<Arrival> arrival) {
-  const auto number = static_cast<std::uint32_t>(numbers_.size());
-  if (!numbers_.try_emplace(key(state), number).second) return;
-  arrivals_.push_back(arrival.value_or(Arrival{number, {}}));
-  todo_.emplace_back(std::move(state), number);
+void Explorer::take(const Move& move) {
+  next_ = after(system_, std::move(next_), move, options_.causes);
+  ++result_.transitions;
 }
 
-std::vector<Move> Explorer::way_to(std::uint32_t number) const {
-  std::vector<Move> moves;
-  while (arrivals_[number].from != number) {
-    moves.push_back(arrivals_[number].move);
-    number = arrivals_[number].from;
-  }
-  std::ranges::reverse(moves);
-  return moves;
+// Takes `next_` on where there is one move to consider: such states are not stored.
+bool Explorer::fold() {
+  const std::vector<Move> all = moves(system_, next_, options_.causes);
+  if (all.empty()) return false;
+  const std::vector<Move> enough = reduction_->enough(next_, all);
+  if (enough.size() != 1 || may_stop(system_, next_, enough.front().thread, options_.causes)) return false;
+  take(enough.front());
+  return true;
 }
 
-void Explorer::look_at(const State& state, std::uint32_t number) {
-  for (const Move& move : moves(system_, state, options_.causes))
-    visit(after(system_, state, move, options_.causes), Arrival{number, move});
-  if (cut_off(system_, state)) {
-    result_.cut_off = true;
-    return;
+// Along a move of the state that is being expanded, to the next state that is
+// stored. True if that one is still to be expanded.
+bool Explorer::follow(Number from, const Move& move) {
+  next_ = state_;
+  take(move);
+  std::uint32_t depth = depths_[from] + 1;
+  Number number = StateStore::none;
+  for (std::size_t folded = 0;; ++folded, ++depth) {
+    write_key(next_, key_);
+    number = store_.find(key_);
+    if (number != StateStore::none || !reduction_ || folded == most_folded || !fold()) break;
   }
-  if (!at_rest(system_, state, options_.causes)) return;
-  const std::vector<Move> late =
-      options_.with_timeouts ? timeouts(system_, state, options_.causes) : std::vector<Move>{};
-  for (const Move& move : late) visit(after(system_, state, move, options_.causes), Arrival{number, move});
-  if (owed(system_, state).empty()) return;
+  const Arrival arrival(from, move);
+  if (number == StateStore::none) {
+    add(arrival, depth);
+    return true;
+  }
+  if (depth < depths_[number]) {
+    arrivals_[number] = arrival;
+    depths_[number] = depth;
+    schedule(number, depth);
+  }
+  return !expanded_[number];
+}
+
+// Stores the state whose key is in `key_`.
+Number Explorer::add(const Arrival& arrival, std::uint32_t depth) {
+  const Number number = store_.insert(key_).first;
+  arrivals_.push_back(arrival);
+  depths_.push_back(depth);
+  expanded_.push_back(false);
+  schedule(number, depth);
+  return number;
+}
+
+void Explorer::schedule(Number number, std::uint32_t depth) {
+  if (todo_.size() <= depth) todo_.resize(depth + 1);
+  todo_[depth].push_back(number);
+}
+
+// The moves that lead to a stored state, folded ones included.
+std::vector<Move> Explorer::way_to(Number number) {
+  std::vector<Number> stored{number};
+  while (stored.back() != 0) stored.push_back(arrivals_[stored.back()].from());
+  std::ranges::reverse(stored);
+  State state = state_;
+  store_.key(0, key_);
+  read_key(key_, state);
+  std::vector<Move> way;
+  const auto go = [&](const Move& move) {
+    way.push_back(move);
+    state = after(system_, std::move(state), move, options_.causes);
+    write_key(state, key_);
+  };
+  for (std::size_t i = 1; i < stored.size(); ++i) {
+    go(arrivals_[stored[i]].move());
+    while (store_.find(key_) != stored[i])
+      go(reduction_->enough(state, moves(system_, state, options_.causes)).front());
+  }
+  return way;
+}
+
+void Explorer::record_hang(Number number, bool for_ever) {
   const std::vector<Move> way = way_to(number);
   if (!result_.hang) result_.hang = way;
-  if (!result_.for_ever && late.empty()) result_.for_ever = way;
+  if (!result_.for_ever && for_ever) result_.for_ever = way;
+  if (result_.hangs.size() >= options_.most_hangs) return;
+  std::vector<std::pair<std::uint32_t, StepIndex>> stuck;
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    if (state_.at[i] != system_.threads[i].end()) stuck.emplace_back(i, state_.at[i]);
+  if (collected_.emplace(for_ever, std::move(stuck)).second) result_.hangs.push_back({way, for_ever});
+}
+
+void Explorer::expand_at_rest(Number number) {
+  const std::vector<Move> late =
+      options_.with_timeouts ? timeouts(system_, state_, options_.causes) : std::vector<Move>{};
+  for (const Move& move : late) follow(number, move);
+  if (owed(system_, state_).empty()) return;
+  const bool wanted =
+      !result_.hang || (late.empty() && !result_.for_ever) || result_.hangs.size() < options_.most_hangs;
+  if (wanted) record_hang(number, late.empty());
+}
+
+void Explorer::expand(Number number) {
+  store_.key(number, key_);
+  read_key(key_, state_);
+  const std::vector<Move> all = moves(system_, state_, options_.causes);
+  const bool at_rest = std::ranges::all_of(
+      all, [&](const Move& move) { return may_stop(system_, state_, move.thread, options_.causes); });
+  const std::vector<Move> enough = reduction_ && !at_rest ? reduction_->enough(state_, all) : all;
+  bool news = false;
+  for (const Move& move : enough) news = follow(number, move) || news;
+  if (!news && enough.size() < all.size() && reduction_->nothing_may_be_put_off())
+    for (const Move& move : all) follow(number, move);
+  if (cut_off(system_, state_))
+    result_.cut_off = true;
+  else if (at_rest)
+    expand_at_rest(number);
+}
+
+std::uint64_t Explorer::bytes() const {
+  constexpr std::uint64_t beside_the_key = sizeof(Arrival) + sizeof(std::uint32_t) + sizeof(Number);
+  return store_.bytes() + store_.size() * beside_the_key + store_.size() / 8;
 }
 
 bool Explorer::must_stop() {
-  if (numbers_.size() > options_.max_states)
+  const Budget& budget = options_.budget;
+  if (store_.size() > options_.max_states)
     result_.gave_up = fmt::format("the limit of {} states was reached", options_.max_states);
   else if (interrupted())
     result_.gave_up = "interrupted";
-  else if (options_.budget.out_of_time())
+  else if (budget.out_of_time())
     result_.gave_up = "the time limit was reached (--timeout)";
+  else if (budget.memory && bytes() + store_.peak_of_insertion() > *budget.memory)
+    result_.gave_up = "the memory limit was reached (--memory)";
   return !result_.gave_up.empty();
 }
 
 Exploration Explorer::run(const State& from) {
-  visit(from, std::nullopt);
-  while (!todo_.empty() && !must_stop()) {
-    const auto [state, number] = std::move(todo_.front());
-    todo_.pop_front();
-    look_at(state, number);
+  state_ = from;
+  write_key(from, key_);
+  add({0, {}}, 0);
+  for (std::size_t depth = 0; depth < todo_.size() && result_.gave_up.empty(); ++depth) {
+    for (std::size_t i = 0; i < todo_[depth].size() && !must_stop(); ++i) {
+      const Number number = todo_[depth][i];
+      if (expanded_[number]) continue;
+      expanded_[number] = true;
+      result_.depth = depth;
+      expand(number);
+      pulse_.beat(store_.size(), depth, bytes());
+    }
+    todo_[depth] = {};
   }
-  result_.states = numbers_.size();
+  result_.states = store_.size();
+  result_.bytes = bytes();
   return std::move(result_);
 }
 

@@ -6,12 +6,39 @@
 
 namespace fencecheck {
 
+namespace {
+
+Refuted impossible(const System& system, const std::vector<Move>& schedule, std::size_t i) {
+  return {fmt::format("step {} of the schedule, by '{}', is not possible", i + 1, system[schedule[i].thread].name)};
+}
+
+bool is_among(const Incident& incident, const std::vector<Incident>& incidents) {
+  return std::ranges::any_of(incidents, [&](const Incident& each) {
+    return each.kind == incident.kind && each.subject == incident.subject && each.what == incident.what;
+  });
+}
+
+}  // namespace
+
+std::optional<Refuted> replay_incident(const System& system, const std::vector<Move>& schedule,
+                                       const Incident& incident) {
+  State before = initial_state(system);
+  State state = before;
+  for (std::size_t i = 0; i < schedule.size(); ++i) {
+    if (!possible(system, state, schedule[i])) return impossible(system, schedule, i);
+    before = state;
+    state = after(system, std::move(state), schedule[i]);
+  }
+  if (!schedule.empty() && is_among(incident, incidents(system, before, schedule.back(), state))) return std::nullopt;
+  const bool over = at_rest(system, state) && !cut_off(system, state) && owed(system, state).empty();
+  if (over && is_among(incident, incidents_at_rest(system, state))) return std::nullopt;
+  return Refuted{fmt::format("the schedule does not end in this: {}", incident.what)};
+}
+
 std::variant<Replayed, Refuted> replay(const System& system, const std::vector<Move>& schedule, Causes causes) {
   State state = initial_state(system);
   for (std::size_t i = 0; i < schedule.size(); ++i) {
-    if (!possible(system, state, schedule[i], causes))
-      return Refuted{
-          fmt::format("step {} of the schedule, by '{}', is not possible", i + 1, system[schedule[i].thread].name)};
+    if (!possible(system, state, schedule[i], causes)) return impossible(system, schedule, i);
     state = after(system, std::move(state), schedule[i], causes);
   }
   if (!at_rest(system, state, causes)) return Refuted{"the schedule ends while something can still move"};

@@ -4,10 +4,12 @@
 // nothing with the engines that find schedules.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
 
@@ -26,6 +28,12 @@ struct Refuted {
 // something is owed there. O(moves * threads).
 [[nodiscard]] std::variant<Replayed, Refuted> replay(const System& system, const std::vector<Move>& schedule,
                                                      Causes causes = Causes::all());
+
+// The schedule is evidence of an incident if each move is possible when its turn
+// comes, and the last one is that incident, or it ends at rest with nothing owed
+// where the incident is one of a state at rest. Nothing if it is.
+[[nodiscard]] std::optional<Refuted> replay_incident(const System& system, const std::vector<Move>& schedule,
+                                                     const Incident& incident);
 
 // The same steps with fewer changes of thread, where the order makes no
 // difference to the last state. Requires: the schedule replays.

@@ -559,10 +559,13 @@ State after(const System& system, State state, Move move, Causes causes) {
   return state;
 }
 
+bool may_stop(const System& system, const State& state, ThreadId thread, Causes causes) {
+  return may_stop_here(system, next_step(system, state, thread), causes);
+}
+
 bool at_rest(const System& system, const State& state, Causes causes) {
-  return std::ranges::all_of(moves(system, state, causes), [&](const Move& move) {
-    return may_stop_here(system, next_step(system, state, move.thread), causes);
-  });
+  return std::ranges::all_of(moves(system, state, causes),
+                             [&](const Move& move) { return may_stop(system, state, move.thread, causes); });
 }
 
 bool cut_off(const System& system, const State& state) {
@@ -604,79 +607,6 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
   const View view{system, state, thread, step, Causes::all()};
   if (gate_closed(view)) return {{Blocker::Kind::variable, system[*system[thread].queue].gate->index, {}}};
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
-}
-
-namespace {
-
-void write_number(std::string& out, std::uint64_t number) {  // LEB128: small numbers take one byte
-  for (; number >= 0x80; number >>= 7U) out.push_back(static_cast<char>(number | 0x80U));
-  out.push_back(static_cast<char>(number));
-}
-
-void write_threads(std::string& out, const std::vector<ThreadId>& threads) {
-  write_number(out, threads.size());
-  for (const ThreadId thread : threads) write_number(out, thread.index);
-}
-
-void write_bits(std::string& out, const std::vector<bool>& bits) {
-  std::uint64_t word = 1;
-  for (const bool bit : bits) {
-    word = word << 1U | (bit ? 1U : 0U);
-    if (word >> 63U != 0) {
-      write_number(out, word);
-      word = 1;
-    }
-  }
-  write_number(out, word);
-}
-
-void write_memory(std::string& out, const MemoryState& memory) {
-  for (std::size_t i = 0; i < memory.places.size(); ++i) {
-    write_number(out, memory.places[i] ? memory.places[i]->index + 1 : 0);
-    write_number(out, memory.charged[i].index);
-    write_number(out, memory.pins[i]);
-  }
-  for (const std::vector<bool>& space : memory.mapped) write_bits(out, space);
-  write_bits(out, memory.killed);
-  for (const auto& group : memory.maximum)
-    for (const std::uint64_t maximum : group) write_number(out, maximum);
-}
-
-void write_lock(std::string& out, const LockState& lock) {
-  write_number(out, lock.owner ? (lock.owner->index + 1) * 2 + (lock.with_ticket ? 1U : 0U) : 0U);
-  std::vector<ThreadId> readers = lock.readers;
-  std::ranges::sort(readers);  // who came first makes no difference
-  write_threads(out, readers);
-}
-
-}  // namespace
-
-std::string key(const State& state) {
-  std::string out;
-  for (const StepIndex at : state.at) write_number(out, at);
-  for (std::size_t i = 0; i < state.published.size(); ++i)
-    write_number(out, (state.published[i] ? 1U : 0U) + (state.signalled[i] ? 2U : 0U));
-  for (const LockState& lock : state.locks) write_lock(out, lock);
-  for (const std::int64_t value : state.variables) write_number(out, static_cast<std::uint64_t>(value));
-  for (const std::int64_t amount : state.taken) write_number(out, static_cast<std::uint64_t>(amount));
-  for (const QueueState& queue : state.queues) {
-    write_threads(out, queue.waiting);
-    write_number(out, queue.running);
-  }
-  for (const auto& reservation : state.reservations) {
-    write_number(out, reservation.size());
-    for (const Attachment& each : reservation)
-      write_number(out, each.fence.index * 4ULL + static_cast<unsigned>(each.usage));
-  }
-  for (const auto& set : state.sets) {
-    write_number(out, set.size());
-    for (const FenceId fence : set) write_number(out, fence.index);
-  }
-  for (const std::uint32_t ticket : state.tickets) write_number(out, ticket);
-  write_bits(out, state.requested);
-  for (const std::uint32_t slots : state.slots) write_number(out, slots);
-  write_memory(out, state.memory);
-  return out;
 }
 
 }  // namespace fencecheck

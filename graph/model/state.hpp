@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -81,6 +82,9 @@ struct Move {
 // Requires: the move is possible.
 [[nodiscard]] State after(const System& system, State state, Move move, Causes causes = Causes::all());
 
+// May this thread, at a step, stay there for ever although it could move?
+[[nodiscard]] bool may_stop(const System& system, const State& state, ThreadId thread, Causes causes = Causes::all());
+
 // No thread that has to go on can move: nothing happens any more unless a
 // timeout fires. User threads need not go on where the system lets them stop.
 [[nodiscard]] bool at_rest(const System& system, const State& state, Causes causes = Causes::all());
@@ -113,7 +117,15 @@ struct Blocker {
 };
 [[nodiscard]] std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread);
 
-// The state as bytes: equal states have equal keys and the reverse.
+// State keys, in state_key.cpp. The state as bytes: equal states of a system have equal keys and the reverse
+// (who came first among the readers of a lock makes no difference).
 [[nodiscard]] std::string key(const State& state);
+
+// As key(), into a string whose memory is used again.
+void write_key(const State& state, std::string& key);
+
+// The state with this key, into any state of the same system, whose memory is
+// used again.
+void read_key(std::string_view key, State& state);
 
 }  // namespace fencecheck
