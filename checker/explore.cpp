@@ -173,25 +173,28 @@ std::vector<Move> Explorer::way_to(Number number) {
   return way;
 }
 
+// Keeps the way to a hang if it is the first of its sort.
 void Explorer::record_hang(Number number, bool for_ever) {
+  bool distinct = false;
+  if (result_.hangs.size() < options_.most_hangs) {
+    std::vector<std::pair<std::uint32_t, StepIndex>> stuck;
+    for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+      if (state_.at[i] != system_.threads[i].end()) stuck.emplace_back(i, state_.at[i]);
+    distinct = collected_.emplace(for_ever, std::move(stuck)).second;
+  }
+  const bool first_for_ever = for_ever && !result_.for_ever;
+  if (result_.hang && !first_for_ever && !distinct) return;
   const std::vector<Move> way = way_to(number);
   if (!result_.hang) result_.hang = way;
-  if (!result_.for_ever && for_ever) result_.for_ever = way;
-  if (result_.hangs.size() >= options_.most_hangs) return;
-  std::vector<std::pair<std::uint32_t, StepIndex>> stuck;
-  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-    if (state_.at[i] != system_.threads[i].end()) stuck.emplace_back(i, state_.at[i]);
-  if (collected_.emplace(for_ever, std::move(stuck)).second) result_.hangs.push_back({way, for_ever});
+  if (first_for_ever) result_.for_ever = way;
+  if (distinct) result_.hangs.push_back({way, for_ever});
 }
 
 void Explorer::expand_at_rest(Number number) {
   const std::vector<Move> late =
       options_.with_timeouts ? timeouts(system_, state_, options_.causes) : std::vector<Move>{};
   for (const Move& move : late) follow(number, move);
-  if (owed(system_, state_).empty()) return;
-  const bool wanted =
-      !result_.hang || (late.empty() && !result_.for_ever) || result_.hangs.size() < options_.most_hangs;
-  if (wanted) record_hang(number, late.empty());
+  if (!owed(system_, state_).empty()) record_hang(number, late.empty());
 }
 
 void Explorer::expand(Number number) {

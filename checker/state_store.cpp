@@ -71,7 +71,9 @@ std::uint64_t StateStore::keep(std::string_view bytes) {
   const auto length = static_cast<std::uint32_t>(bytes.size());
   const std::size_t needed = sizeof length + bytes.size();
   if (chunks_.empty() || used_ + needed > chunk_size) {
-    chunks_.push_back(std::make_unique<char[]>(std::max(chunk_size, needed)));
+    const std::size_t size = std::max(chunk_size, needed);
+    chunks_.push_back(std::unique_ptr<char[]>(new char[size]));  // not zeroed: touched as it fills
+    arena_ += size;
     used_ = 0;
   }
   char* at = chunks_.back().get() + used_;
@@ -112,7 +114,7 @@ StateStore::Number StateStore::find(std::string_view key) const {
 void StateStore::key(Number number, std::string& key) const { put_zeros_back(stored(number), key); }
 
 std::uint64_t StateStore::bytes() const {
-  return chunks_.size() * chunk_size + (offsets_.capacity() + slots_.capacity()) * sizeof(std::uint64_t);
+  return arena_ + (offsets_.capacity() + slots_.capacity()) * sizeof(std::uint64_t);
 }
 
 std::uint64_t StateStore::peak_of_insertion() const {

@@ -49,6 +49,7 @@ class StateStore {
   void grow();
 
   std::vector<std::unique_ptr<char[]>> chunks_;
+  std::uint64_t arena_ = 0;             // bytes of all chunks
   std::size_t used_ = 0;                // of the last chunk
   std::vector<std::uint64_t> offsets_;  // of each state
   std::vector<std::uint64_t> slots_;    // hash << 32 | number; a power of two of them
