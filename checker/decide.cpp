@@ -1,15 +1,12 @@
 #include "checker/decide.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <bit>
-#include <stdexcept>
 
-#include "checker/explain.hpp"
+#include "checker/decide_by_exploration.hpp"
 #include "checker/explore.hpp"
-#include "checker/replay.hpp"
+#include "checker/hang_findings.hpp"
 #include "checker/smt_engine.hpp"
 #include "encoders/formula.hpp"
 
@@ -19,13 +16,6 @@ namespace {
 constexpr std::size_t most_findings = 5;    // different knots of one scenario
 constexpr std::size_t most_examined = 200;  // hangs looked at while searching for them
 
-struct Hang {
-  std::vector<Move> schedule;
-  State last;
-  std::vector<Obligation> owed;  // what the hang keeps from being discharged, of what was asked for
-  Knot knot;
-};
-
 void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) {
   std::erase_if(from, [&](const Obligation& each) { return std::ranges::find(what, each) != what.end(); });
 }
@@ -33,7 +23,13 @@ void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) 
 class Decider {
  public:
   Decider(const System& system, const SystemGraph& graph, const Budget& budget)
-      : system_(system), graph_(graph), budget_(budget), engine_(system, budget) {
+      : system_(system),
+        budget_(budget),
+        engine_(system, budget),
+        found_(system, graph, budget, HangFindings::Needs::smallest,
+               [this](Causes causes, const std::vector<Obligation>& owed) {
+                 return engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
+               }) {
     unexplained_ = engine_.obligations();
   }
   Decision run();
@@ -43,29 +39,20 @@ class Decider {
   void search_for(SmtEngine::Timeouts timeouts);
   void search_beyond_timeouts();
   std::optional<Hang> found(Search search, const std::vector<Obligation>& asked);
-  [[nodiscard]] bool enough() const { return decision_.findings.size() >= most_findings || examined_ >= most_examined; }
-  Hang examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const;
-  void add(Hang hang);
-  void classify(Finding& finding, Hang& hang);
-  void add_stall(Finding& finding, const State& last) const;
-  std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed);
-  Causes needs(const Hang& hang);
+  [[nodiscard]] bool enough() const {
+    return found_.decision.findings.size() >= most_findings || examined_ >= most_examined;
+  }
   void conclude();
   void remark_on_userspace();
 
   const System& system_;
-  const SystemGraph& graph_;
   Budget budget_;
   SmtEngine engine_;
-  Decision decision_;
+  HangFindings found_;
   std::vector<Obligation> unexplained_;  // no finding says yet how they can stay undischarged
   std::size_t examined_ = 0;
   std::string gave_up_;
 };
-
-[[noreturn]] void disagree(const std::string& why) {
-  throw std::logic_error("the SMT engine and the operational semantics disagree: " + why);
-}
 
 // What a search returned, as a finding; nothing if it found nothing.
 std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>& asked) {
@@ -73,8 +60,8 @@ std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>&
   auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return std::nullopt;
   ++examined_;
-  Hang hang = examined(std::move(*schedule), asked);
-  add(hang);
+  Hang hang = found_.examined(std::move(*schedule), asked);
+  found_.add(hang);
   return hang;
 }
 
@@ -89,7 +76,7 @@ void Decider::search_for(SmtEngine::Timeouts timeouts) {
     for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
     if (!positions.empty()) engine_.exclude(positions);
   }
-  while (!decision_.findings.empty() && !enough() && gave_up_.empty()) {
+  while (!found_.decision.findings.empty() && !enough() && gave_up_.empty()) {
     const auto hang = found(engine_.find_other_hang(timeouts), engine_.obligations());
     if (!hang || hang->knot.links.empty()) break;
     std::vector<std::pair<ThreadId, StepIndex>> positions;
@@ -102,7 +89,7 @@ void Decider::search_for(SmtEngine::Timeouts timeouts) {
 // The formula knows nothing of timeouts that fire; exploration does.
 void Decider::search_beyond_timeouts() {
   const bool deadlock = std::ranges::any_of(
-      decision_.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
+      found_.decision.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
   if (deadlock || !gave_up_.empty()) return;
   const Search search = engine_.find_timeout();
   if (std::holds_alternative<Exhausted>(search)) return;
@@ -111,9 +98,9 @@ void Decider::search_beyond_timeouts() {
   options.max_states = 1'000'000;
   Exploration all = explore(system_, initial_state(system_), options);
   if (all.for_ever) {
-    add(examined(std::move(*all.for_ever), every_obligation(system_)));
-  } else if (all.hang && decision_.findings.empty()) {
-    add(examined(std::move(*all.hang), every_obligation(system_)));
+    found_.add(found_.examined(std::move(*all.for_ever), every_obligation(system_)));
+  } else if (all.hang && found_.decision.findings.empty()) {
+    found_.add(found_.examined(std::move(*all.hang), every_obligation(system_)));
   }
   if (all.cut_off) gave_up_ = "some execution reaches a bound of the unfolding";
   if (!all.gave_up.empty()) gave_up_ = "not everything that can follow a timeout was seen: " + all.gave_up;
@@ -127,11 +114,11 @@ void Decider::search() {
 }
 
 void Decider::remark_on_userspace() {
-  if (!decision_.findings.empty() || !gave_up_.empty()) return;
+  if (!found_.decision.findings.empty() || !gave_up_.empty()) return;
   const Search search = engine_.find_stuck_user();
   const auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return;
-  decision_.assumptions.push_back(
+  found_.decision.assumptions.push_back(
       "userspace can hang by itself: a user thread may wait for ever, and the kernel owes nothing meanwhile");
 }
 
@@ -139,12 +126,12 @@ void Decider::conclude() {
   Answer answer{"deadlock-freedom", Verdict::holds, {}};
   std::size_t steps = 0;
   for (const Thread& thread : system_.threads) steps += thread.program.size();
-  if (!decision_.findings.empty()) {
+  if (!found_.decision.findings.empty()) {
     answer.verdict = Verdict::violated;
     if (!gave_up_.empty())
       answer.reason = "there may be more findings: " + gave_up_;
     else if (enough())
-      answer.reason = fmt::format("the search stopped after {} findings", decision_.findings.size());
+      answer.reason = fmt::format("the search stopped after {} findings", found_.decision.findings.size());
   } else if (!gave_up_.empty()) {
     answer.verdict = Verdict::unknown;
     answer.reason = gave_up_;
@@ -155,7 +142,7 @@ void Decider::conclude() {
   } else {
     answer.reason = fmt::format("every interleaving of its {} threads and {} steps", system_.threads.size(), steps);
   }
-  decision_.answers.push_back(std::move(answer));
+  found_.decision.answers.push_back(std::move(answer));
 }
 
 // A wait for any of several fences, one of which the kernel controls, does not depend on userspace.
@@ -221,7 +208,7 @@ Decision Decider::run() {
   search();
   remark_on_userspace();
   conclude();
-  return std::move(decision_);
+  return std::move(found_.decision);
 }
 
 }  // namespace
@@ -253,8 +240,7 @@ Decision decide_deadlocks(const System& system, const SystemGraph& graph, const 
     decision.answers.push_back({"deadlock-freedom", Verdict::unknown, why});
     return decision;
   };
-  if (const std::string why = not_encodable(system); !why.empty())
-    return unknown(why + ", which the SMT engine does not cover");
+  if (!not_encodable(system).empty()) return decide_by_exploration(system, graph, budget);
   if (const auto answer = explored_holds(system, budget)) {
     decision.answers.push_back(*answer);
     return decision;

@@ -10,6 +10,7 @@
 
 #include "checker/reduction.hpp"
 #include "checker/state_store.hpp"
+#include "graph/model/footprint.hpp"
 
 namespace fencecheck {
 namespace {
@@ -64,6 +65,11 @@ class Explorer {
       : system_(system), options_(options), pulse_(options.budget) {
     if (system.threads.size() > Arrival::most_threads) throw std::length_error("too many threads to explore");
     if (options.budget.reductions) reduction_.emplace(system, options.causes);
+    for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+      std::vector<bool>& steps = visible_.emplace_back();
+      for (const Step& step : system.threads[i].program)
+        steps.push_back(footprint(system, ThreadId{i}, step, options.causes).visible);
+    }
   }
   Exploration run(const State& from);
 
@@ -76,6 +82,8 @@ class Explorer {
   void expand(Number number);
   void expand_at_rest(Number number);
   void record_hang(Number number, bool for_ever);
+  void record(Incident incident);
+  [[nodiscard]] bool is_asked_for(const std::vector<Obligation>& left) const;
   [[nodiscard]] bool must_stop();
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::vector<Move> way_to(Number number);
@@ -91,14 +99,34 @@ class Explorer {
   std::vector<bool> expanded_;
   std::vector<std::vector<Number>> todo_;  // by depth; a state stands here again if a shorter way to it is found
   std::set<std::pair<bool, std::vector<std::pair<std::uint32_t, StepIndex>>>> collected_;  // of `hangs`
-  State state_;                                                                            // being expanded
-  State next_;                                                                             // behind some of its moves
+  std::set<std::pair<FindingKind, std::string>> known_;                                    // of `incidents`
+  std::vector<std::vector<bool>> visible_;  // of each thread: steps that may be incidents
+  Number trail_from_ = 0;                   // a stored state
+  std::vector<Move> trail_;                 // from there to `next_`
+  State state_;                             // being expanded
+  State next_;                              // behind some of its moves
   std::string key_;
 };
 
 void Explorer::take(const Move& move) {
-  next_ = after(system_, std::move(next_), move, options_.causes);
   ++result_.transitions;
+  trail_.push_back(move);
+  const bool watched = options_.incidents && visible_[move.thread.index][next_.at[move.thread.index]];
+  if (!watched) {
+    next_ = after(system_, std::move(next_), move, options_.causes);
+    return;
+  }
+  const State before = next_;
+  next_ = after(system_, std::move(next_), move, options_.causes);
+  for (Incident& incident : incidents(system_, before, move, next_)) record(std::move(incident));
+}
+
+// Keeps an incident, at the end of the trail, if it is the first of its kind and subject.
+void Explorer::record(Incident incident) {
+  if (!known_.emplace(incident.kind, incident.subject).second) return;
+  std::vector<Move> way = way_to(trail_from_);
+  way.insert(way.end(), trail_.begin(), trail_.end());
+  result_.incidents.push_back({std::move(incident), std::move(way)});
 }
 
 // Takes `next_` on where there is one move to consider: such states are not stored.
@@ -115,6 +143,8 @@ bool Explorer::fold() {
 // stored. True if that one is still to be expanded.
 bool Explorer::follow(Number from, const Move& move) {
   next_ = state_;
+  trail_from_ = from;
+  trail_.clear();
   take(move);
   std::uint32_t depth = depths_[from] + 1;
   Number number = StateStore::none;
@@ -190,11 +220,22 @@ void Explorer::record_hang(Number number, bool for_ever) {
   if (distinct) result_.hangs.push_back({way, for_ever});
 }
 
+bool Explorer::is_asked_for(const std::vector<Obligation>& left) const {
+  if (options_.asked.empty()) return !left.empty();
+  return std::ranges::any_of(
+      left, [&](const Obligation& each) { return std::ranges::find(options_.asked, each) != options_.asked.end(); });
+}
+
 void Explorer::expand_at_rest(Number number) {
   const std::vector<Move> late =
       options_.with_timeouts ? timeouts(system_, state_, options_.causes) : std::vector<Move>{};
   for (const Move& move : late) follow(number, move);
-  if (!owed(system_, state_).empty()) record_hang(number, late.empty());
+  const std::vector<Obligation> left = owed(system_, state_);
+  if (is_asked_for(left)) record_hang(number, late.empty());
+  if (!options_.incidents || !left.empty() || !late.empty()) return;
+  trail_from_ = number;
+  trail_.clear();
+  for (Incident& incident : incidents_at_rest(system_, state_)) record(std::move(incident));
 }
 
 void Explorer::expand(Number number) {
@@ -221,7 +262,9 @@ std::uint64_t Explorer::bytes() const {
 
 bool Explorer::must_stop() {
   const Budget& budget = options_.budget;
-  if (store_.size() > options_.max_states)
+  if (options_.stop_at_hang && result_.hang)
+    result_.gave_up = "a hang was found";
+  else if (store_.size() > options_.max_states)
     result_.gave_up = fmt::format("the limit of {} states was reached", options_.max_states);
   else if (interrupted())
     result_.gave_up = "interrupted";

@@ -47,11 +47,11 @@ struct ExploreOptions {
   Causes causes = Causes::all();
   bool with_timeouts = true;  // let them fire once nothing else can move
   std::uint64_t max_states = 10'000'000;
-  std::size_t most_hangs = 0;    // how many `hangs` to collect
+  std::size_t most_hangs = 0;       // how many `hangs` to collect
   std::vector<Obligation> asked{};  // only hangs that owe one of these; empty: any
   bool stop_at_hang = false;        // the first one is enough
   bool incidents = false;           // collect them
-  Budget budget;               // and whether to reduce
+  Budget budget;                    // and whether to reduce
 };
 
 [[nodiscard]] Exploration explore(const System& system, const State& from, const ExploreOptions& options);

@@ -47,11 +47,7 @@ class HangFindings {
   enum class Needs : std::uint8_t { smallest, irreducible };
 
   HangFindings(const System& system, const SystemGraph& graph, Budget budget, Needs how, StillHangs still_hangs)
-      : system_(system),
-        graph_(graph),
-        budget_(std::move(budget)),
-        how_(how),
-        still_hangs_(std::move(still_hangs)) {}
+      : system_(system), graph_(graph), budget_(std::move(budget)), how_(how), still_hangs_(std::move(still_hangs)) {}
 
   // Replays the schedule and explains where it ends. Throws std::logic_error if it
   // does not end in a hang that owes one of `asked`: a defect of the engine.

@@ -100,7 +100,7 @@ Reduction::Tables::Tables(const System& the_system, Causes the_causes) : system(
   in_set.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     tabulate(i);
-    cyclic = cyclic || control_flow(system.threads[i], Ways::all).cyclic;
+    cyclic = cyclic || control_flow(system, system.threads[i], Ways::all).cyclic;
   }
 }
 

@@ -139,7 +139,10 @@ class Uses {
     result_.visible = true;
   }
 
-  void add(const Detach& detach) { use_reservation(detach.reservation, Access::write); }
+  void add(const Detach& detach) {
+    use_reservation(detach.reservation, Access::write);
+    result_.visible = true;
+  }
 
   void add(const Inherit& inherit) {
     use_reservation(inherit.from, Access::read);
@@ -230,6 +233,17 @@ class Uses {
   Footprint& result_;
 };
 
+// Hardware must not run on memory while such a fence is pending.
+bool is_copy(const System& system, FenceId fence) {
+  if (system.uses.empty()) return false;
+  const auto attaches = [&](const Step& step) {
+    const auto* attach = std::get_if<Attach>(&step.action);
+    return attach != nullptr && attach->fence == fence && attach->usage == Usage::kernel;
+  };
+  return std::ranges::any_of(system.threads,
+                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, attaches); });
+}
+
 // Does the step start or stop hardware, or break a promise that it has stopped?
 bool changes_hardware(const System& system, ThreadId thread, const Step& step) {
   const auto index = static_cast<StepIndex>(&step - system[thread].program.data());
@@ -238,7 +252,7 @@ bool changes_hardware(const System& system, ThreadId thread, const Step& step) {
     const auto inside = [&](StepIndex at) { return use.begins <= at && at <= use.ends; };
     if (std::ranges::any_of(step.next, [&](StepIndex next) { return inside(next) != inside(index); })) return true;
   }
-  const auto promises = [&](FenceId fence) { return !system[fence].promises.empty(); };
+  const auto promises = [&](FenceId fence) { return !system[fence].promises.empty() || is_copy(system, fence); };
   if (const auto* signal = std::get_if<Signal>(&step.action)) return std::ranges::any_of(signal->fences, promises);
   if (const auto* publish = std::get_if<Publish>(&step.action)) return promises(publish->fence);
   if (const auto* attach = std::get_if<Attach>(&step.action))
@@ -256,10 +270,9 @@ Footprint footprint(const System& system, ThreadId thread, const Step& step, Cau
     result.uses.push_back({Part::variable, system[*queue].gate->index, Access::read});
     result.uses.push_back({Part::memory, 0, Access::read});
   }
-  if (changes_hardware(system, thread, step)) {
-    result.uses.push_back({Part::memory, 0, Access::write});
-    result.visible = true;
-  }
+  result.visible = result.visible || changes_hardware(system, thread, step);
+  // What is wrong depends on the order of all such steps.
+  if (result.visible) result.uses.push_back({Part::memory, 0, Access::write});
   std::ranges::sort(result.uses);
   result.uses.erase(std::unique(result.uses.begin(), result.uses.end()), result.uses.end());
   return result;
