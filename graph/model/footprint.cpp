@@ -18,8 +18,10 @@ class Uses {
     for (const FenceId fence : wait.fences) use(Part::fence_signalled, fence.index, Access::await);
   }
 
-  // What is collected later may shut the guard; which fences are awaited only the state knows.
+  // What is collected later may shut the guard; which fences are awaited only the
+  // state knows. Afterwards the set is empty.
   void add(const WaitSet& wait) {
+    use(Part::dependency_set, wait.set.index, Access::write);
     if (!waits_) return;
     use(Part::dependency_set, wait.set.index, Access::read);
     use(Part::some_signal, 0, Access::await);

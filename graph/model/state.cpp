@@ -112,11 +112,6 @@ Branches open_branches(const View& view, const Choose& choose, bool guarded) {
 
 Branches open(const View& view, const Choose& choose) { return open_branches(view, choose, true); }
 
-bool is_waiting(const System& system, const State& state, ThreadId job) {
-  const auto& waiting = state.queues[system[job].queue->index].waiting;
-  return std::ranges::find(waiting, job) != waiting.end();
-}
-
 Branches open(const View& view, const Flush& flush) {
   return when(view.state.at[flush.work.index] == 0 && !is_waiting(view.system, view.state, flush.work));
 }
@@ -156,15 +151,9 @@ Branches open_without_waiting(const View& view) {
                     view.step.action);
 }
 
-// Nothing on a suspended queue goes on. Queues are suspended for the sake of memory.
-bool gate_closed(const View& view) {
-  const auto& queue = view.system[view.self].queue;
-  if (!queue || !view.system[*queue].gate || !view.causes.has(Cause::memory_management)) return false;
-  return !gate_is_open(view.system, view.state, *view.system[*queue].gate);
-}
-
 Branches open(const View& view) {
-  if (gate_closed(view)) return none;
+  // Queues are suspended for the sake of memory.
+  if (view.causes.has(Cause::memory_management) && gate_closed(view.system, view.state, view.self)) return none;
   if (!view.waits()) return open_without_waiting(view);
   return std::visit([&](const auto& action) { return open(view, action); }, view.step.action);
 }
@@ -400,75 +389,6 @@ void apply(const Change& change, const Assign& assign) { change.state.variables[
 template <class WithoutEffect>
 void apply(const Change&, const WithoutEffect&) {}
 
-// Who owns what, for blockers().
-
-std::vector<ThreadId> holders(const LockState& lock) {
-  std::vector<ThreadId> result = lock.readers;
-  if (lock.owner) result.push_back(*lock.owner);
-  return result;
-}
-
-std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>& fences) {
-  std::vector<Blocker> result;
-  for (const FenceId fence : fences)
-    if (!signalled(state, fence)) result.push_back({Blocker::Kind::fence, fence.index, {}});
-  return result;
-}
-
-std::vector<Blocker> blocked_by(const View& view, const Wait& wait) { return unsignalled(view.state, wait.fences); }
-
-std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
-  return unsignalled(view.state, view.state.sets[wait.set.index]);
-}
-
-std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {
-  return {{Blocker::Kind::lock, lock.index, holders(view.state.locks[lock.index])}};
-}
-
-std::vector<Blocker> blocked_by(const View& view, const Acquire& acquire) {
-  return blocked_by_lock(view, acquire.lock);
-}
-
-std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acquire) {
-  return blocked_by_lock(view, acquire.lock);
-}
-
-std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
-
-std::vector<Blocker> blocked_by(const View&, const Flush& flush) {
-  return {{Blocker::Kind::job, flush.work.index, {flush.work}}};
-}
-
-std::vector<Blocker> blocked_by(const View& view, const Begin&) {
-  const QueueId queue = *view.system[view.self].queue;
-  const QueueState& jobs = view.state.queues[queue.index];
-  if (!is_waiting(view.system, view.state, view.self)) return {{Blocker::Kind::push, view.self.index, {}}};
-  std::vector<Blocker> result;
-  for (std::uint32_t i = 0; i < view.system.threads.size(); ++i) {
-    const ThreadId other{i};
-    const Thread& thread = view.system[other];
-    const bool running = thread.queue == queue && view.state.at[i] != 0 && view.state.at[i] != thread.end();
-    if (running && other != view.self) result.push_back({Blocker::Kind::job, i, {other}});
-  }
-  for (const ThreadId other : jobs.waiting) {
-    if (other == view.self) break;
-    result.push_back({Blocker::Kind::job, other.index, {other}});
-  }
-  return result;
-}
-
-std::vector<Blocker> blocked_by(const View&, const Choose& choose) {
-  std::vector<Blocker> result;
-  for (const Branch& branch : choose.branches)
-    for (const Test& test : branch.tests) result.push_back({Blocker::Kind::variable, test.variable.index, {}});
-  return result;
-}
-
-template <class NeverBlocked>
-std::vector<Blocker> blocked_by(const View&, const NeverBlocked&) {
-  return {};
-}
-
 bool finished(const System& system, const State& state, ThreadId thread) {
   return state.at[thread.index] == system[thread].end();
 }
@@ -489,6 +409,16 @@ bool timeout_may_fire(const System& system, const State& state, ThreadId thread,
 }
 
 }  // namespace
+
+bool is_waiting(const System& system, const State& state, ThreadId job) {
+  const auto& waiting = state.queues[system[job].queue->index].waiting;
+  return std::ranges::find(waiting, job) != waiting.end();
+}
+
+bool gate_closed(const System& system, const State& state, ThreadId job) {
+  const auto& queue = system[job].queue;
+  return queue && system[*queue].gate && !gate_is_open(system, state, *system[*queue].gate);
+}
 
 State initial_state(const System& system) {
   State state;
@@ -574,39 +504,6 @@ bool cut_off(const System& system, const State& state) {
         !finished(system, state, thread) && std::holds_alternative<Cutoff>(next_step(system, state, thread).action))
       return true;
   return false;
-}
-
-std::vector<Obligation> owed(const System& system, const State& state) {
-  std::vector<Obligation> result;
-  for (std::uint32_t i = 0; i < system.fences.size(); ++i)
-    if (!info(system.fences[i].kind).user_controlled && state.published[i] && !state.signalled[i])
-      result.push_back({Obligation::Kind::fence, i});
-  for (std::uint32_t i = 0; i < system.locks.size(); ++i)
-    if (!is_free(state.locks[i], false)) result.push_back({Obligation::Kind::lock, i});
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
-    const ThreadId thread{i};
-    if (finished(system, state, thread)) continue;
-    const Step& step = next_step(system, state, thread);
-    const bool started = state.at[i] != 0;
-    if (system[thread].queue) {
-      const auto& waiting = state.queues[system[thread].queue->index].waiting;
-      const bool pushed = started || std::ranges::find(waiting, thread) != waiting.end();
-      if (pushed && system[thread].kind == ThreadKind::worker) result.push_back({Obligation::Kind::job, i});
-    } else if (info(system[thread].kind).kernel_owed
-                   ? started
-                   : !step.interruptible && !(system.userspace_may_stop && step.userspace)) {
-      result.push_back({Obligation::Kind::thread, i});
-    }
-  }
-  return result;
-}
-
-std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread) {
-  if (finished(system, state, thread)) return {};
-  const Step& step = next_step(system, state, thread);
-  const View view{system, state, thread, step, Causes::all()};
-  if (gate_closed(view)) return {{Blocker::Kind::variable, system[*system[thread].queue].gate->index, {}}};
-  return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
 }
 
 }  // namespace fencecheck

@@ -92,6 +92,12 @@ struct Move {
 // A thread is at a Cutoff: what would happen from here on is not known.
 [[nodiscard]] bool cut_off(const System& system, const State& state);
 
+// Is this job or work on its queue, not begun or queued again?
+[[nodiscard]] bool is_waiting(const System& system, const State& state, ThreadId job);
+
+// A job of a queue that is suspended: it does not go on.
+[[nodiscard]] bool gate_closed(const System& system, const State& state, ThreadId job);
+
 // Is this hardware running, so that it may touch its memory at any moment?
 [[nodiscard]] bool runs(const System& system, const State& state, HardwareUseId use);
 
@@ -103,7 +109,8 @@ struct Obligation {
   friend bool operator==(const Obligation&, const Obligation&) = default;
 };
 
-// What is owed in a state: published kernel fences not yet signalled, locks
+// What is owed in a state (obligations.cpp): published kernel fences not yet
+// signalled, but for those that signal on demand and nobody waits for, locks
 // held, jobs pushed onto a worker and not finished, kernel threads between their
 // first step and their end, tasks in an uninterruptible step. What a job on an
 // engine owes is its fence: long-running jobs owe no end. Meaningful at rest.

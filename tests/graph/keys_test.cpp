@@ -123,7 +123,10 @@ TEST_CASE("only threads that people write are words", "[keys]") {
   CHECK(ids(thread_kind_words()) ==
         std::vector<std::string_view>{"user", "ioctl", "worker", "engine", "interrupt", "reclaim"});
   CHECK(ids(queue_kind_words()) == std::vector<std::string_view>{"engine", "worker"});
-  CHECK(ids(outcome_words()) == std::vector<std::string_view>{"holds", "unknown", "deadlock", "stall", "contract"});
+  CHECK(ids(outcome_words()) == std::vector<std::string_view>{"holds", "unknown", "deadlock", "stall", "livelock",
+                                                              "lost-fence", "lost-wakeup", "contract",
+                                                              "use-after-evict", "early-signal", "job-killed",
+                                                              "starvation", "isolation"});
   CHECK(ids(verdict_words()) == std::vector<std::string_view>{"holds", "violated", "unknown"});
 }
 

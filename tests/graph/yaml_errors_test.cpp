@@ -101,7 +101,8 @@ TEST_CASE("expectations that contradict themselves", "[read_yaml]") {
   CHECK(expect("[holds, deadlock]") == "2:10: error: 'holds' stands alone\n");
   CHECK(expect("[]") == "2:9: error: 'expect' needs at least 1 element\n");
   CHECK(expect("violated") ==
-        "2:9: error: no outcome is called 'violated'; expected holds, unknown, deadlock, stall, contract\n");
+        "2:9: error: no outcome is called 'violated'; expected holds, unknown, deadlock, stall, livelock, lost-fence, "
+        "lost-wakeup, contract, use-after-evict, early-signal, job-killed, starvation, isolation\n");
   CHECK(expect("{verdict: violated}") == "2:10: error: the verdict 'violated' needs a key 'findings'\n");
   CHECK(expect("{verdict: holds, findings: stall}") == "2:10: error: the verdict 'holds' has no findings\n");
   CHECK(expect("{findings: contract, needs: [lock]}") ==
