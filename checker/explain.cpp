@@ -129,8 +129,8 @@ std::string deed(const System& system, const Blocker& blocker) {
 }
 
 std::string title(const Thread& thread) {
-  return thread.queue ? fmt::format("job '{}'", thread.name)
-                      : fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
 }
 
 struct WaitEdge {

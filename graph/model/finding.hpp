@@ -39,15 +39,16 @@ struct FindingInfo {
   std::string_view says;
   std::string_view fix;
   std::string_view reference;
+  bool hang = false;  // something waits for ever, or until a timeout: the finding has needs
 };
 
 inline constexpr auto finding_table = std::to_array<FindingInfo>({
     {FindingKind::deadlock, "deadlock", "a state can be reached from which some obligation is never discharged",
      "break one dependency of the cycle: signal earlier, wait before the fence is published, or drop the lock first",
-     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract", true},
     {FindingKind::stall, "stall", "the same, with a timeout or a reset as the only way out",
      "a timeout hides the cycle, it does not remove it: break one dependency as for a deadlock",
-     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences", true},
     {FindingKind::livelock, "livelock", "steps go on for ever and nothing is achieved",
      "let one party make progress before the other may take its memory or lock again: a quantum, or one restore at a "
      "time with a fallback place",

@@ -220,10 +220,7 @@ class Uses {
     for (const UsageInfo& row : usage_table) use(Part::reservation, slot(reservation, row.usage), access);
   }
 
-  [[nodiscard]] bool repeats() const {
-    return std::ranges::any_of(system_[self_].program,
-                               [](const Step& step) { return std::ranges::find(step.next, 0U) != step.next.end(); });
-  }
+  [[nodiscard]] bool repeats() const { return fencecheck::repeats(system_[self_]); }
 
   static std::uint32_t slot(ReservationId reservation, Usage usage) {
     return reservation.index * static_cast<std::uint32_t>(usage_table.size()) + static_cast<std::uint32_t>(usage);

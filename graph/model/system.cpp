@@ -73,6 +73,11 @@ bool may_wait(const Action& action) {
 
 }  // namespace
 
+bool repeats(const Thread& thread) {
+  return std::ranges::any_of(
+      thread.program, [](const Step& step) { return std::ranges::find(step.next, StepIndex{0}) != step.next.end(); });
+}
+
 std::optional<std::string> check_system(const System& system) {
   for (const Thread& thread : system.threads) {
     for (const Step& step : thread.program)

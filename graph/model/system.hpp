@@ -418,6 +418,9 @@ struct System {
 // A Choose has at most this many branches.
 inline constexpr std::size_t most_branches = 64;
 
+// A work or a job that leads back to its first step: it may be queued again.
+[[nodiscard]] bool repeats(const Thread& thread);
+
 // The first thing wrong with a system's form, or nothing. O(steps).
 [[nodiscard]] std::optional<std::string> check_system(const System& system);
 
