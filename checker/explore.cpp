@@ -1,13 +1,12 @@
 #include "checker/explore.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <set>
 #include <stdexcept>
 
+#include "checker/livelock.hpp"
+#include "checker/pulse.hpp"
 #include "checker/reduction.hpp"
 #include "checker/state_store.hpp"
 #include "graph/model/footprint.hpp"
@@ -39,30 +38,10 @@ class Arrival {
 };
 static_assert(sizeof(Arrival) == 8 && most_branches <= 1U << 7U);
 
-// Says how far the work is, if it takes long and not too often.
-class Pulse {
- public:
-  explicit Pulse(const Budget& budget) : budget_(budget) {}
-  void beat(std::uint64_t states, std::uint64_t depth, std::uint64_t bytes) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!budget_.progress || now - last_ < std::chrono::milliseconds(500)) return;
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    budget_.progress(fmt::format("{} states, depth {}, {:.0f} states/s, {} MB", states, depth,
-                                 static_cast<double>(states - states_) / seconds, bytes >> 20U));
-    last_ = now;
-    states_ = states;
-  }
-
- private:
-  const Budget& budget_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  std::uint64_t states_ = 0;
-};
-
 class Explorer {
  public:
   Explorer(const System& system, const ExploreOptions& options)
-      : system_(system), options_(options), pulse_(options.budget) {
+      : system_(system), options_(options), pulse_(options.budget, options.max_states) {
     if (system.threads.size() > Arrival::most_threads) throw std::length_error("too many threads to explore");
     if (options.budget.reductions) reduction_.emplace(system, options.causes);
     for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
@@ -84,7 +63,7 @@ class Explorer {
   void record_hang(Number number, bool for_ever);
   void record(Incident incident);
   [[nodiscard]] bool is_asked_for(const std::vector<Obligation>& left) const;
-  [[nodiscard]] bool must_stop();
+  [[nodiscard]] bool must_stop(std::uint64_t depth);
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::vector<Move> way_to(Number number);
 
@@ -260,18 +239,10 @@ std::uint64_t Explorer::bytes() const {
   return store_.bytes() + store_.size() * beside_the_key + store_.size() / 8;
 }
 
-bool Explorer::must_stop() {
-  const Budget& budget = options_.budget;
-  if (options_.stop_at_hang && result_.hang)
-    result_.gave_up = "a hang was found";
-  else if (store_.size() > options_.max_states)
-    result_.gave_up = fmt::format("the limit of {} states was reached", options_.max_states);
-  else if (interrupted())
-    result_.gave_up = "interrupted";
-  else if (budget.out_of_time())
-    result_.gave_up = "the time limit was reached (--timeout)";
-  else if (budget.memory && bytes() + store_.peak_of_insertion() > *budget.memory)
-    result_.gave_up = "the memory limit was reached (--memory)";
+bool Explorer::must_stop(std::uint64_t depth) {
+  result_.gave_up = options_.stop_at_hang && result_.hang
+                        ? "a hang was found"
+                        : pulse_.beat({store_.size(), depth, bytes(), store_.peak_of_insertion()});
   return !result_.gave_up.empty();
 }
 
@@ -280,13 +251,12 @@ Exploration Explorer::run(const State& from) {
   write_key(from, key_);
   add({0, {}}, 0);
   for (std::size_t depth = 0; depth < todo_.size() && result_.gave_up.empty(); ++depth) {
-    for (std::size_t i = 0; i < todo_[depth].size() && !must_stop(); ++i) {
+    for (std::size_t i = 0; i < todo_[depth].size() && !must_stop(depth); ++i) {
       const Number number = todo_[depth][i];
       if (expanded_[number]) continue;
       expanded_[number] = true;
       result_.depth = depth;
       expand(number);
-      pulse_.beat(store_.size(), depth, bytes());
     }
     todo_[depth] = {};
   }
@@ -298,7 +268,14 @@ Exploration Explorer::run(const State& from) {
 }  // namespace
 
 Exploration explore(const System& system, const State& from, const ExploreOptions& options) {
-  return Explorer(system, options).run(from);
+  Exploration result = Explorer(system, options).run(from);
+  if (options.most_livelocks == 0 || !result.gave_up.empty() || !may_run_for_ever(system)) return result;
+  Livelocks livelocks = find_livelocks(
+      system, from,
+      {options.causes, options.with_timeouts, options.max_states, options.most_livelocks, options.budget});
+  result.livelocks = std::move(livelocks.lassos);
+  if (!livelocks.gave_up.empty()) result.gave_up = "looking for livelocks, " + livelocks.gave_up;
+  return result;
 }
 
 }  // namespace fencecheck

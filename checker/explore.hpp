@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checker/budget.hpp"
+#include "graph/model/debts.hpp"
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
@@ -38,6 +39,7 @@ struct Exploration {
   std::optional<std::vector<Move>> hang;      // whether or not a timeout may end it
   std::optional<std::vector<Move>> for_ever;  // and no timeout can fire any more
   std::vector<ExploredHang> hangs;            // one for each set of threads that are stuck, and where; shortest first
+  std::vector<Lasso> livelocks;               // ways to run for ever with something owed, each for another debt
   std::vector<ExploredIncident> incidents;    // the first of each kind and subject, if they were asked for
   bool cut_off = false;                       // some way reached a Cutoff
   std::string gave_up;                        // empty if every state was seen that had to be
@@ -48,6 +50,7 @@ struct ExploreOptions {
   bool with_timeouts = true;  // let them fire once nothing else can move
   std::uint64_t max_states = 10'000'000;
   std::size_t most_hangs = 0;       // how many `hangs` to collect
+  std::size_t most_livelocks = 0;   // how many `livelocks` to look for, among all states
   std::vector<Obligation> asked{};  // only hangs that owe one of these; empty: any
   bool stop_at_hang = false;        // the first one is enough
   bool incidents = false;           // collect them

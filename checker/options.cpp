@@ -30,15 +30,19 @@ std::map<std::string, DotView> views() {
 }
 
 void add_budget(CLI::App& command, Options& options, double& timeout, std::uint64_t& megabytes) {
-  (void)options;
   command.add_option("--timeout", timeout, "Seconds for each input; 0 for no limit; what it cuts short is unknown")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
   command
-      .add_option("--memory", megabytes,
-                  "Megabytes for the solver, at least 64; 0 for no limit; what it cuts short is unknown")
+      .add_option(
+          "--memory", megabytes,
+          "Megabytes for the solver, and for explored states, at least 64; 0 for no limit; what it cuts short is "
+          "unknown")
       ->check(CLI::Range(std::uint64_t{64}, std::uint64_t{1} << 20U) | CLI::IsMember({"0"}))
       ->capture_default_str();
+  command.add_flag_callback(
+      "--no-reduction", [&options] { options.reductions = false; },
+      "Look at every interleaving, also where reductions make it needless; the answer is the same");
 }
 
 }  // namespace

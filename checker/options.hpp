@@ -66,6 +66,7 @@ struct Options {
   StoryMode story = StoryMode::automatic;
   std::optional<std::chrono::milliseconds> timeout{std::chrono::minutes{1}};  // of each input
   std::optional<std::uint64_t> memory;                                        // bytes
+  bool reductions = true;
 };
 
 struct Parsed {

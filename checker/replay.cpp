@@ -48,6 +48,33 @@ std::variant<Replayed, Refuted> replay(const System& system, const std::vector<M
   return Replayed{std::move(state), std::move(obligations)};
 }
 
+std::string refute(const System& system, const Lasso& lasso, Causes causes) {
+  State state = initial_state(system);
+  const auto go = [&](const Move& move) {
+    if (!possible(system, state, move, causes)) return false;
+    state = after(system, std::move(state), move, causes);
+    return true;
+  };
+  if (!std::ranges::all_of(lasso.stem, go)) return "a move of the stem is not possible";
+  const std::string start = key(state);
+  std::vector<bool> done_justice(system.threads.size(), false);
+  for (const Move& move : lasso.cycle) {
+    if (cut_off(system, state)) return "the cycle stands at a bound, beyond which nothing is known";
+    const std::vector<Debt> open = debts(system, state);
+    if (std::ranges::find(open, lasso.debt) == open.end()) return "what is owed is discharged on the cycle";
+    const std::vector<Move> able = moves(system, state, causes);
+    for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+      const bool can = std::ranges::any_of(able, [&](const Move& each) { return each.thread.index == i; });
+      if (!can || !fair(system, state, {i}) || move.thread.index == i) done_justice[i] = true;
+    }
+    if (!go(move)) return "a move of the cycle is not possible";
+  }
+  if (lasso.cycle.empty() || key(state) != start) return "the cycle does not return to where it began";
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (!done_justice[i]) return fmt::format("'{}' can move all the time and never does", system.threads[i].name);
+  return {};
+}
+
 std::vector<Move> with_fewer_switches(const System& system, const std::vector<Move>& schedule) {
   std::vector<std::vector<Move>> left(system.threads.size());
   for (const Move& move : schedule) left[move.thread.index].push_back(move);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/model/debts.hpp"
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
@@ -34,6 +35,12 @@ struct Refuted {
 // where the incident is one of a state at rest. Nothing if it is.
 [[nodiscard]] std::optional<Refuted> replay_incident(const System& system, const std::vector<Move>& schedule,
                                                      const Incident& incident);
+
+// Why a lasso is no evidence of a livelock; empty if it is. It is if each move is
+// possible when its turn comes, the cycle returns to its first state, the debt is
+// open in all of its states, no thread is at a Cutoff, and every thread moves on
+// the cycle, or is somewhere on it where it cannot move or fairness promises it nothing.
+[[nodiscard]] std::string refute(const System& system, const Lasso& lasso, Causes causes = Causes::all());
 
 // The same steps with fewer changes of thread, where the order makes no
 // difference to the last state. Requires: the schedule replays.
