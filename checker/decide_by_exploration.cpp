@@ -69,9 +69,11 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   options.budget = budget;
   options.max_states = most_states;
   options.most_hangs = most_hangs;
+  options.most_livelocks = most_findings;
   options.incidents = true;
   Exploration seen = explore(system, initial_state(system), options);
   add_hangs(found, system, std::move(seen.hangs));
+  for (const Lasso& lasso : seen.livelocks) found.add(lasso);
   const bool hangs = !found.decision.findings.empty();
   for (const ExploredIncident& each : seen.incidents) found.add(each.incident, each.way);
   const bool incidents = !seen.incidents.empty();

@@ -128,11 +128,6 @@ std::string deed(const System& system, const Blocker& blocker) {
   return {};
 }
 
-std::string title(const Thread& thread) {
-  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
-  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
-}
-
 struct WaitEdge {
   ThreadId thread;
   Blocker blocker;
@@ -246,6 +241,11 @@ std::string release(const System& system, const State& state, const Knot& knot, 
 }
 
 }  // namespace
+
+std::string title(const Thread& thread) {
+  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
+}
 
 Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed) {
   const std::vector<WaitEdge> edges = waits(system, state);

@@ -2,6 +2,7 @@
 // event that would help cannot come.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "graph/dependencies.hpp"
@@ -23,6 +24,9 @@ struct Knot {
   std::vector<Link> links;
   bool closed = true;
 };
+
+// "worker 'kswapd'", "job 'flip'", "work 'suspend'": the thread as the story names it.
+[[nodiscard]] std::string title(const Thread& thread);
 
 // The shortest closed chain among the threads that keep one of these obligations
 // from being discharged, else a chain to something that nobody will do.

@@ -72,6 +72,22 @@ Place closing_place(const std::vector<Party>& parties) {
   return parties.empty() ? Place{} : parties.front().at;
 }
 
+std::string debt_name(const System& system, const Obligation& obligation) {
+  switch (obligation.kind) {
+    case Obligation::Kind::fence:
+      return fmt::format("the signal of fence '{}'", system.fences[obligation.index].name);
+    case Obligation::Kind::lock:
+      return fmt::format("the release of lock '{}'", system.locks[obligation.index].name);
+    case Obligation::Kind::job:
+    case Obligation::Kind::thread:
+      return fmt::format("what '{}' has to do", system.threads[obligation.index].name);
+  }
+  return {};
+}
+
+// How many lines of the story these moves take.
+std::size_t told(const System& system, const std::vector<Move>& moves) { return story(system, moves, {}).size(); }
+
 Place place_of(const System& system, const Obligation& obligation) {
   switch (obligation.kind) {
     case Obligation::Kind::fence:
@@ -237,6 +253,49 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   finding.parties.clear();
   finding.schedule = story(system_, way, {});
   finding.notes = incident.numbers;
+  decision.findings.push_back(std::move(finding));
+}
+
+// Who goes round, in the order of their first move on the cycle.
+std::vector<ThreadId> HangFindings::movers(const Lasso& lasso) {
+  std::vector<ThreadId> result;
+  for (const Move& move : lasso.cycle)
+    if (std::ranges::find(result, move.thread) == result.end()) result.push_back(move.thread);
+  return result;
+}
+
+void HangFindings::add(const Lasso& lasso) {
+  if (const std::string why = refute(system_, lasso); !why.empty()) disagree(why);
+  Finding finding;
+  finding.kind = FindingKind::livelock;
+  finding.strength = Strength::confirmed;
+  finding.closed = false;
+  std::vector<std::string> names;
+  for (const ThreadId thread : movers(lasso)) {
+    const Thread& who = system_[thread];
+    names.push_back(fmt::format("'{}'", who.name));
+    finding.parties.push_back({title(who),
+                               {},
+                               "its next turn: it goes round without end",
+                               Cause::scheduling,
+                               "no step of the cycle discharges what is owed",
+                               who.at,
+                               {}});
+  }
+  finding.at = place_of(system_, lasso.debt.obligation);
+  finding.message = fmt::format("{} go{} on for ever, and {} is never done", fmt::join(names, ", "),
+                                names.size() == 1 ? "es" : "", debt_name(system_, lasso.debt.obligation));
+  finding.fingerprint = fingerprint(finding);
+  if (is_known(finding)) return;
+  std::vector<Move> way = lasso.stem;
+  way.insert(way.end(), lasso.cycle.begin(), lasso.cycle.end());
+  finding.schedule = story(system_, way, {});
+  finding.notes.push_back(
+      fmt::format("from step {} on it repeats; fairness: every thread but userspace goes on if it "
+                  "can all the time",
+                  told(system_, lasso.stem) + 1));
+  for (const ThreadId thread : lasso.waiting)
+    finding.notes.push_back(fmt::format("'{}' could go on, and need not", system_[thread].name));
   decision.findings.push_back(std::move(finding));
 }
 

@@ -12,6 +12,7 @@
 #include "checker/explain.hpp"
 #include "checker/search.hpp"
 #include "graph/dependencies.hpp"
+#include "graph/model/debts.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
@@ -59,10 +60,14 @@ class HangFindings {
   // Adds an incident at the end of this way, replayed, unless it is known already.
   void add(const Incident& incident, const std::vector<Move>& way);
 
+  // Adds a livelock, replayed, unless it is known already.
+  void add(const Lasso& lasso);
+
   Decision decision;
 
  private:
   [[nodiscard]] bool is_known(const Finding& finding) const;
+  [[nodiscard]] static std::vector<ThreadId> movers(const Lasso& lasso);
   void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
   [[nodiscard]] std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed) const;
