@@ -69,7 +69,7 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   options.budget = budget;
   options.max_states = most_states;
   options.most_hangs = most_hangs;
-  options.most_livelocks = most_findings;
+  options.most_livelocks = 1;
   options.incidents = true;
   Exploration seen = explore(system, initial_state(system), options);
   add_hangs(found, system, std::move(seen.hangs));

@@ -167,7 +167,7 @@ void Lowering::evict_some(Program& program, const Frame& frame, Place at, const 
 
 // As ttm_bo_validate: each placement in turn, then each again by force. Ends
 // where the buffer has memory; `denied` collects where it has none.
-void Lowering::validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, bool no_evict,
+void Lowering::validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
                         CopyJobs& copies, OpenEnds& denied) {
   const BufferId memory = *buffers_[buffer].memory;
   OpenEnds done;
@@ -183,11 +183,12 @@ void Lowering::validate(Program& program, const Frame& frame, Place at, std::uin
       done.insert(done.end(), here.begin(), here.end());
       program.from(Program::branch_of(attempt, 1));
       PickVictim pick{region, memory, std::nullopt, force, false, VictimLocking::trylock};
-      if (!no_evict && !candidates(pick).empty())
+      if (!step.no_evict && !candidates(pick).empty())
         evict_some(program, frame, at, {pick, attempt, program.holds_with_ticket(), false}, copies);
       program.join(Program::branch_of(attempt, 2));
     }
-  add(program, frame, at, Cause::explicit_sync, Deny{memory});
+  const bool handled = step.no_evict || (step.otherwise && !step.otherwise->empty());
+  add(program, frame, at, Cause::explicit_sync, Deny{memory, handled});
   const OpenEnds failed = program.take_ends();
   denied.insert(denied.end(), failed.begin(), failed.end());
   program.from(std::move(done));
@@ -224,7 +225,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   acquire_together(program, inner, at, locks, !step.buffer);
   CopyJobs copies;
   OpenEnds denied;
-  for (const std::uint32_t index : buffers) validate(program, inner, at, index, step.no_evict, copies, denied);
+  for (const std::uint32_t index : buffers) validate(program, inner, at, index, step, copies, denied);
   const std::vector<Held> held = program.held;
   for (const LockId lock : locks) release(program, frame, at, lock);
   std::vector<Arm> arms{{program.take_ends(), program.held}};

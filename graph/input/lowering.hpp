@@ -234,8 +234,8 @@ class Lowering {
   void relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, std::optional<RegionId> to,
                 std::optional<QueueId> by, CopyJobs& copies);
   CopyJob copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue);
-  void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, bool no_evict, CopyJobs& copies,
-                OpenEnds& denied);
+  void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                CopyJobs& copies, OpenEnds& denied);
   void evict_some(Program& program, const Frame& frame, Place at, const Search& search, CopyJobs& copies);
   void collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick,
                        std::map<std::uint32_t, OpenEnds>& chosen, OpenEnds& given_up);

@@ -216,25 +216,28 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
   out.push_back(std::move(incident));
 }
 
-// Why nobody else's memory could be had. Requires: the attempt fails for lack of
-// space, or at the max of a group that others share.
-std::string why_denied(const System& system, const State& state, ThreadId thread, BufferId buffer, RegionId region) {
+// Those whom any pass of the kernel would evict for this, were it not for locks.
+std::vector<BufferId> permitted_victims(const System& system, const State& state, ThreadId thread, BufferId buffer,
+                                        RegionId region) {
   PickVictim pick;
   pick.region = region;
   pick.for_buffer = buffer;
   pick.force = true;
   pick.ignore_low = true;
   pick.locking = VictimLocking::none;
-  const std::vector<BufferId> permitted = victims(system, state, thread, pick);
-  if (!permitted.empty())
-    return fmt::format("although '{}' may be evicted: its lock is held", system[permitted.front()].name);
+  return victims(system, state, thread, pick);
+}
+
+// Why nobody else's memory could be had. Requires: the attempt fails for lack of
+// space, or at the max of a group that others share, and nobody may be evicted.
+std::string why_denied(const System& system, const State& state, RegionId region) {
   std::uint64_t pinned = 0;
-  std::uint64_t elsewhere = 0;
+  std::uint64_t others = 0;
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
     if (state.memory.places[i] != region) continue;
-    (state.memory.pins[i] > 0 ? pinned : elsewhere) += system.buffers[i].size;
+    (state.memory.pins[i] > 0 ? pinned : others) += system.buffers[i].size;
   }
-  if (pinned > 0 && elsewhere == 0)
+  if (pinned > 0 && others == 0)
     return fmt::format("because all of the {} in use there are pinned", dmem::bytes_text(pinned));
   if (pinned > 0) return fmt::format("because {} are pinned and the rest is protected", dmem::bytes_text(pinned));
   return "because all that others have there is protected";
@@ -249,14 +252,18 @@ void deed(const Transition& t, const Deny& deny, std::vector<Incident>& out) {
     const dmem::Group charged = t.system[region].accounted ? group.index : dmem::root;
     const auto limit = dmem::charge_denied_by(all, charged, buffer.size);
     if (limit && all[*limit].usage == all[charged].usage) continue;  // it is at its own limit
-    Incident incident{
-        FindingKind::starvation,
-        {},
-        fmt::format("buffer '{}'", buffer.name),
-        fmt::format("'{}' gets no {} in '{}' {}", buffer.name, dmem::bytes_text(buffer.size), t.system[region].name,
-                    why_denied(t.system, t.before, t.move.thread, deny.buffer, region)),
-        numbers(t.system, all, region),
-        t.step().at};
+    const std::vector<BufferId> permitted = permitted_victims(t.system, t.before, t.move.thread, deny.buffer, region);
+    if (!permitted.empty() && deny.handled) continue;  // the next attempt may find the lock free
+    const std::string why = permitted.empty() ? why_denied(t.system, t.before, region)
+                                              : fmt::format("although '{}' may be evicted: its lock is held",
+                                                            t.system[permitted.front()].name);
+    Incident incident{FindingKind::starvation,
+                      {},
+                      fmt::format("buffer '{}'", buffer.name),
+                      fmt::format("'{}' gets no {} in '{}' {}", buffer.name, dmem::bytes_text(buffer.size),
+                                  t.system[region].name, why),
+                      numbers(t.system, all, region),
+                      t.step().at};
     incident.numbers.push_back(
         fmt::format("need {}; ttm_bo_validate() says -ENOMEM for this -ENOSPC", dmem::bytes_text(buffer.size)));
     out.push_back(std::move(incident));

@@ -330,8 +330,9 @@ struct Pin {  // amount -1: unpin
 struct Kill {  // the hardware never runs again: a banned queue, a job taken off
   HardwareUseId use;
 };
-struct Deny {  // the allocation has failed for good
+struct Deny {  // the allocation has failed
   BufferId buffer;
+  bool handled = false;  // its caller does something about it: bad luck with locks is no harm
 };
 struct SetLimit {  // dmem.max of a group
   GroupId group;
