@@ -247,7 +247,8 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::count, "count", "an integer from 1 to 10000", "integers",
      R"({"type": "integer", "minimum": 1, "maximum": 10000})", nullptr, 1, most_count},
     {Form::size, "size", "a size such as 4GiB, 512MiB or 4096 (bytes)", "sizes",
-     R"({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0|[1-9][0-9]*)([KMGT]iB)?$"}]})"},
+     R"({"anyOf": [{"type": "integer", "minimum": 0}, )"
+     R"({"type": "string", "pattern": "^(0|[1-9][0-9]*)([KMGT]iB)?$"}]})"},
     {Form::limit, "limit", "a size such as 4GiB, or max", "sizes",
      R"({"anyOf": [{"type": "integer", "minimum": 0}, )"
      R"({"type": "string", "pattern": "^((0|[1-9][0-9]*)([KMGT]iB)?|max)$"}]})"},
