@@ -79,6 +79,7 @@ void Lowering::declare_group(const GroupDeclaration& declared) {
   if (declared.parent) group.parent = this->group(*declared.parent).value_or(GroupId{});
   group.limits.resize(system_.regions.size());
   for (const LimitsDeclaration& limits : declared.limits) {
+    if (limits.high) diagnostics_.warning(*limits.high, "no kernel implements 'dmem.high': it has no effect");
     const auto id = region(limits.name);
     if (!id) continue;
     group.limits[id->index] = limits.limits;

@@ -28,8 +28,7 @@ void read_limits(const YamlEntry& entry, const KeyRow&, LimitsDeclaration& limit
   fields.read("max", limits.limits.max);
   std::uint64_t high = 0;
   fields.read("high", high);
-  if (const YamlEntry* given = fields.entry("high"))
-    diagnostics.warning(given->at, "no kernel implements 'dmem.high': it has no effect");
+  if (const YamlEntry* given = fields.entry("high")) limits.high = given->at;
   if (limits.limits.min > limits.limits.max)
     diagnostics.warning(fields.entry("min")->at, "min is greater than max: more is protected than can be charged");
 }

@@ -82,6 +82,7 @@ struct RegionDeclaration {
 struct LimitsDeclaration {
   Name name;  // the region
   dmem::Limits limits;
+  std::optional<Place> high;  // where it is given
 };
 
 struct GroupDeclaration {

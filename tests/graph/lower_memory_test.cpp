@@ -335,6 +335,13 @@ TEST_CASE("contradictions of loops, works and user queues") {
         "5:37: error: 'a' is made anew: a wait for any of several fences, with it, is not covered\n");
 }
 
+TEST_CASE("dmem.high is read, and no kernel has it") {
+  CHECK(lowering_says("regions: {vram: {capacity: 8GiB}}\ngroups: {g: {limits: {vram: {high: 4GiB}}}}\n"
+                      "buffers: {a: {region: vram, group: g}}\n"
+                      "threads: {t: {kind: ioctl, steps: [{validate: a}]}}\n") ==
+        "3:30: warning: no kernel implements 'dmem.high': it has no effect\n");
+}
+
 TEST_CASE("contradictions of memory") {
   const std::string vram = "regions: {vram: {capacity: 4GiB}}\n";
   const std::string nothing = "threads: {t: {kind: ioctl, steps: [{validate: a}]}}\n";
