@@ -129,7 +129,7 @@ void Generator::add_step(Block& block, int depth) {
     default:
       if (!in_section_)
         block.push_back(
-            step(EvictStep{buffer(), dice_.one_in(2) ? EvictStep::Locking::lock : EvictStep::Locking::trylock}));
+            step(EvictStep{buffer(), dice_.one_in(2) ? EvictStep::Locking::lock : EvictStep::Locking::trylock, {}}));
   }
 }
 
@@ -145,9 +145,10 @@ Scenario Generator::run() {
   scenario.title = "random";
   scenario.memory_pressure = !dice_.one_in(4);
   scenario.userspace_may_stop = dice_.one_in(6);
-  scenario.regions.push_back({named("vram")});
-  scenario.buffers.push_back({named("b0"), named("vram"), false});
-  scenario.buffers.push_back({named("b1"), std::nullopt, false});
+  scenario.regions.emplace_back().name = named("vram");
+  scenario.buffers.emplace_back().name = named("b0");
+  scenario.buffers.back().region = named("vram");
+  scenario.buffers.emplace_back().name = named("b1");
   const auto timer = [&] { return dice_.one_in(4) ? std::optional(Milliseconds{1000}) : std::nullopt; };
   scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}});
   scenario.fences.push_back(
@@ -157,7 +158,8 @@ Scenario Generator::run() {
   scenario.locks = {{named("m"), LockKind::mutex}, {named("sem"), LockKind::rwsem}};
   scenario.variables.push_back({named("v"), 0});
   scenario.pools.push_back({named("p"), 2});
-  scenario.queues = {{named("q0"), ThreadKind::engine, 1}, {named("q1"), ThreadKind::worker, 1 + dice_.below(2)}};
+  scenario.queues.emplace_back().name = named("q0");
+  scenario.queues.push_back({named("q1"), QueueKind::worker, 1 + dice_.below(2), {}, false, true});
   in_shrinker_ = true;
   scenario.shrinkers.push_back({named("lru"), block(0, 1)});
   in_shrinker_ = false;
