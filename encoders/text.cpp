@@ -89,7 +89,7 @@ void Writer::story(const Finding& finding) {
     line("  {}:", finding.closed ? "who waits for whom" : "what it comes down to");
     for (std::size_t i = 0; i < finding.parties.size(); ++i) party(finding, i);
   }
-  if (info(finding.kind).hang || !finding.needs.empty()) line("  needs: {}", to_text(finding.needs));
+  if (info(finding.kind).hang) line("  needs: {}", to_text(finding.needs));
   if (finding.lasts) line("  lasts: {}", seconds(*finding.lasts));
   for (const std::string& killed : finding.killed) line("  ended by {}", killed);
   for (const std::string& note : finding.notes) line("  note: {}", note);
