@@ -4,7 +4,7 @@
 #include "checker/check.hpp"
 #include "checker/input.hpp"
 #include "encoders/pages.hpp"
-#include "encoders/text.hpp"
+#include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/golden.hpp"
@@ -24,12 +24,11 @@ TEST_CASE("docs/keys.md is the page that the key table makes") {
 
 // One line for each case: its title and what it expects, by folder.
 std::string cases_page() {
-  std::vector<std::string> errors;
   std::string page =
       "<!-- made from the cases themselves by tests/docs_test.cpp; do not edit -->\n# Cases\n\n"
       "A case named `shape+fix` is the twin of `shape` that differs in one place and holds.\n\n"
       "| case | what it shows | expected |\n|---|---|---|\n";
-  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"}, errors)) {
+  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"})) {
     const Checked checked = check_file(file.path, {});
     REQUIRE(checked.report.has_value());
     std::string expected;

@@ -75,4 +75,10 @@ std::string fingerprint(const Finding& finding) {
   return hash.hexadecimal();
 }
 
+std::string fingerprint(std::initializer_list<std::string_view> words) {
+  Hash hash;
+  for (const std::string_view word : words) hash.add(word);
+  return hash.hexadecimal();
+}
+
 }  // namespace fencecheck

@@ -2,7 +2,7 @@
 #include "checker/decide.hpp"
 
 #include "checker/check.hpp"
-#include "encoders/text.hpp"
+#include "encoders/report/text.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
