@@ -3,18 +3,24 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <new>
+#include <optional>
+#include <sstream>
 
+#include "checker/baseline.hpp"
 #include "checker/check.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
 #include "checker/run_checks.hpp"
+#include "checker/watch.hpp"
 #include "encoders/dot.hpp"
 #include "encoders/render.hpp"
 #include "encoders/report/text.hpp"
@@ -68,47 +74,88 @@ Style style_of(std::FILE* stream, const Options& options) {
   return {options.story, colour(stream), width_of(stream)};
 }
 
-ExitStatus check(const Options& options) {
-  std::vector<OutputFile> files;
-  const ReportRequest* printed = nullptr;  // instead of the text
-  for (const ReportRequest& request : options.reports) {
-    if (request.file.empty())
-      printed = &request;
-    else
-      files.emplace_back(request.file);
-  }
-  Run run;
-  {
-    const std::vector<InputFile> inputs = input_files(options.operands);
-    const Progress progress(inputs.size());
-    run = run_checks(inputs, options,
-                     {[&](std::size_t done, std::size_t total) { progress.at(done, total); },
-                      [&](const Checked& input) {
-                        progress.clear();
-                        const bool unusable = input.result == Result::unusable;
-                        std::FILE* const stream = unusable ? stderr : stdout;
-                        if (unusable || printed == nullptr) print(stream, to_text(input, style_of(stream, options)));
-                      }});
-  }
-  auto file = files.begin();
-  for (const ReportRequest& request : options.reports)
-    if (!request.file.empty()) file++->write(request.format->write(run, {options.story, false, 0}));
-  if (printed == nullptr)
-    print(stdout, summary(run, style_of(stdout, options)));
-  else
-    print(stdout, printed->format->write(run, style_of(stdout, options)));
-  for (OutputFile& each : files) each.commit();
-  return exit_status(run);
-}
-
-// The mistakes of an input that is to be drawn.
-void print_diagnostics(const Checked& checked) { print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0})); }
-
 void write_file(const std::string& path, const std::string& content) {
   OutputFile file(path);
   file.write(content);
   file.commit();
 }
+
+// The reports that go to files, opened before the work.
+std::vector<OutputFile> open_reports(const Options& options) {
+  std::vector<OutputFile> files;
+  for (const ReportRequest& request : options.reports)
+    if (!request.file.empty()) files.emplace_back(request.file);
+  return files;
+}
+
+// The report that is printed instead of the text; none: the text.
+const ReportRequest* printed_report(const Options& options) {
+  const auto found = std::ranges::find_if(options.reports, [](const ReportRequest& each) { return each.file.empty(); });
+  return found == options.reports.end() ? nullptr : &*found;
+}
+
+// Nothing if it is not usable; what is wrong is then printed. With --update-baseline it need not exist.
+std::optional<Baseline> read_baseline(const Options& options) {
+  Checked checked;
+  checked.source.name = options.baseline;
+  std::ifstream in(options.baseline, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  checked.source.text = std::move(text).str();
+  const bool missing = !std::filesystem::exists(options.baseline);
+  if (!(missing && options.update_baseline) && (!in || std::filesystem::is_directory(options.baseline)))
+    checked.diagnostics.error({}, missing ? "no such file" : "cannot be read");
+  Baseline baseline = Baseline::read(checked.source, checked.diagnostics);
+  if (checked.diagnostics.ok()) return baseline;
+  print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
+  return std::nullopt;
+}
+
+Run run_with_progress(const Options& options, Baseline* baseline) {
+  const std::vector<InputFile> inputs = input_files(options.operands);
+  const Progress progress(inputs.size());
+  const bool text = printed_report(options) == nullptr;
+  const auto tell = [&](const Checked& input) {
+    const bool unusable = input.result == Result::unusable;
+    std::FILE* const stream = unusable ? stderr : stdout;
+    if (!unusable && !text) return;
+    progress.clear();
+    print(stream, to_text(input, style_of(stream, options)));
+  };
+  return run_checks(inputs, options, {[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell},
+                    baseline);
+}
+
+// A baseline is only written by a run that has seen every input.
+void update(const Baseline& baseline, const Run& run) {
+  const bool whole = !run.interrupted && std::ranges::none_of(run.inputs, [](const Checked& each) {
+    return each.result == Result::unusable;
+  });
+  if (whole)
+    write_file(run.baseline, baseline.text());
+  else
+    print(stderr, fmt::format("{}: not updated: not every input could be checked\n", run.baseline));
+}
+
+ExitStatus check(const Options& options) {
+  if (options.watch) return watch(options, style_of(stdout, options));
+  std::optional<Baseline> baseline;
+  if (!options.baseline.empty() && !(baseline = read_baseline(options))) return ExitStatus::bad_input;
+  std::vector<OutputFile> files = open_reports(options);
+  const Run run = run_with_progress(options, baseline ? &*baseline : nullptr);
+  auto file = files.begin();
+  for (const ReportRequest& request : options.reports)
+    if (!request.file.empty()) file++->write(request.format->write(run, {options.story, false, 0}));
+  const ReportRequest* const printed = printed_report(options);
+  const Style style = style_of(stdout, options);
+  print(stdout, printed == nullptr ? summary(run, style) : printed->format->write(run, style));
+  for (OutputFile& each : files) each.commit();
+  if (baseline && options.update_baseline) update(*baseline, run);
+  return exit_status(run);
+}
+
+// The mistakes of an input that is to be drawn.
+void print_diagnostics(const Checked& checked) { print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0})); }
 
 ExitStatus draw(const Options& options) {
   const std::string ending =

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <stdexcept>
+#include <tuple>
 
 #include "checker/options.hpp"
 #include "graph/model/finding.hpp"
@@ -91,21 +92,39 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--unknown", "GATE", "fail", "Whether an unknown answer counts for the exit status", only_check,
      Argument::word, unknown_gates, false,
      [](Options& options, const std::string& word) { options.unknown_fails = word == "fail"; }},
+    {"", "--baseline", "FILE", "", "Known findings, which do not count: one FINGERPRINT RULE a line", only_check,
+     Argument::file, nullptr, false, [](Options& options, const std::string& file) { options.baseline = file; }},
+    {"", "--baseline-strict", "", "", "Entries of the baseline that no finding has count as findings", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.baseline_strict = true; }},
+    {"", "--update-baseline", "", "", "Write the baseline anew: add what is new, remove what is gone", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.update_baseline = true; }},
+    {"", "--findings", "NUMBER", "100", "Findings of each input to report; more are counted", only_check,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.most_findings = number(text, std::size_t{1}, std::size_t{1'000'000});
+     }},
+    {"", "--timing", "", "", "Report how long each input took; reports then differ from run to run", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.timing = true; }},
+    {"-j", "--jobs", "NUMBER", "0", "Inputs to check at once; 0 for one on each processor", only_check,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) { options.jobs = number(text, 0U, 1024U); }},
+    {"", "--watch", "", "", "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.watch = true; }},
     {"-o", "--output", "FILE", "", "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it", only_draw,
      Argument::file, nullptr, false,
      [](Options& options, const std::string& file) { options.output = file; }},
     {"", "--view", "VIEW", "instances", "What to draw", only_draw, Argument::word, views, false,
      [](Options& options, const std::string& word) { options.view = find_row(dot_view_table, word)->view; }},
     {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", both,
-     Argument::none, nullptr, false,
+     Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {
        const double seconds = number(text, 0.0, 1e9);
        options.timeout.reset();
        if (seconds > 0) options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
      }},
     {"", "--memory", "MEGABYTES", "4096",
-     "Memory for the solver, at least 64; 0 for no limit; what it cuts short is unknown", both, Argument::none, nullptr,
-     false,
+     "Memory for the solver, of all inputs together, at least 64; 0 for no limit; what it cuts short is unknown", both, Argument::number,
+     nullptr, false,
      [](Options& options, const std::string& text) {
        options.memory.reset();
        if (text != "0") options.memory = number(text, std::uint64_t{64}, std::uint64_t{1} << 20U) << 20U;

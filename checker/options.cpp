@@ -59,6 +59,15 @@ void add(CLI::App& command, const OptionInfo& row, Options& options) {
   option->expected(1, row.repeatable ? CLI::detail::expected_max_vector_size : 1)->allow_extra_args(false);
 }
 
+// Options that need, or exclude, each other; empty if they agree.
+std::string contradiction(const Options& options) {
+  if (options.baseline.empty() && (options.baseline_strict || options.update_baseline))
+    return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
+  if (options.watch && (!options.reports.empty() || !options.baseline.empty()))
+    return "--watch excludes --report, --terse and --baseline";
+  return {};
+}
+
 }  // namespace
 
 Parsed parse_options(int argc, const char* const* argv) {
@@ -90,6 +99,8 @@ Parsed parse_options(int argc, const char* const* argv) {
     const bool asked_for = app.exit(error, out, err) == 0;
     return {std::nullopt, asked_for ? ExitStatus::nothing_found : ExitStatus::usage, asked_for ? out.str() : err.str()};
   }
+  if (const std::string wrong = contradiction(options); !wrong.empty())
+    return {std::nullopt, ExitStatus::usage, fmt::format("{}\nRun with --help for more information.\n", wrong)};
   return {std::move(options), ExitStatus::nothing_found, {}};
 }
 

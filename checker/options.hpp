@@ -49,7 +49,7 @@ struct Choice {
 using Choices = std::vector<Choice> (*)();
 
 // What a shell offers for an argument that is not one of a few words.
-enum class Argument : std::uint8_t { none, word, file };
+enum class Argument : std::uint8_t { none, word, file, number };
 
 struct CommandInfo {
   Command command;
@@ -78,6 +78,13 @@ struct Options {
   StoryMode story = StoryMode::automatic;
   std::vector<ReportRequest> reports;
   bool unknown_fails = true;
+  std::string baseline;  // a file; empty: none
+  bool baseline_strict = false;
+  bool update_baseline = false;
+  std::size_t most_findings = 0;  // of each input
+  bool timing = false;
+  unsigned jobs = 0;  // 0: one for each processor
+  bool watch = false;
   std::optional<std::chrono::milliseconds> timeout;  // of each input
   std::optional<std::uint64_t> memory;               // bytes
 };

@@ -1,5 +1,6 @@
 #include "checker/run_checks.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -35,6 +36,7 @@ Checked not_checked(const InputFile& file) {
 }
 
 Checked check_input(const InputFile& file, const Options& options) {
+  const auto begin = std::chrono::steady_clock::now();
   Checked checked;
   if (!file.error.empty()) {
     checked.source.name = file.path;
@@ -42,9 +44,19 @@ Checked check_input(const InputFile& file, const Options& options) {
   } else {
     checked = interrupted() ? not_checked(file) : check_file(file.path, budget_of(options));
   }
+  if (options.timing)
+    checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
-  checked.result = result_of(checked, options.unknown_fails);
   return checked;
+}
+
+// New findings stay in front of known ones; else the order is kept.
+void cut(Report& report, std::size_t most) {
+  if (report.findings.size() <= most) return;
+  std::stable_partition(report.findings.begin(), report.findings.end(),
+                        [](const Finding& finding) { return !finding.known; });
+  for (std::size_t i = most; i < report.findings.size(); ++i) report.cut += report.findings[i].count;
+  report.findings.resize(most);
 }
 
 // Inputs are taken in their order by whoever is free, and handed out in that order.
@@ -52,7 +64,8 @@ class Pool {
  public:
   Pool(const std::vector<InputFile>& files, const Options& options)
       : files_(files), options_(options), done_(files.size(), false), results_(files.size()), errors_(files.size()) {
-    const std::size_t threads = std::min<std::size_t>(files.size(), std::max(1U, std::thread::hardware_concurrency()));
+    const unsigned wanted = options.jobs == 0 ? std::thread::hardware_concurrency() : options.jobs;
+    const std::size_t threads = std::min<std::size_t>(files.size(), std::max(1U, wanted));
     for (std::size_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
   }
   ~Pool() {
@@ -108,17 +121,25 @@ class Pool {
 
 }  // namespace
 
-Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener) {
+Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
+               Baseline* baseline) {
   Run run;
   run.version = FENCECHECK_VERSION;
   run.folder = std::filesystem::current_path().string();
   run.unknown_fails = options.unknown_fails;
+  run.stale_fails = options.baseline_strict;
+  run.baseline = options.baseline;
   Pool pool(files, options);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());
-    run.inputs.push_back(pool.take(i));
+    Checked input = pool.take(i);
+    if (baseline != nullptr) baseline->apply(input, options.update_baseline);
+    input.result = result_of(input, options.unknown_fails);
+    if (input.report) cut(*input.report, options.most_findings);
+    run.inputs.push_back(std::move(input));
     listener.finished(run.inputs.back());
   }
+  if (baseline != nullptr && !options.update_baseline) run.stale = baseline->stale();
   run.interrupted = interrupted();
   return run;
 }

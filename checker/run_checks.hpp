@@ -4,14 +4,15 @@
 #include <functional>
 #include <vector>
 
+#include "checker/baseline.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
 #include "graph/model/run.hpp"
 
 namespace fencecheck {
 
-// Told from the thread that called: `started` now and then, for progress;
-// `finished` once for each input, in the order of the inputs.
+// Told from the thread that called: `progress` now and then; `finished` once
+// for each input, in the order of the inputs.
 struct RunListener {
   std::function<void(std::size_t done, std::size_t total)> progress;
   std::function<void(const Checked& input)> finished;
@@ -20,6 +21,8 @@ struct RunListener {
 // One Checked for each file, in their order whatever the number of threads.
 // After an interrupt the rest is not checked: its answers are unknown and say
 // so. Throws what check_file throws, of the first input that does.
-[[nodiscard]] Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener);
+// Findings beyond --findings are cut, known ones first. `baseline` may be null.
+[[nodiscard]] Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
+                             Baseline* baseline);
 
 }  // namespace fencecheck

@@ -29,6 +29,7 @@ Issue of_input(const Checked& input, Severity severity, std::string_view rule, P
   issue.severity = severity;
   issue.rule = rule;
   issue.at = at;
+  if (input.outcome.expected) issue.excuse = Excuse::expected;
   issue.fingerprint = fingerprint({rule, input.report ? input.report->title : input.source.name, message});
   issue.message = std::move(message);
   return issue;
@@ -54,6 +55,7 @@ std::vector<IssueRule> issue_rules() {
   rules.push_back({unknown_answer, "an answer could not be decided", "see the reason; a limit can be raised",
                    "docs/semantics.md"});
   rules.push_back({unusable_input, "an input is missing or makes no sense", "see the message", "docs/input.md"});
+  rules.push_back({findings_cut, "an input has more findings than are reported", "raise --findings", "docs/reports.md"});
   return rules;
 }
 
@@ -76,7 +78,7 @@ std::vector<Issue> issues(const Run& run) {
       result.push_back(of_input(input, Severity::error, unmet_expectation, input.report->expect->at,
                                 input.outcome.complaint));
     if (input.report->cut > 0)
-      result.push_back(of_input(input, Severity::warning, unknown_answer, {},
+      result.push_back(of_input(input, Severity::warning, findings_cut, {},
                                 fmt::format("{} more findings are not shown; --findings raises the limit",
                                             input.report->cut)));
   }

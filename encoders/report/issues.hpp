@@ -14,6 +14,7 @@ namespace fencecheck {
 inline constexpr std::string_view unmet_expectation = "expectation";
 inline constexpr std::string_view unknown_answer = "unknown";
 inline constexpr std::string_view unusable_input = "input";
+inline constexpr std::string_view findings_cut = "cut";
 
 struct IssueRule {
   std::string_view id;
@@ -22,7 +23,7 @@ struct IssueRule {
   std::string_view reference;  // may be empty
 };
 
-// Every rule that an issue may have: findings, rules of the contract, and the three above.
+// Every rule that an issue may have: findings, rules of the contract, and those above.
 [[nodiscard]] std::vector<IssueRule> issue_rules();
 
 struct Issue {

@@ -61,7 +61,7 @@ std::string ktap_block(const Checked& input, const std::vector<TestCase>& tests)
   for (std::size_t i = 0; i < tests.size(); ++i) {
     const TestCase& test = tests[i];
     if (test.status == Status::failed || test.status == Status::error)
-      text += diagnostics(test.why + "\n" + details(input, test));
+      text += diagnostics(test.findings.empty() && input.report ? test.why : details(input, test));
     text += fmt::format("  {} {} {}{}\n", fails(test) ? "not ok" : "ok", i + 1, description(test.name),
                         directive(info(test.status).ktap, test));
   }
