@@ -3,6 +3,7 @@
 
 #include "checker/check.hpp"
 #include "checker/input.hpp"
+#include "checker/option_pages.hpp"
 #include "encoders/pages.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
@@ -20,6 +21,20 @@ TEST_CASE("docs/rules.md is the page that the tables make") {
 TEST_CASE("docs/keys.md is the page that the key table makes") {
   const std::string page = input_keys_page();
   CHECK(test::golden("../../docs/keys.md", page) == page);
+}
+
+TEST_CASE("docs/fencecheck.1 and the completions are what the option table makes") {
+  for (const auto& [path, text] : {std::pair<std::string, std::string>("fencecheck.1", manual_page()),
+                                   {"completions/fencecheck.bash", bash_completion()},
+                                   {"completions/fencecheck.zsh", zsh_completion()},
+                                   {"completions/fencecheck.fish", fish_completion()}}) {
+    INFO(path);
+    CHECK(test::golden("../../docs/" + path, text) == text);
+  }
+}
+
+TEST_CASE("docs/reports.md has the table of formats") {
+  CHECK(test::read_file("docs/reports.md").find(reports_table()) != std::string::npos);
 }
 
 // One line for each case: its title and what it expects, by folder.
