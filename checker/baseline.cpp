@@ -16,8 +16,7 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_fingerprint(std::string_view word) {
-  return word.size() == fingerprint_digits &&
-         word.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return word.size() == fingerprint_digits && word.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 bool is_rule(std::string_view word) {

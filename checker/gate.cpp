@@ -20,9 +20,8 @@ Result result_of(const Checked& input, bool unknown_fails) {
   if (!input.report) return Result::unusable;
   if (input.outcome.expected) return Result::passed;
   if (!input.outcome.complaint.empty()) return Result::failed;
-  const bool news = std::ranges::any_of(input.report->findings, [&](const Finding& finding) {
-    return excuse(input, finding) == Excuse::none;
-  });
+  const bool news = std::ranges::any_of(input.report->findings,
+                                        [&](const Finding& finding) { return excuse(input, finding) == Excuse::none; });
   if (news) return Result::failed;
   return unknown_fails && unanswered(*input.report) ? Result::unknown : Result::passed;
 }

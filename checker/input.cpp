@@ -115,8 +115,8 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
-      result.push_back({argument, false,
-                        "the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)"});
+      result.push_back(
+          {argument, false, "the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)"});
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }

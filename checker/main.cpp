@@ -70,9 +70,7 @@ unsigned width_of(std::FILE* stream) {
   return terminal(stream) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-Style style_of(std::FILE* stream, const Options& options) {
-  return {options.story, colour(stream), width_of(stream)};
-}
+Style style_of(std::FILE* stream, const Options& options) { return {options.story, colour(stream), width_of(stream)}; }
 
 void write_file(const std::string& path, const std::string& content) {
   OutputFile file(path);
@@ -155,7 +153,9 @@ ExitStatus check(const Options& options) {
 }
 
 // The mistakes of an input that is to be drawn.
-void print_diagnostics(const Checked& checked) { print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0})); }
+void print_diagnostics(const Checked& checked) {
+  print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
+}
 
 ExitStatus draw(const Options& options) {
   const std::string ending =

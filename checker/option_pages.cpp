@@ -102,8 +102,9 @@ std::string zsh_option(const OptionInfo& row) {
   std::string text;
   for (const std::string_view name : {row.letter, row.name})
     if (!name.empty())
-      text += fmt::format("        {} \\\n",
-                          quoted(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
+      text +=
+          fmt::format("        {} \\\n",
+                      quoted(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
   return text;
 }
 
@@ -126,11 +127,13 @@ std::string manual_page() {
       "fencecheck \\- a model checker for GPU fencing designs\n.SH SYNOPSIS\n",
       made_from, FENCECHECK_VERSION);
   for (const CommandInfo& row : command_table())
-    text += fmt::format(".B fencecheck {}\n{}\n.br\n", row.id,
-                        row.operand.empty() ? "" : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}", row.operand,
-                                                               row.several ? "..." : ""));
+    text += fmt::format(".B fencecheck {}\n{}.br\n", row.id,
+                        row.operand.empty()
+                            ? ""
+                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand, row.several ? "..." : ""));
   text +=
-      ".SH DESCRIPTION\nDecides whether a fencing design, or what a trace shows, can deadlock, and if so, exactly how.\n"
+      ".SH DESCRIPTION\nDecides whether a fencing design, or what a trace shows, can deadlock, and if so, exactly "
+      "how.\n"
       ".SH COMMANDS\n";
   for (const CommandInfo& row : command_table()) text += roff_command(row);
   text += ".SH EXIT STATUS\n";
@@ -162,8 +165,8 @@ std::string bash_completion() {
   for (const CommandInfo& row : command_table()) {
     std::string words = "--help";
     for (const OptionInfo* option : options_of(row.command)) words += " " + names(*option, " ");
-    text += fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
-                        quoted(words));
+    text +=
+        fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id, quoted(words));
     if (row.operand_words != nullptr)
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
                           quoted(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
@@ -174,8 +177,8 @@ std::string bash_completion() {
 }
 
 std::string zsh_completion() {
-  std::string text = fmt::format(
-      "#compdef fencecheck\n# {}\n_fencecheck() {{\n  local -a commands\n  commands=(\n", made_from);
+  std::string text =
+      fmt::format("#compdef fencecheck\n# {}\n_fencecheck() {{\n  local -a commands\n  commands=(\n", made_from);
   for (const CommandInfo& row : command_table())
     text += fmt::format("    {}\n", quoted(fmt::format("{}:{}", row.id, zsh_text(row.says))));
   text +=

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <filesystem>
 #include <stdexcept>
 #include <tuple>
 
@@ -55,7 +56,7 @@ void add_report(Options& options, const std::string& argument) {
   std::string file = equals == std::string::npos ? "" : argument.substr(equals + 1);
   if (equals != std::string::npos && file.empty())
     throw std::invalid_argument(fmt::format("'{}' names no file", argument));
-  if (file == "-") file.clear();
+  file = file == "-" ? "" : std::filesystem::path(file).lexically_normal().string();
   for (const ReportRequest& other : options.reports)
     if (other.file == file)
       throw std::invalid_argument(fmt::format("'{}' and '{}' both go to {}", other.format->id, word,

@@ -34,9 +34,8 @@ void check_word(const OptionInfo& row, const std::string& argument) {
   for (const Choice& choice : row.words()) known.push_back(choice.id);
   if (std::ranges::find(known, argument) != known.end()) return;
   const std::string_view meant = nearest(argument, known);
-  throw std::invalid_argument(
-      fmt::format("'{}' is not one of {}{}", argument, fmt::join(known, ", "),
-                  meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
+  throw std::invalid_argument(fmt::format("'{}' is not one of {}{}", argument, fmt::join(known, ", "),
+                                          meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
 }
 
 void add(CLI::App& command, const OptionInfo& row, Options& options) {
@@ -50,7 +49,8 @@ void add(CLI::App& command, const OptionInfo& row, Options& options) {
     }
   };
   if (row.argument.empty()) {
-    command.add_flag_callback(names, [set] { set({}); }, help(row));
+    command.add_flag_callback(
+        names, [set] { set({}); }, help(row));
     return;
   }
   CLI::Option* const option = command.add_option_function<std::vector<std::string>>(

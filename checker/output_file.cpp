@@ -13,9 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const std::string& path) {
-  throw std::runtime_error(fmt::format("cannot write '{}'", path));
-}
+[[noreturn]] void fail(const std::string& path) { throw std::runtime_error(fmt::format("cannot write '{}'", path)); }
 
 bool is_special(const std::string& path) {
   std::error_code error;

@@ -44,8 +44,7 @@ Checked check_input(const InputFile& file, const Options& options) {
   } else {
     checked = interrupted() ? not_checked(file) : check_file(file.path, budget_of(options));
   }
-  if (options.timing)
-    checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
+  if (options.timing) checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
   return checked;
 }

@@ -60,7 +60,8 @@ std::string new_edges(const Checked& before, const Checked& after) {
                           info(graph[edge].cause).id);
     }
   if (text.empty())
-    text = fmt::format("{}: every dependency was there before: what is new is their order in time\n", after.source.name);
+    text =
+        fmt::format("{}: every dependency was there before: what is new is their order in time\n", after.source.name);
   return text;
 }
 
@@ -85,6 +86,7 @@ class Watcher {
   const Style& style_;
   std::map<std::string, Stamp> stamps_;
   std::map<std::string, Checked> last_;
+  std::map<std::string, Checked> usable_;  // the last state that could be checked: editors write in pieces
 };
 
 // Whatever was written since the last round, or is new; what vanished is forgotten unless it was named.
@@ -106,8 +108,9 @@ void Watcher::round() {
   if (interrupted()) return;
   for (Checked& input : run.inputs) {
     std::string text = to_text(input, style_);
-    if (const auto before = last_.find(input.source.name); before != last_.end())
+    if (const auto before = usable_.find(input.source.name); before != usable_.end())
       text += difference(before->second, input);
+    if (input.report) usable_.insert_or_assign(input.source.name, input);
     (void)std::fwrite(text.data(), 1, text.size(), stdout);
     last_.insert_or_assign(input.source.name, std::move(input));
   }

@@ -40,8 +40,8 @@ void add_mistakes(const Checked& input, std::vector<Issue>& result) {
   for (std::size_t i = 0; i < std::min(all.size(), most_mistakes); ++i)
     result.push_back(of_input(input, all[i].severity, unusable_input, all[i].at, all[i].message));
   if (all.size() > most_mistakes)
-    result.push_back(of_input(input, Severity::error, unusable_input, {},
-                              fmt::format("and {} more", all.size() - most_mistakes)));
+    result.push_back(
+        of_input(input, Severity::error, unusable_input, {}, fmt::format("and {} more", all.size() - most_mistakes)));
 }
 
 }  // namespace
@@ -52,10 +52,11 @@ std::vector<IssueRule> issue_rules() {
   for (const RuleInfo& row : rule_table) rules.push_back({row.id, row.says, row.fix, row.reference});
   rules.push_back({unmet_expectation, "the input's expect: is not what came out",
                    "repair the design, or the expectation if it is wrong", "docs/input.md"});
-  rules.push_back({unknown_answer, "an answer could not be decided", "see the reason; a limit can be raised",
-                   "docs/semantics.md"});
+  rules.push_back(
+      {unknown_answer, "an answer could not be decided", "see the reason; a limit can be raised", "docs/semantics.md"});
   rules.push_back({unusable_input, "an input is missing or makes no sense", "see the message", "docs/input.md"});
-  rules.push_back({findings_cut, "an input has more findings than are reported", "raise --findings", "docs/reports.md"});
+  rules.push_back(
+      {findings_cut, "an input has more findings than are reported", "raise --findings", "docs/reports.md"});
   return rules;
 }
 
@@ -75,12 +76,12 @@ std::vector<Issue> issues(const Run& run) {
         result.push_back(of_input(input, gated ? Severity::warning : Severity::note, unknown_answer, {},
                                   fmt::format("{} is unknown: {}", answer.property, answer.reason)));
     if (!input.outcome.complaint.empty())
-      result.push_back(of_input(input, Severity::error, unmet_expectation, input.report->expect->at,
-                                input.outcome.complaint));
+      result.push_back(
+          of_input(input, Severity::error, unmet_expectation, input.report->expect->at, input.outcome.complaint));
     if (input.report->cut > 0)
-      result.push_back(of_input(input, Severity::warning, findings_cut, {},
-                                fmt::format("{} more findings are not shown; --findings raises the limit",
-                                            input.report->cut)));
+      result.push_back(
+          of_input(input, Severity::warning, findings_cut, {},
+                   fmt::format("{} more findings are not shown; --findings raises the limit", input.report->cut)));
   }
   return result;
 }

@@ -113,8 +113,7 @@ Json json(const Run& run, const Checked& input) {
   Json result = {{"input", report_path(run, input.source)}, {"result", info(input.result).id}};
   if (input.took) result["milliseconds"] = input.took->count();
   if (input.report) add_report(input, *input.report, result);
-  result["diagnostics"] =
-      list(input.diagnostics.sorted(), [](const Diagnostic& each) { return json(each); });
+  result["diagnostics"] = list(input.diagnostics.sorted(), [](const Diagnostic& each) { return json(each); });
   return result;
 }
 

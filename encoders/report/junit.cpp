@@ -73,8 +73,8 @@ std::string element(const Checked& input, const TestCase& test) {
                          attribute(test.why), inside);
     case Status::known:
     case Status::skipped:
-      return fmt::format("      <skipped message=\"{}: {}\"/>\n",
-                         test.status == Status::known ? "known" : "unknown", attribute(test.why));
+      return fmt::format("      <skipped message=\"{}: {}\"/>\n", test.status == Status::known ? "known" : "unknown",
+                         attribute(test.why));
     case Status::error:
       return fmt::format("      <error type=\"{}\" message=\"{}\">{}</error>\n", attribute(test.rule),
                          attribute(test.why), inside);

@@ -166,10 +166,10 @@ std::string Writer::document() const {
   for (std::size_t i = 0; i < std::min(all.size(), most_results); ++i) results.push_back(result(all[i]));
   Json invocation = {{"executionSuccessful", !run_.interrupted}};
   if (all.size() > most_results)
-    invocation["toolExecutionNotifications"] = Json::array(
-        {{{"level", "warning"},
-          {"message", text(fmt::format("{} more results are left out: GitHub takes {}", all.size() - most_results,
-                                       most_results))}}});
+    invocation["toolExecutionNotifications"] =
+        Json::array({{{"level", "warning"},
+                      {"message", text(fmt::format("{} more results are left out: GitHub takes {}",
+                                                   all.size() - most_results, most_results))}}});
   Json driver = {{"name", "fencecheck"}, {"semanticVersion", run_.version}, {"rules", rules()}};
   Json run = {{"tool", {{"driver", std::move(driver)}}},
               {"invocations", Json::array({std::move(invocation)})},

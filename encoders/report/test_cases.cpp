@@ -46,8 +46,11 @@ std::vector<TestCase> test_cases(const Run& run, const Checked& input) {
   if (!input.report) {
     const std::vector<Diagnostic> mistakes = input.diagnostics.sorted();
     const Diagnostic& first = mistakes.front();
-    return {{"input", Status::error, fmt::format("{}: {}", position(input.source, first.at), first.message),
-             unusable_input, {}}};
+    return {{"input",
+             Status::error,
+             fmt::format("{}: {}", position(input.source, first.at), first.message),
+             unusable_input,
+             {}}};
   }
   std::vector<TestCase> result;
   for (const Answer& answer : input.report->answers) result.push_back(of_answer(run, input, answer));

@@ -91,8 +91,9 @@ void Writer::party(const Party& party) {
   if (!party.holds.empty()) prose(6, "", fmt::format("{}", fmt::join(party.holds, ", ")));
   if (!party.waits_for.empty()) {
     const std::string where = party.at.line == 0 ? "" : fmt::format(" at line {}", party.at.line);
-    prose(6, "waits for ", fmt::format("{}{}{} [{}]{}", party.waits_for, party.context.empty() ? "" : ", ",
-                                       party.context, info(party.cause).id, where));
+    prose(6, "waits for ",
+          fmt::format("{}{}{} [{}]{}", party.waits_for, party.context.empty() ? "" : ", ", party.context,
+                      info(party.cause).id, where));
     for (const WaitInterval& wait : party.waits)
       line("        from {:.6f} for {}: {}", static_cast<double>(wait.begin.count()) / 1e6, seconds(wait.length),
            wait.ended_by);
@@ -121,8 +122,7 @@ void Writer::tell(const Finding& finding) {
 void Writer::finding(const Checked& input, const Finding& finding, bool story) {
   const bool known = excuse(input, finding) == Excuse::known;
   const std::string times = finding.count == 1 ? "" : fmt::format(" ({} times)", finding.count);
-  const std::string text =
-      fmt::format("{}: {}{} [{}]", info(finding.kind).id, finding.message, times, id_of(finding));
+  const std::string text = fmt::format("{}: {}{} [{}]", info(finding.kind).id, finding.message, times, id_of(finding));
   const Paint paint = known ? Paint::note : Paint::error;
   const std::string_view level = known ? "note" : "error";
   if (!story) {
@@ -230,7 +230,8 @@ std::string summary(const Run& run, const Style&) {
     findings += input.report->findings.size() + input.report->cut;
     for (const Finding& finding : input.report->findings) known += finding.known ? 1 : 0;
     for (const Answer& answer : input.report->answers)
-      if (const std::string_view option = option_in(answer.reason); answer.verdict == Verdict::unknown && !option.empty())
+      if (const std::string_view option = option_in(answer.reason);
+          answer.verdict == Verdict::unknown && !option.empty())
         ++limits[option];
     if (input.report->cut > 0)
       text += fmt::format("{}: {} more findings are not shown; --findings raises the limit\n", input.source.name,

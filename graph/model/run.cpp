@@ -9,9 +9,7 @@ Excuse excuse(const Checked& input, const Finding& finding) {
   return finding.known ? Excuse::known : Excuse::none;
 }
 
-std::string_view id_of(const Finding& finding) {
-  return finding.rule ? info(*finding.rule).id : info(finding.kind).id;
-}
+std::string_view id_of(const Finding& finding) { return finding.rule ? info(*finding.rule).id : info(finding.kind).id; }
 
 std::string_view fix_of(const Finding& finding) {
   return finding.rule ? info(*finding.rule).fix : info(finding.kind).fix;

@@ -61,9 +61,9 @@ struct Run {
   std::vector<Checked> inputs;  // in the order of the command line, folders in the order of their names
   std::string baseline;         // the file's name as the user gave it; empty: none
   std::vector<StaleEntry> stale;
-  bool stale_fails = false;    // --baseline-strict
-  bool unknown_fails = true;   // --unknown=fail
-  bool interrupted = false;    // some inputs were not checked; their answers say so
+  bool stale_fails = false;   // --baseline-strict
+  bool unknown_fails = true;  // --unknown=fail
+  bool interrupted = false;   // some inputs were not checked; their answers say so
 };
 
 // Why a finding does not fail the check: the input expects it, or the baseline knows it.

@@ -11,14 +11,15 @@ Checked graph(const std::vector<std::string>& edges, const std::string& cycle) {
   checked.source.name = "a.dot";
   Report report;
   auto made = std::make_shared<DependencyGraph>(4);
-  for (VertexId vertex = 0; vertex < 4; ++vertex) (*made)[vertex].name = std::string(1, static_cast<char>('a' + vertex));
+  for (VertexId vertex = 0; vertex < 4; ++vertex)
+    (*made)[vertex].name = std::string(1, static_cast<char>('a' + vertex));
   std::uint32_t line = 0;
   Cycle found;
   for (const std::string& edge : edges) {
     Edge label;
     label.at = {++line, 1, 1};
-    const auto added = boost::add_edge(static_cast<VertexId>(edge[0] - 'a'), static_cast<VertexId>(edge[1] - 'a'), label,
-                                       *made);
+    const auto added =
+        boost::add_edge(static_cast<VertexId>(edge[0] - 'a'), static_cast<VertexId>(edge[1] - 'a'), label, *made);
     if (cycle.find(edge) != std::string::npos) found.push_back(added.first);
   }
   if (!found.empty()) {

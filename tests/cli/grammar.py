@@ -4,7 +4,7 @@ import re
 
 KTAP_VERSION = re.compile(r"^KTAP version 1$")
 PLAN = re.compile(r"^1\.\.(\d+)$")
-RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?([^#]*[^# ]))?(?: # (SKIP|XFAIL|TIMEOUT|ERROR|TODO)(?: (.*))?)?$")
+RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?([^#]*[^# ]))?(?: # (SKIP|XFAIL|TIMEOUT|ERROR)(?: (.*))?)?$")
 COMMAND = re.compile(r"^::(error|warning|notice) ([^:]*)::(.+)$")
 
 
