@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <sstream>
 
 #include "checker/decide.hpp"
@@ -80,6 +82,8 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
 }
 
 std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics) {
+  static std::mutex one_reader;  // libcgraph has global state
+  const std::unique_lock alone(one_reader);
   const std::optional<DotGraph> drawn = read_dot(source, diagnostics);
   if (!drawn) return std::nullopt;
   Report report;
@@ -162,6 +166,20 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
   return {};
 }
 
+// Findings that are the same problem, as their fingerprints say, become one, which counts them.
+std::vector<Finding> one_of_each(std::vector<Finding> findings) {
+  std::vector<Finding> result;
+  std::map<std::string, std::size_t, std::less<>> seen;
+  for (Finding& finding : findings) {
+    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
+    if (fresh)
+      result.push_back(std::move(finding));
+    else
+      result[entry->second].count += finding.count;
+  }
+  return result;
+}
+
 }  // namespace
 
 Checked check_file(const std::string& path, const Budget& budget) {
@@ -194,7 +212,10 @@ Checked check_file(const std::string& path, const Budget& budget) {
       checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
                                                     : check_graph(checked.source, checked.diagnostics);
   }
-  if (checked.report) checked.report->warnings = warnings(checked.diagnostics);
+  if (!checked.report) return checked;
+  checked.report->warnings = warnings(checked.diagnostics);
+  checked.report->findings = one_of_each(std::move(checked.report->findings));
+  checked.outcome = outcome(*checked.report);
   return checked;
 }
 

@@ -262,7 +262,7 @@ std::vector<Party> parties(const System& system, const State& state, const Knot&
     party.name = title(system[thread]);
     party.holds = holdings(system, state, thread);
     party.waits_for = what(system, blocker);
-    if (!step.context.empty()) party.waits_for += ", " + step.context;
+    party.context = step.context;
     party.cause = step.cause;
     party.released_by = release(system, state, knot, i);
     party.at = step.at;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -126,6 +127,7 @@ struct Party {
   std::string released_by;
   Place at;
   std::vector<WaitInterval> waits;
+  std::string context{};  // why it waits: "evicting 'front' for the allocation on line 23"; may be empty
 };
 
 struct ScheduleStep {
@@ -150,12 +152,18 @@ struct Finding {
   Causes needs;
   std::vector<ScheduleStep> schedule;  // empty unless confirmed
   std::vector<std::string> notes;
-  std::string fingerprint;  // 16 hexadecimal digits; see fingerprint()
+  std::string fingerprint;             // 16 hexadecimal digits; see fingerprint()
+  std::uint64_t count = 1;             // how many findings of the input have this fingerprint; this is the first
+  std::optional<std::string> known{};  // in the baseline, with this comment
 };
 
 // A hash of kind, rule and the canonical rotation of the parties' names and
-// waits, so that one problem has one fingerprint whatever the schedule.
+// waits, so that one problem has one fingerprint whatever the schedule, the
+// file's name and the lines it stands on.
 [[nodiscard]] std::string fingerprint(const Finding& finding);
+
+// The same hash of any list of words, for what is no finding.
+[[nodiscard]] std::string fingerprint(std::initializer_list<std::string_view> words);
 
 enum class Verdict : std::uint8_t { holds, violated, unknown };
 [[nodiscard]] std::string_view name(Verdict verdict);

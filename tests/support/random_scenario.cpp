@@ -150,10 +150,10 @@ Scenario Generator::run() {
   scenario.buffers.back().region = named("vram");
   scenario.buffers.emplace_back().name = named("b1");
   const auto timer = [&] { return dice_.one_in(4) ? std::optional(Milliseconds{1000}) : std::nullopt; };
-  scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}});
+  scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}, {}});
   scenario.fences.push_back(
       {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}});
-  scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}});
+  scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}, {}});
   scenario.timelines.push_back({named("t"), dice_.one_in(2) ? FenceKind::kernel : FenceKind::user, 2});
   scenario.locks = {{named("m"), LockKind::mutex}, {named("sem"), LockKind::rwsem}};
   scenario.variables.push_back({named("v"), 0});
@@ -166,12 +166,12 @@ Scenario Generator::run() {
   const std::uint32_t threads = 2 + dice_.below(2);
   for (std::uint32_t i = 0; i < threads; ++i) {
     static constexpr std::array kinds{ThreadKind::user, ThreadKind::ioctl, ThreadKind::worker, ThreadKind::reclaim};
-    scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3)});
+    scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3), {}, {}});
   }
   if (!dice_.one_in(4)) {  // else hardly any scenario would be safe
     Block steps = dice_.one_in(4) ? block(0, 1) : Block{};
     steps.push_back(step(SignalStep{{named("k0"), named("k1"), named("u0"), named("t:2")}}));
-    scenario.threads.push_back({named("signaller"), ThreadKind::worker, std::move(steps)});
+    scenario.threads.push_back({named("signaller"), ThreadKind::worker, std::move(steps), {}, {}});
   }
   return scenario;
 }
