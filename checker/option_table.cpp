@@ -109,7 +109,8 @@ const auto rows = std::to_array<OptionInfo>({
     {"-j", "--jobs", "NUMBER", "0", "Inputs to check at once; 0 for one on each processor", only_check,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) { options.jobs = number(text, 0U, 1024U); }},
-    {"", "--watch", "", "", "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
+    {"", "--watch", "", "",
+     "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.watch = true; }},
     {"-o", "--output", "FILE", "", "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it", only_draw,
      Argument::file, nullptr, false,
@@ -124,7 +125,8 @@ const auto rows = std::to_array<OptionInfo>({
        if (seconds > 0) options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
      }},
     {"", "--memory", "MEGABYTES", "4096",
-     "Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown", both, Argument::number,
+     "Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; "
+     "what it cuts short is unknown", both, Argument::number,
      nullptr, false,
      [](Options& options, const std::string& text) {
        options.memory.reset();
