@@ -172,8 +172,10 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
 }
 
 // Where a thread publishes the fence first, if no other thread may have done so
-// before: nobody can wait for it until then. Programs are in topological order.
+// before: nobody can wait for it until then. Programs are in topological order
+// unless they loop: then every step may come after.
 StepIndex Builder::visible_since(FenceId fence, std::uint32_t thread) const {
+  if (flows_[thread].cyclic) return 0;
   std::optional<StepIndex> first;
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex index = 0; index < system_.threads[i].end(); ++index) {
@@ -252,7 +254,9 @@ void Builder::add_sections(std::uint32_t thread) {
 
 // Unless one thread pushes both, either job may be in front of the other.
 bool Builder::may_precede(std::uint32_t first, std::uint32_t second) const {
-  for (const Thread& thread : system_.threads) {
+  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher) {
+    const Thread& thread = system_.threads[pusher];
+    if (flows_[pusher].cyclic) continue;
     std::optional<StepIndex> a;
     std::optional<StepIndex> b;
     for (StepIndex i = 0; i < thread.end(); ++i)
