@@ -320,8 +320,7 @@ std::vector<Incident> incidents_at_rest(const System& system, const State& state
   if (!moves(system, state).empty()) return result;  // of a user thread that stopped, and may go on
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
     const HardwareUse& use = system.uses[i];
-    const bool began_running = use.gate && system[*use.gate].initial != 0;
-    if (!began_running || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
+    if (!state.memory.has_run[i] || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
     result.push_back({FindingKind::lost_wakeup,
                       {},
                       title(system, use),

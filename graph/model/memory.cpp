@@ -81,6 +81,7 @@ MemoryState initial_memory(const System& system) {
     for (const BufferId buffer : space.buffers) mapped.push_back(space.mapped && system[buffer].place.has_value());
   }
   memory.killed.assign(system.uses.size(), false);
+  for (const HardwareUse& use : system.uses) memory.has_run.push_back(use.gate && system[*use.gate].initial != 0);
   for (const Group& group : system.groups) {
     std::vector<std::uint64_t>& maximum = memory.maximum.emplace_back();
     for (const dmem::Limits& limits : group.limits) maximum.push_back(limits.max);

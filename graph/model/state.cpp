@@ -390,7 +390,12 @@ void apply(const Change& change, const SetLimit& limit) {
     change.state.memory.maximum[limit.group.index][limit.region.index] = limit.max;
 }
 
-void apply(const Change& change, const Assign& assign) { change.state.variables[assign.variable.index] = assign.value; }
+void apply(const Change& change, const Assign& assign) {
+  change.state.variables[assign.variable.index] = assign.value;
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    if (change.system.uses[i].gate == assign.variable && runs(change.system, change.state, HardwareUseId{i}))
+      change.state.memory.has_run[i] = true;
+}
 
 template <class WithoutEffect>
 void apply(const Change&, const WithoutEffect&) {}

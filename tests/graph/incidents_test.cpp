@@ -221,6 +221,14 @@ TEST_CASE("a queue stays suspended, unless somebody resumes it or could") {
   CHECK(found(queue.system).empty());  // it may stop there; that is its own business
 }
 
+TEST_CASE("a queue that is suspended from the start is missed only once it has run") {
+  UserQueue queue(AddressSpaceMode::preempt_fence, 0);
+  queue.system.threads = {thread({UserQueue::gate(0)})};
+  CHECK(found(queue.system).empty());
+  queue.system.threads = {thread({UserQueue::gate(1), UserQueue::gate(0)})};
+  CHECK(found(queue.system) == Names{"lost-wakeup: user queue 'ring'"});
+}
+
 TEST_CASE("a fence is added without a slot, unless one is reserved under the same lock") {
   const auto system = [](int slots, bool unlocks) {
     System s;
