@@ -115,6 +115,22 @@ TEST_CASE("a fence that is asked for pushes its work: the chain goes on to whoev
   CHECK(decision.findings.front().message == "'t' waits for itself");
 }
 
+TEST_CASE("in a program that loops a fence depends on what can follow its publication") {
+  for (const bool inside : {false, true}) {
+    System system;
+    system.fences = {{"k", FenceKind::kernel, false, {}}, {"u", FenceKind::user, true, {}}};
+    Choose again;
+    again.branches.resize(2);
+    std::vector<Step> steps{step(Wait{{FenceId{1}}, Join::all}, Cause::userspace), step(TakeTicket{}),
+                            step(Publish{FenceId{0}}), step(again), step(Signal{{FenceId{0}}})};
+    if (inside) std::swap(steps[0], steps[1]);
+    system.threads = {thread(std::move(steps), ThreadKind::ioctl)};
+    system.threads[0].program[3].next[1] = 1;
+    const SystemGraph graph = dependencies(system);
+    CHECK(find_edge(*graph.graph, graph.fences[0], graph.fences[1]).has_value() == inside);
+  }
+}
+
 TEST_CASE("the story says who was picked, and whether memory was to be had") {
   System system;
   const RegionId vram = add_region(system, "vram", 4 * GiB);
