@@ -72,6 +72,14 @@ bool copy_pending(const System& system, const State& state, BufferId buffer) {
   });
 }
 
+bool runs_mapped(const System& system, const State& state, const Broken& each) {
+  const AddressSpaceId space = system.uses[each.use].space;
+  const auto& buffers = system[space].buffers;
+  const auto index = std::ranges::find(buffers, BufferId{each.index}) - buffers.begin();
+  return runs(system, state, HardwareUseId{each.use}) &&
+         state.memory.mapped[space.index][static_cast<std::size_t>(index)];
+}
+
 std::set<Broken> in_use_before_copied(const System& system, const State& state) {
   std::set<Broken> result;
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
@@ -113,6 +121,7 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
          at});
   });
   tell_new(in_use_before_copied(system, t.before), in_use_before_copied(system, t.after), [&](const Broken& each) {
+    if (runs_mapped(system, t.before, each)) return;  // the copy that is added now waits for it
     const std::string user = title(system, system.uses[each.use]);
     const std::string& buffer = system.buffers[each.index].name;
     out.push_back(

@@ -327,18 +327,22 @@ std::optional<std::size_t> index_in(const AddressSpace& space, BufferId buffer) 
   return static_cast<std::size_t>(found - space.buffers.begin());
 }
 
-// Page tables that still show the old place are wrong from now on.
 void place(const Change& change, BufferId buffer, std::optional<RegionId> region, GroupId group) {
   MemoryState& memory = change.state.memory;
   if (memory.places[buffer.index] == region) return;
   memory.places[buffer.index] = region;
   memory.charged[buffer.index] = region ? group : GroupId{};
+}
+
+void unmap(const Change& change, BufferId buffer) {
   for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
-    if (const auto index = index_in(change.system.spaces[space], buffer)) memory.mapped[space][*index] = false;
+    if (const auto index = index_in(change.system.spaces[space], buffer))
+      change.state.memory.mapped[space][*index] = false;
 }
 
 void apply(const Change& change, const Allocate& allocate) {
   if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  unmap(change, allocate.buffer);  // from a place that does not suit
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
@@ -347,7 +351,8 @@ void apply(const Change& change, const PickVictim& pick) {
     take_lock(change, change.system.buffers[change.branch].lock, false, false);
 }
 
-// A place that is full passes the buffer on to system memory.
+// A place that is full passes the buffer on to system memory. Page tables lead to
+// the old memory until an Unmap: a copy that comes later still finds it there.
 void apply(const Change& change, const Relocate& move) {
   const MemoryState& memory = change.state.memory;
   if (memory.places[move.buffer.index] == move.to) return;

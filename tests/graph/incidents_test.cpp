@@ -74,15 +74,6 @@ TEST_CASE("memory goes while hardware runs on it, unless it is stopped first") {
   CHECK(found(forgetful.system) == Names{"use-after-evict: user queue 'ring' on 'bo'"});
 }
 
-TEST_CASE("a move without unmapping leaves page tables that are wrong") {
-  UserQueue moved;
-  moved.system.threads = {thread({step(Relocate{moved.bo, gtt})})};
-  CHECK(found(moved.system) == Names{"use-after-evict: user queue 'ring' on 'bo'"});
-  UserQueue stays;
-  stays.system.threads = {thread({step(Relocate{stays.bo, vram})})};
-  CHECK(found(stays.system).empty());
-}
-
 TEST_CASE("hardware that faults waits for memory that has gone") {
   UserQueue faults(AddressSpaceMode::fault);
   faults.system.threads = {thread({step(Unmap{faults.bo}), step(Relocate{faults.bo, gtt})})};
@@ -156,6 +147,26 @@ TEST_CASE("a job that starts before the kernel's copy is finished, however the c
     INFO("inherited: " << inherited);
     CHECK(found(system(false, inherited)) == Names{"use-after-evict: job 'job' on 'bo' before its copy"});
     CHECK(found(system(true, inherited)).empty());
+  }
+}
+
+// The kernel hands the memory on at once; a copy job waits for whoever uses it, unmaps it and copies.
+TEST_CASE("a copy job waits for the job that runs, or pulls the buffer away under it") {
+  for (const bool waits : {true, false}) {
+    OneJob job(step(TakeTicket{}));
+    System& system = job.system;
+    const ReservationId resv = system[job.bo].reservation;
+    system.fences[1].published = false;
+    system.queues.push_back({"sdma", 1, {}});
+    system.threads.push_back(
+        thread({step(waits ? Action(Collect{resv, Usage::bookkeep, DependencySetId{0}}) : TakeTicket{}),
+                step(Relocate{job.bo, gtt}), step(Publish{FenceId{1}}), step(Attach{resv, FenceId{1}, Usage::kernel}),
+                step(Push{ThreadId{3}})}));
+    system.threads.push_back(work("copy", QueueId{1},
+                                  {step(WaitSet{DependencySetId{0}}, Cause::memory_management), step(Unmap{job.bo}),
+                                   step(Signal{{FenceId{1}}})}));
+    const Names names = found(system);
+    CHECK(std::ranges::count(names, "use-after-evict: job 'job' on 'bo'") == (waits ? 0 : 1));
   }
 }
 
