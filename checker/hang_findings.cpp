@@ -22,8 +22,7 @@ namespace {
 Causes causes_at_work(const System& system, const Hang& hang) {
   Causes causes;
   if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
-  for (const Link& link : hang.knot.links)
-    causes = causes.with(system[link.thread].program[hang.last.at[link.thread.index]].cause);
+  for (const Link& link : hang.knot.links) causes = causes.with(cause_of_wait(system, hang.last, link.thread));
   State state = initial_state(system);
   for (const Move& move : hang.schedule) {
     const Step& step = system[move.thread].program[state.at[move.thread.index]];
@@ -43,12 +42,7 @@ std::string route(const Knot& knot, const System& system) {
 
 // Is some thread still on its way to signal the fence?
 bool can_signal(const System& system, const State& last, const Obligation& fence) {
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
-    for (StepIndex step = last.at[i]; step < system.threads[i].end(); ++step)
-      if (const auto* signal = std::get_if<Signal>(&system.threads[i].program[step].action);
-          signal != nullptr && std::ranges::find(signal->fences, FenceId{fence.index}) != signal->fences.end())
-        return true;
-  return false;
+  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}}).empty();
 }
 
 std::string sentence(const Hang& hang, const System& system) {

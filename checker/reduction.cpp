@@ -157,6 +157,11 @@ void Reduction::Tables::link_openers(std::uint32_t thread) {
     const auto shut = std::ranges::find_if(fences, [&](FenceId fence) { return !state->signalled[fence.index]; });
     if (shut != fences.end()) signallers(*shut);
   };
+  const auto& queue = system.threads[thread].queue;
+  if (causes.has(Cause::memory_management) && gate_closed(system, *state, ThreadId{thread})) {
+    link_openers(thread, Part::variable, system[*queue].gate->index);
+    return;
+  }
   const Action& action = step(thread).action;
   if (const auto* wait = std::get_if<Wait>(&action)) {
     if (wait->join == Join::all)
@@ -170,13 +175,15 @@ void Reduction::Tables::link_openers(std::uint32_t thread) {
     const ThreadId holder = lock.owner ? *lock.owner : lock.readers.front();
     if (holder.index != thread) linked[thread].push_back(holder.index);
   } else if (std::holds_alternative<Begin>(action)) {
-    const std::vector<ThreadId>& waiting = state->queues[system.threads[thread].queue->index].waiting;
-    if (std::ranges::find(waiting, ThreadId{thread}) == waiting.end())
+    const std::optional<ThreadId> next = next_to_begin(*state, *queue);
+    if (!is_waiting(system, *state, ThreadId{thread})) {
       link_openers(thread, Part::job_pushed, thread);
-    else if (waiting.front().index != thread)
-      linked[thread].push_back(waiting.front().index);
-    else
+    } else if (next != ThreadId{thread}) {
+      linked[thread].push_back(next->index);
+      link_openers(thread, Part::job_pushed, next->index);  // who may cancel it
+    } else {
       generic();
+    }
   } else {
     generic();
   }

@@ -30,7 +30,8 @@ std::optional<Refuted> replay_incident(const System& system, const std::vector<M
     state = after(system, std::move(state), schedule[i]);
   }
   if (!schedule.empty() && is_among(incident, incidents(system, before, schedule.back(), state))) return std::nullopt;
-  const bool over = at_rest(system, state) && !cut_off(system, state) && owed(system, state).empty();
+  const bool over = at_rest(system, state) && timeouts(system, state).empty() && !cut_off(system, state) &&
+                    owed(system, state).empty();
   if (over && is_among(incident, incidents_at_rest(system, state))) return std::nullopt;
   return Refuted{fmt::format("the schedule does not end in this: {}", incident.what)};
 }

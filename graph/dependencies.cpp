@@ -45,8 +45,8 @@ class Builder {
   };
   std::vector<Attached> attached(ReservationId reservation, Usage up_to) const;
   std::vector<Attached> attached_or_inherited(ReservationId reservation, Usage up_to) const;
-  StepIndex visible_since(FenceId fence, std::uint32_t thread) const;
-  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const;
+  std::vector<bool> visible(FenceId fence, std::uint32_t thread) const;
+  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, const std::vector<bool>& count) const;
   bool may_precede(std::uint32_t first, std::uint32_t second) const;
 
   const System& system_;
@@ -171,26 +171,44 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
   }
 }
 
-// Where a thread publishes the fence first, if no other thread may have done so
-// before: nobody can wait for it until then. Programs are in topological order.
-StepIndex Builder::visible_since(FenceId fence, std::uint32_t thread) const {
-  std::optional<StepIndex> first;
+// The steps of a thread at which somebody may wait for the fence: those after it
+// publishes it, unless another thread may do so before. Programs are in
+// topological order unless they loop.
+std::vector<bool> Builder::visible(FenceId fence, std::uint32_t thread) const {
+  const Thread& who = system_.threads[thread];
+  std::vector<StepIndex> todo;
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex index = 0; index < system_.threads[i].end(); ++index) {
       const auto* publish = std::get_if<Publish>(&system_.threads[i].program[index].action);
       if (publish == nullptr || publish->fence != fence) continue;
-      if (i != thread) return 0;
-      if (!first) first = index;
+      if (i != thread) return std::vector<bool>(who.end() + 1U, true);
+      todo.push_back(index);
     }
-  return first.value_or(0);
+  std::vector<bool> result(who.end() + 1U, todo.empty());
+  if (todo.empty()) return result;
+  if (!flows_[thread].cyclic) {
+    std::fill(result.begin() + todo.front(), result.end(), true);
+    return result;
+  }
+  while (!todo.empty()) {
+    const StepIndex index = todo.back();
+    todo.pop_back();
+    if (result[index]) continue;
+    result[index] = true;
+    if (index == who.end()) continue;
+    for (const StepIndex next : who.program[index].next) todo.push_back(next);
+    if (who.program[index].timeout) todo.push_back(who.program[index].timeout->next);
+  }
+  return result;
 }
 
 // The steps on some way to `step`, in program order, ways through a timeout
-// among them; none before `since`.
-std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const {
+// among them; of those that count.
+std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, const std::vector<bool>& count) const {
   const Thread& who = system_.threads[thread];
   std::vector<std::vector<StepIndex>> before(who.end() + 1U);
-  for (StepIndex from = since; from < who.end(); ++from) {
+  for (StepIndex from = 0; from < who.end(); ++from) {
+    if (!count[from]) continue;
     for (const StepIndex next : who.program[from].next) before[next].push_back(from);
     if (who.program[from].timeout) before[who.program[from].timeout->next].push_back(from);
   }
@@ -222,24 +240,25 @@ void Builder::add_completion(FenceId fence, std::uint32_t job, const Step& signa
     for (StepIndex index = 0; index < system_.threads[pusher].end(); ++index)
       if (const auto* push = std::get_if<Push>(&system_.threads[pusher].program[index].action);
           push != nullptr && push->job.index == job)
-        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible_since(fence, pusher)));
+        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible(fence, pusher)));
 }
 
 void Builder::add_discharges(std::uint32_t thread) {
   const Thread& who = system_.threads[thread];
+  const std::vector<bool> all(who.end() + 1U, true);
   for (StepIndex index = 0; index < who.end(); ++index) {
     if (const auto* signal = std::get_if<Signal>(&who.program[index].action)) {
       for (const FenceId fence : signal->fences) {
         if (who.queue)
           add_completion(fence, thread, who.program[index]);
         else
-          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, visible_since(fence, thread)));
+          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, visible(fence, thread)));
       }
     }
     if (const auto* give = std::get_if<Give>(&who.program[index].action))
-      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, 0));
+      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, all));
     if (const auto* assign = std::get_if<Assign>(&who.program[index].action))
-      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, 0));
+      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, all));
   }
 }
 
@@ -252,7 +271,9 @@ void Builder::add_sections(std::uint32_t thread) {
 
 // Unless one thread pushes both, either job may be in front of the other.
 bool Builder::may_precede(std::uint32_t first, std::uint32_t second) const {
-  for (const Thread& thread : system_.threads) {
+  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher) {
+    const Thread& thread = system_.threads[pusher];
+    if (flows_[pusher].cyclic) continue;
     std::optional<StepIndex> a;
     std::optional<StepIndex> b;
     for (StepIndex i = 0; i < thread.end(); ++i)

@@ -21,8 +21,8 @@ class Uses {
   // What is collected later may shut the guard; which fences are awaited only the
   // state knows. Afterwards the set is empty.
   void add(const WaitSet& wait) {
-    use(Part::dependency_set, wait.set.index, Access::write);
     if (!waits_) return;
+    use(Part::dependency_set, wait.set.index, Access::write);
     use(Part::dependency_set, wait.set.index, Access::read);
     use(Part::some_signal, 0, Access::await);
   }
@@ -67,8 +67,7 @@ class Uses {
   void add(const Release& release) {
     use(Part::lock_released, release.lock.index, Access::raise);
     for (std::uint32_t i = 0; i < system_.reservations.size(); ++i)
-      if (system_.reservations[i].counted && system_.reservations[i].lock == release.lock)
-        use(Part::slots, i, Access::write);
+      if (system_.reservations[i].lock == release.lock) use(Part::slots, i, Access::write);
   }
 
   void add(const Take& take) {
@@ -86,10 +85,11 @@ class Uses {
     use(Part::queue_order, system_[push.job].queue->index, Access::write);
   }
 
-  // Joining the end of the queue does not disturb the job in front.
+  // Joining the end of the queue does not disturb the job in front. From now on
+  // it may be pushed again.
   void add(const Begin&) {
     const std::uint32_t queue = system_[self_].queue->index;
-    if (repeats()) use(Part::job_pushed, self_.index, Access::write);  // it may be pushed again from now on
+    use(Part::job_pushed, self_.index, Access::write);
     use(Part::job_pushed, self_.index, Access::await);
     use(Part::queue_begun, queue, Access::write);
     use(Part::queue_room, queue, Access::raise);
@@ -232,15 +232,26 @@ class Uses {
   Footprint& result_;
 };
 
-// Hardware must not run on memory while such a fence is pending.
+// Hardware must not run on memory while such a fence is pending. What is
+// inherited becomes a copy's fence, whatever it was.
 bool is_copy(const System& system, FenceId fence) {
   if (system.uses.empty()) return false;
-  const auto attaches = [&](const Step& step) {
-    const auto* attach = std::get_if<Attach>(&step.action);
-    return attach != nullptr && attach->fence == fence && attach->usage == Usage::kernel;
+  const auto is_step = [&](const auto& matches) {
+    return std::ranges::any_of(system.threads,
+                               [&](const Thread& thread) { return std::ranges::any_of(thread.program, matches); });
   };
-  return std::ranges::any_of(system.threads,
-                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, attaches); });
+  const bool inherits = is_step([](const Step& step) { return std::holds_alternative<Inherit>(step.action); });
+  const auto counts = [&](FenceId attached, Usage usage) {
+    return attached == fence && (inherits || usage == Usage::kernel);
+  };
+  const auto from_the_start = [&](const Reservation& reservation) {
+    return std::ranges::any_of(reservation.attached,
+                               [&](const Attachment& each) { return counts(each.fence, each.usage); });
+  };
+  return std::ranges::any_of(system.reservations, from_the_start) || is_step([&](const Step& step) {
+           const auto* attach = std::get_if<Attach>(&step.action);
+           return attach != nullptr && counts(attach->fence, attach->usage);
+         });
 }
 
 // Does the step start or stop hardware, or break a promise that it has stopped?
@@ -250,10 +261,12 @@ bool changes_hardware(const System& system, ThreadId thread, const Step& step) {
     if (use.job != thread) continue;
     const auto inside = [&](StepIndex at) { return use.begins <= at && at <= use.ends; };
     if (std::ranges::any_of(step.next, [&](StepIndex next) { return inside(next) != inside(index); })) return true;
+    if (step.timeout && inside(step.timeout->next) != inside(index)) return true;
   }
   const auto promises = [&](FenceId fence) { return !system[fence].promises.empty() || is_copy(system, fence); };
   if (const auto* signal = std::get_if<Signal>(&step.action)) return std::ranges::any_of(signal->fences, promises);
   if (const auto* publish = std::get_if<Publish>(&step.action)) return promises(publish->fence);
+  if (const auto* expire = std::get_if<Expire>(&step.action)) return promises(expire->fence);
   if (const auto* attach = std::get_if<Attach>(&step.action))
     return attach->usage == Usage::kernel && !system.uses.empty();
   return false;

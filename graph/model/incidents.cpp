@@ -72,6 +72,14 @@ bool copy_pending(const System& system, const State& state, BufferId buffer) {
   });
 }
 
+bool runs_mapped(const System& system, const State& state, const Broken& each) {
+  const AddressSpaceId space = system.uses[each.use].space;
+  const auto& buffers = system[space].buffers;
+  const auto index = std::ranges::find(buffers, BufferId{each.index}) - buffers.begin();
+  return runs(system, state, HardwareUseId{each.use}) &&
+         state.memory.mapped[space.index][static_cast<std::size_t>(index)];
+}
+
 std::set<Broken> in_use_before_copied(const System& system, const State& state) {
   std::set<Broken> result;
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
@@ -113,6 +121,7 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
          at});
   });
   tell_new(in_use_before_copied(system, t.before), in_use_before_copied(system, t.after), [&](const Broken& each) {
+    if (runs_mapped(system, t.before, each)) return;  // the copy that is added now waits for it
     const std::string user = title(system, system.uses[each.use]);
     const std::string& buffer = system.buffers[each.index].name;
     out.push_back(
@@ -196,8 +205,8 @@ void deed(const Transition& t, const PickVictim& pick, std::vector<Incident>& ou
 void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out) {
   const Buffer& buffer = t.system[move.buffer];
   const auto& from = t.before.memory.places[move.buffer.index];
-  if (!buffer.keep || !from || from == t.after.memory.places[move.buffer.index] || from != buffer.placements.front())
-    return;
+  if (!buffer.keep || !from || from == t.after.memory.places[move.buffer.index]) return;
+  if (buffer.placements.empty() || from != buffer.placements.front()) return;
   const dmem::Counters all = counters(t.system, t.before, *from);
   Incident incident{FindingKind::isolation,
                     {},
@@ -216,6 +225,32 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
   out.push_back(std::move(incident));
 }
 
+// Is this buffer of the one who allocates: of his address space or, without one, of his group?
+bool is_own(const System& system, const State& state, ThreadId thread, BufferId buffer) {
+  const Thread& who = system[thread];
+  if (who.space) return std::ranges::find(system[*who.space].buffers, buffer) != system[*who.space].buffers.end();
+  return who.group.index != 0 && state.memory.charged[buffer.index] == who.group;
+}
+
+// Bytes of the region that others could give up.
+std::uint64_t of_others(const System& system, const State& state, ThreadId thread, RegionId region) {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < system.buffers.size(); ++i)
+    if (state.memory.places[i] == region && !is_own(system, state, thread, BufferId{i}))
+      bytes += system.buffers[i].size;
+  return bytes;
+}
+
+bool could_fit(const System& system, const State& state, ThreadId thread, BufferId buffer, RegionId region) {
+  const std::uint64_t capacity = system[region].capacity;
+  const std::uint64_t own = occupied(system, state, region) - of_others(system, state, thread, region);
+  return own <= capacity && system[buffer].size <= capacity - own;
+}
+
+bool is_locked(const State& state, LockId lock) {
+  return state.locks[lock.index].owner || !state.locks[lock.index].readers.empty();
+}
+
 // Those whom any pass of the kernel would evict for this, were it not for locks.
 std::vector<BufferId> permitted_victims(const System& system, const State& state, ThreadId thread, BufferId buffer,
                                         RegionId region) {
@@ -230,7 +265,7 @@ std::vector<BufferId> permitted_victims(const System& system, const State& state
 
 // Why nobody else's memory could be had. Requires: the attempt fails for lack of
 // space, or at the max of a group that others share, and nobody may be evicted.
-std::string why_denied(const System& system, const State& state, RegionId region) {
+std::string why_denied(const System& system, const State& state, RegionId region, std::optional<dmem::Group> limit) {
   std::uint64_t pinned = 0;
   std::uint64_t others = 0;
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
@@ -240,6 +275,8 @@ std::string why_denied(const System& system, const State& state, RegionId region
   if (pinned > 0 && others == 0)
     return fmt::format("because all of the {} in use there are pinned", dmem::bytes_text(pinned));
   if (pinned > 0) return fmt::format("because {} are pinned and the rest is protected", dmem::bytes_text(pinned));
+  if (limit)
+    return fmt::format("because the max of group '{}', which others share, is reached", system.groups[*limit].name);
   return "because all that others have there is protected";
 }
 
@@ -248,15 +285,17 @@ void deed(const Transition& t, const Deny& deny, std::vector<Incident>& out) {
   const GroupId group = t.system[t.move.thread].group;
   for (const RegionId region : buffer.placements) {
     const dmem::Counters all = counters(t.system, t.before, region);
-    if (buffer.size > t.system[region].capacity) continue;  // it never fits
+    if (!could_fit(t.system, t.before, t.move.thread, deny.buffer, region)) continue;  // whatever others give up
     const dmem::Group charged = t.system[region].accounted ? group.index : dmem::root;
     const auto limit = dmem::charge_denied_by(all, charged, buffer.size);
     if (limit && all[*limit].usage == all[charged].usage) continue;  // it is at its own limit
     const std::vector<BufferId> permitted = permitted_victims(t.system, t.before, t.move.thread, deny.buffer, region);
     if (!permitted.empty() && deny.handled) continue;  // the next attempt may find the lock free
-    const std::string why = permitted.empty() ? why_denied(t.system, t.before, region)
-                                              : fmt::format("although '{}' may be evicted: its lock is held",
-                                                            t.system[permitted.front()].name);
+    const std::string why =
+        permitted.empty()
+            ? why_denied(t.system, t.before, region, limit)
+            : fmt::format("although '{}' may be evicted{}", t.system[permitted.front()].name,
+                          is_locked(t.before, t.system[permitted.front()].lock) ? ": its lock is held" : "");
     Incident incident{FindingKind::starvation,
                       {},
                       fmt::format("buffer '{}'", buffer.name),
@@ -287,10 +326,10 @@ std::vector<Incident> incidents(const System& system, const State& before, Move 
 
 std::vector<Incident> incidents_at_rest(const System& system, const State& state) {
   std::vector<Incident> result;
+  if (!moves(system, state).empty()) return result;  // of a user thread that stopped, and may go on
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
     const HardwareUse& use = system.uses[i];
-    const bool began_running = use.gate && system[*use.gate].initial != 0;
-    if (!began_running || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
+    if (!state.memory.has_run[i] || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
     result.push_back({FindingKind::lost_wakeup,
                       {},
                       title(system, use),

@@ -31,6 +31,38 @@ bool has_destination(const System& system, BufferId victim, RegionId from) {
   return system.swap || next_place(system[victim], from).has_value();
 }
 
+// Below which group, on whose behalf and with which charge victims are looked for.
+struct Search {
+  dmem::Counters counters;
+  dmem::Eviction eviction;
+  dmem::Group charged = dmem::root;
+  bool allowed = true;  // in this pass, and anybody at all
+};
+
+Search search_below(const System& system, const State& state, GroupId limit, RegionId region) {
+  Search result{counters(system, state, region), {limit.index, false}, limit.index, false};
+  if (!system[region].accounted) return result;
+  const dmem::Counter& counter = result.counters[limit.index];
+  result.allowed = counter.usage > counter.limits.max;
+  return result;
+}
+
+// As the attempt decided that failed: for want of room, or because its charge is
+// denied. Only unprotected buffers go where that was so, and none in a pass that
+// ignores low (ttm_bo_evict_alloc has no such pass then).
+Search search_for(const System& system, const State& state, ThreadId thread, const PickVictim& pick) {
+  if (pick.over_limit) return search_below(system, state, *pick.over_limit, pick.region);
+  Search result{counters(system, state, pick.region), {}, dmem::root, true};
+  dmem::Attempt what = attempt_of(system, state, thread, *pick.for_buffer, pick.region, pick.force);
+  what.space = false;  // others may have made room meanwhile
+  const dmem::Decision decision = dmem::decide(result.counters, what, system.kernel);
+  if (decision.charged) result.counters = dmem::charge(std::move(result.counters), what.group, what.bytes);
+  result.eviction = decision.eviction;
+  result.charged = what.group;
+  result.allowed = decision.next == dmem::Next::evict && !(pick.ignore_low && decision.eviction.only_unprotected);
+  return result;
+}
+
 dmem::Group charged_group(const System& system, const State& state, RegionId region, BufferId buffer) {
   return system[region].accounted ? state.memory.charged[buffer.index].index : dmem::root;
 }
@@ -49,6 +81,7 @@ MemoryState initial_memory(const System& system) {
     for (const BufferId buffer : space.buffers) mapped.push_back(space.mapped && system[buffer].place.has_value());
   }
   memory.killed.assign(system.uses.size(), false);
+  for (const HardwareUse& use : system.uses) memory.has_run.push_back(use.gate && system[*use.gate].initial != 0);
   for (const Group& group : system.groups) {
     std::vector<std::uint64_t>& maximum = memory.maximum.emplace_back();
     for (const dmem::Limits& limits : group.limits) maximum.push_back(limits.max);
@@ -71,15 +104,16 @@ bool has_room(const System& system, const State& state, RegionId region, std::ui
 dmem::Counters counters(const System& system, const State& state, RegionId region) {
   if (!system[region].accounted) return {{std::nullopt, {}, occupied(system, state, region)}};
   dmem::Counters result;
-  for (std::uint32_t i = 0; i < system.groups.size(); ++i) {
-    const Group& group = system.groups[i];
+  for (const Group& group : system.groups) {
     dmem::Limits limits = group.limits[region.index];
-    limits.max = state.memory.maximum[i][region.index];
+    limits.max = dmem::unlimited;
     result.push_back({group.parent ? std::optional(group.parent->index) : std::nullopt, limits, 0});
   }
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i)
     if (state.memory.places[i] == region)
       result = dmem::charge(std::move(result), state.memory.charged[i].index, system.buffers[i].size);
+  // Usage may be above a max that was set later.
+  for (std::uint32_t i = 0; i < system.groups.size(); ++i) result[i].limits.max = state.memory.maximum[i][region.index];
   return result;
 }
 
@@ -100,28 +134,15 @@ dmem::Next attempt(const System& system, const State& state, ThreadId thread, co
 }
 
 Judged judge(const System& system, const State& state, ThreadId thread, const PickVictim& pick, BufferId victim) {
-  Judged result{counters(system, state, pick.region), {}};
+  const Search search = search_for(system, state, thread, pick);
   const dmem::Group owner = charged_group(system, state, pick.region, victim);
-  dmem::Eviction eviction;
-  dmem::Group charged = dmem::root;
-  if (pick.over_limit) {
-    eviction.limit = charged = pick.over_limit->index;
-  } else {
-    const dmem::Attempt what = attempt_of(system, state, thread, *pick.for_buffer, pick.region, pick.force);
-    const dmem::Decision decision = dmem::decide(result.counters, what, system.kernel);
-    eviction = decision.eviction;
-    charged = what.group;
-    if (decision.charged) result.counters = dmem::charge(std::move(result.counters), what.group, what.bytes);
-  }
-  result.judgement = dmem::consider(result.counters, eviction, charged, owner, pick.ignore_low, system.kernel);
-  return result;
+  return {search.counters,
+          dmem::consider(search.counters, search.eviction, search.charged, owner, pick.ignore_low, system.kernel)};
 }
 
 std::vector<BufferId> victims(const System& system, const State& state, ThreadId thread, const PickVictim& pick) {
   std::vector<BufferId> result;
-  if (pick.over_limit && usage(system, state, *pick.over_limit, pick.region) <=
-                             state.memory.maximum[pick.over_limit->index][pick.region.index])
-    return result;
+  if (!search_for(system, state, thread, pick).allowed) return result;
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
     const BufferId victim{i};
     const bool candidate = state.memory.places[i] == pick.region && state.memory.pins[i] == 0 &&

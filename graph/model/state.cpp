@@ -85,13 +85,6 @@ Branches open(const View& view, const Take& take) {
   return when(view.state.taken[take.pool.index] + take.amount <= view.system[take.pool].capacity);
 }
 
-// A work that is queued again while it runs holds up nobody behind it.
-std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
-  for (const ThreadId job : state.queues[queue.index].waiting)
-    if (state.at[job.index] == 0) return job;
-  return std::nullopt;
-}
-
 Branches open(const View& view, const Begin&) {
   const QueueId queue = *view.system[view.self].queue;
   return when(next_to_begin(view.state, queue) == view.self &&
@@ -113,7 +106,9 @@ Branches open_branches(const View& view, const Choose& choose, bool guarded) {
 Branches open(const View& view, const Choose& choose) { return open_branches(view, choose, true); }
 
 Branches open(const View& view, const Flush& flush) {
-  return when(view.state.at[flush.work.index] == 0 && !is_waiting(view.system, view.state, flush.work));
+  const StepIndex at = view.state.at[flush.work.index];
+  if (at == view.system[flush.work].end()) return only;  // it never runs again
+  return when(at == 0 && !is_waiting(view.system, view.state, flush.work));
 }
 
 Branches open(const View& view, const Allocate& allocate) {
@@ -151,9 +146,13 @@ Branches open_without_waiting(const View& view) {
                     view.step.action);
 }
 
+// Queues are suspended for the sake of memory.
+bool is_suspended(const System& system, const State& state, ThreadId job, Causes causes) {
+  return causes.has(Cause::memory_management) && gate_closed(system, state, job);
+}
+
 Branches open(const View& view) {
-  // Queues are suspended for the sake of memory.
-  if (view.causes.has(Cause::memory_management) && gate_closed(view.system, view.state, view.self)) return none;
+  if (is_suspended(view.system, view.state, view.self, view.causes)) return none;
   if (!view.waits()) return open_without_waiting(view);
   return std::visit([&](const auto& action) { return open(view, action); }, view.step.action);
 }
@@ -220,9 +219,9 @@ void forget_slots(const Change& change, LockId lock) {
 }
 
 void apply(const Change& change, const Release& release) {
-  forget_slots(change, release.lock);
   LockState& lock = change.state.locks[release.lock.index];
   if (lock.owner == change.self) {
+    forget_slots(change, release.lock);
     lock.owner.reset();
     lock.with_ticket = false;
   } else if (const auto reader = std::ranges::find(lock.readers, change.self); reader != lock.readers.end()) {
@@ -264,8 +263,10 @@ void apply(const Change& change, const Attach& attach) {
   insert_sorted(attached, Attachment{attach.fence, attach.usage});
 }
 
+// So many are free afterwards, not so many more.
 void apply(const Change& change, const Reserve& reserve) {
-  change.state.slots[reserve.reservation.index] += reserve.slots;
+  std::uint32_t& slots = change.state.slots[reserve.reservation.index];
+  if (change.system[reserve.reservation].counted) slots = std::max(slots, reserve.slots);
 }
 
 void apply(const Change& change, const Detach& detach) {
@@ -290,7 +291,9 @@ void apply(const Change& change, const Capture& capture) {
 }
 
 // What was waited for need not be remembered.
-void apply(const Change& change, const WaitSet& wait) { change.state.sets[wait.set.index].clear(); }
+void apply(const Change& change, const WaitSet& wait) {
+  if (change.waits) change.state.sets[wait.set.index].clear();
+}
 
 // dma_fence_enable_signaling: once for each fence, and only while it has not signalled.
 void apply(const Change& change, const Trigger& trigger) {
@@ -325,12 +328,21 @@ std::optional<std::size_t> index_in(const AddressSpace& space, BufferId buffer) 
 }
 
 void place(const Change& change, BufferId buffer, std::optional<RegionId> region, GroupId group) {
-  change.state.memory.places[buffer.index] = region;
-  change.state.memory.charged[buffer.index] = region ? group : GroupId{};
+  MemoryState& memory = change.state.memory;
+  if (memory.places[buffer.index] == region) return;
+  memory.places[buffer.index] = region;
+  memory.charged[buffer.index] = region ? group : GroupId{};
+}
+
+void unmap(const Change& change, BufferId buffer) {
+  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
+    if (const auto index = index_in(change.system.spaces[space], buffer))
+      change.state.memory.mapped[space][*index] = false;
 }
 
 void apply(const Change& change, const Allocate& allocate) {
   if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  unmap(change, allocate.buffer);  // from a place that does not suit
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
@@ -339,14 +351,13 @@ void apply(const Change& change, const PickVictim& pick) {
     take_lock(change, change.system.buffers[change.branch].lock, false, false);
 }
 
-// A place that is full passes the buffer on to system memory. Page tables that
-// still show the old place are wrong from now on.
+// A place that is full passes the buffer on to system memory. Page tables lead to
+// the old memory until an Unmap: a copy that comes later still finds it there.
 void apply(const Change& change, const Relocate& move) {
+  const MemoryState& memory = change.state.memory;
+  if (memory.places[move.buffer.index] == move.to) return;
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
-  place(change, move.buffer, fits ? move.to : std::nullopt, change.state.memory.charged[move.buffer.index]);
-  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
-    if (const auto index = index_in(change.system.spaces[space], move.buffer))
-      change.state.memory.mapped[space][*index] = false;
+  place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
 }
 
 void apply(const Change& change, const Unmap& unmap) {
@@ -384,7 +395,12 @@ void apply(const Change& change, const SetLimit& limit) {
     change.state.memory.maximum[limit.group.index][limit.region.index] = limit.max;
 }
 
-void apply(const Change& change, const Assign& assign) { change.state.variables[assign.variable.index] = assign.value; }
+void apply(const Change& change, const Assign& assign) {
+  change.state.variables[assign.variable.index] = assign.value;
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    if (change.system.uses[i].gate == assign.variable && runs(change.system, change.state, HardwareUseId{i}))
+      change.state.memory.has_run[i] = true;
+}
 
 template <class WithoutEffect>
 void apply(const Change&, const WithoutEffect&) {}
@@ -405,7 +421,8 @@ bool timeout_may_fire(const System& system, const State& state, ThreadId thread,
   const Step& step = next_step(system, state, thread);
   if (const auto* expire = std::get_if<Expire>(&step.action))
     return state.published[expire->fence.index] && !signalled(state, expire->fence);
-  return step.timeout && open({system, state, thread, step, causes}) == none;
+  return step.timeout && !is_suspended(system, state, thread, causes) &&
+         open({system, state, thread, step, causes}) == none;
 }
 
 }  // namespace
@@ -413,6 +430,12 @@ bool timeout_may_fire(const System& system, const State& state, ThreadId thread,
 bool is_waiting(const System& system, const State& state, ThreadId job) {
   const auto& waiting = state.queues[system[job].queue->index].waiting;
   return std::ranges::find(waiting, job) != waiting.end();
+}
+
+std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
+  for (const ThreadId job : state.queues[queue.index].waiting)
+    if (state.at[job.index] == 0) return job;
+  return std::nullopt;
 }
 
 bool gate_closed(const System& system, const State& state, ThreadId job) {
@@ -481,6 +504,7 @@ State after(const System& system, State state, Move move, Causes causes) {
   StepIndex& at = state.at[move.thread.index];
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
+    if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
     return state;
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};

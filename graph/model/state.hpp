@@ -42,6 +42,7 @@ struct MemoryState {
   std::vector<std::uint32_t> pins;                  // of each buffer
   std::vector<std::vector<bool>> mapped;            // of each address space: each of its buffers
   std::vector<bool> killed;                         // of each hardware use
+  std::vector<bool> has_run;                        // of each hardware use with a gate: it has been open
   std::vector<std::vector<std::uint64_t>> maximum;  // of each group, for each region: dmem.max
 };
 
@@ -94,6 +95,10 @@ struct Move {
 
 // Is this job or work on its queue, not begun or queued again?
 [[nodiscard]] bool is_waiting(const System& system, const State& state, ThreadId job);
+
+// Whose turn it is. A work that is queued again while it runs holds up nobody
+// behind it.
+[[nodiscard]] std::optional<ThreadId> next_to_begin(const State& state, QueueId queue);
 
 // A job of a queue that is suspended: it does not go on.
 [[nodiscard]] bool gate_closed(const System& system, const State& state, ThreadId job);

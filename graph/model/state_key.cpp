@@ -127,6 +127,7 @@ void transfer_memory(Key& key, AnyMemory& memory) {
   for (auto& pins : memory.pins) key.number(pins);
   for (auto& mapped : memory.mapped) key.flags(mapped);
   key.flags(memory.killed);
+  key.flags(memory.has_run);
   for (auto& group : memory.maximum)
     for (auto& maximum : group) key.number(maximum);
 }

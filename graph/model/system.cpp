@@ -30,6 +30,17 @@ std::size_t successors(const System& system, const Action& action) {
                     action);
 }
 
+// The job that a step puts onto its queue, takes off it or waits for.
+std::optional<ThreadId> job_of(const Action& action) {
+  return std::visit(overloaded{
+                        [](const Push& push) { return std::optional(push.job); },
+                        [](const Flush& flush) { return std::optional(flush.work); },
+                        [](const Cancel& cancel) { return std::optional(cancel.work); },
+                        [](const auto&) { return std::optional<ThreadId>(); },
+                    },
+                    action);
+}
+
 std::optional<std::string> check_step(const System& system, const Thread& thread, const Step& step) {
   if (step.next.size() != successors(system, step.action))
     return fmt::format("a step of '{}' has the wrong successors", thread.name);
@@ -38,6 +49,24 @@ std::optional<std::string> check_step(const System& system, const Thread& thread
   const auto in_range = [&](StepIndex next) { return next <= thread.end(); };
   if (!std::ranges::all_of(step.next, in_range) || (step.timeout && !in_range(step.timeout->next)))
     return fmt::format("a step of '{}' leads outside its program", thread.name);
+  if (const auto job = job_of(step.action); job && !system[*job].queue)
+    return fmt::format("a step of '{}' handles '{}', which has no queue", thread.name, system[*job].name);
+  if (const auto* pick = std::get_if<PickVictim>(&step.action);
+      pick != nullptr && pick->for_buffer.has_value() == pick->over_limit.has_value())
+    return fmt::format("a step of '{}' evicts for a buffer or for a limit, not for both or neither", thread.name);
+  if (thread.queue && !std::holds_alternative<Finish>(step.action) &&
+      std::ranges::find(step.next, 0U) != step.next.end())
+    return fmt::format("job '{}' starts again without Finish", thread.name);
+  return std::nullopt;
+}
+
+std::optional<std::string> check_objects(const System& system) {
+  for (const Fence& fence : system.fences)
+    if (fence.on_wait && !system[*fence.on_wait].queue)
+      return fmt::format("fence '{}' queues '{}', which has no queue", fence.name, system[*fence.on_wait].name);
+  for (const HardwareUse& use : system.uses)
+    if (use.gate.has_value() == use.job.has_value())
+      return fmt::format("hardware '{}' is of a queue or of a job, not of both or neither", use.name);
   return std::nullopt;
 }
 
@@ -79,6 +108,7 @@ bool repeats(const Thread& thread) {
 }
 
 std::optional<std::string> check_system(const System& system) {
+  if (auto wrong = check_objects(system)) return wrong;
   for (const Thread& thread : system.threads) {
     for (const Step& step : thread.program)
       if (auto wrong = check_step(system, thread, step)) return wrong;
@@ -91,6 +121,8 @@ std::optional<std::string> check_system(const System& system) {
 Causes causes_of(const System& system) {
   Causes causes;
   if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
+  const auto is_gated = [](const Queue& queue) { return queue.gate.has_value(); };
+  if (std::ranges::any_of(system.queues, is_gated)) causes = causes.with(Cause::memory_management);
   for (const Thread& thread : system.threads)
     for (const Step& step : thread.program) {
       if (may_wait(step.action)) causes = causes.with(step.cause);

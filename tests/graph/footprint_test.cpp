@@ -5,6 +5,7 @@
 #include <deque>
 #include <set>
 
+#include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/random_system.hpp"
@@ -65,24 +66,51 @@ void opens(const System& system, const State& state, Move move, Causes causes, S
   }
 }
 
+void keep_their_promises(const System& system, Causes causes, Seen& seen) {
+  for (const State& state : some_reachable(system, causes)) {
+    const std::vector<Move> all = moves(system, state, causes);
+    for (const Move& a : all) {
+      opens(system, state, a, causes, seen);
+      for (const Move& b : all) {
+        if (a.thread.index >= b.thread.index) continue;
+        const Footprint mine = of(system, state, a.thread.index, causes);
+        if (any_pair(mine, of(system, state, b.thread.index, causes), clash)) continue;
+        ++seen.independent;
+        commute(system, state, a, b, causes);
+      }
+    }
+  }
+}
+
 TEST_CASE("steps whose footprints do not clash commute, and only named uses open guards") {
   Seen seen;
   for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
     INFO("random_system(" << seed << ")");
     const System system = test::random_system(seed);
-    const Causes causes = seed % 3 == 0 ? Causes::all().without(Cause::lock) : Causes::all();
-    for (const State& state : some_reachable(system, causes)) {
-      const std::vector<Move> all = moves(system, state, causes);
-      for (const Move& a : all) {
-        opens(system, state, a, causes, seen);
-        for (const Move& b : all) {
-          if (a.thread.index >= b.thread.index) continue;
-          const Footprint mine = of(system, state, a.thread.index, causes);
-          if (any_pair(mine, of(system, state, b.thread.index, causes), clash)) continue;
-          ++seen.independent;
-          commute(system, state, a, b, causes);
-        }
-      }
+    keep_their_promises(system, seed % 3 == 0 ? Causes::all().without(Cause::lock) : Causes::all(), seen);
+  }
+  CHECK(seen.independent > 10'000);
+  CHECK(seen.opened > 1'000);
+}
+
+// Every incident needs a step that may be seen; otherwise exploration does not look.
+void are_visible(const System& system, const State& state, const Move& move) {
+  const State next = after(system, state, move);
+  if (incidents(system, state, move, next).empty()) return;
+  REQUIRE(of(system, state, move.thread.index, Causes::all()).visible);
+}
+
+TEST_CASE("so do those of memory, work items and fences made anew, and incidents come only where they may") {
+  Seen seen;
+  for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+    INFO("random_memory_system(" << seed << ")");
+    const System system = test::random_memory_system(seed);
+    const Causes causes = seed % 3 == 0 ? Causes::all().without(Cause::scheduling) : Causes::all();
+    keep_their_promises(system, causes, seen);
+    for (const State& state : some_reachable(system, Causes::all())) {
+      for (const Move& move : moves(system, state)) are_visible(system, state, move);
+      if (!at_rest(system, state)) continue;
+      for (const Move& move : timeouts(system, state)) are_visible(system, state, move);
     }
   }
   CHECK(seen.independent > 10'000);

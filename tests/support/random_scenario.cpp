@@ -152,7 +152,7 @@ Scenario Generator::run() {
   const auto timer = [&] { return dice_.one_in(4) ? std::optional(Milliseconds{1000}) : std::nullopt; };
   scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}, {}});
   scenario.fences.push_back(
-      {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}});
+      {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}, {}});
   scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}, {}});
   scenario.timelines.push_back({named("t"), dice_.one_in(2) ? FenceKind::kernel : FenceKind::user, 2});
   scenario.locks = {{named("m"), LockKind::mutex}, {named("sem"), LockKind::rwsem}};

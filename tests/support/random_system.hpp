@@ -11,4 +11,7 @@ namespace fencecheck::test {
 // Passes check_system, and has finitely many states.
 [[nodiscard]] System random_system(std::uint64_t seed);
 
+// As these, with buffers, cgroups, hardware, work items and fences made anew.
+[[nodiscard]] System random_memory_system(std::uint64_t seed);
+
 }  // namespace fencecheck::test
