@@ -36,42 +36,48 @@ CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, Q
 
 // Under the buffer's lock. Either the thread waits for everybody who uses the
 // memory, or a copy job does, and others get the memory before it is copied.
-void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
-                        std::optional<RegionId> to, std::optional<QueueId> by, CopyJobs& copies) {
+void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                        CopyJobs& copies) {
   const BufferId memory = *buffers_[buffer].memory;
   const ReservationId reservation = buffers_[buffer].reservation;
-  if (!by) {
+  if (!journey.by) {
     wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
     add(program, frame, at, Cause::explicit_sync, Unmap{memory});
-    add(program, frame, at, Cause::explicit_sync, Relocate{memory, to});
+    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
     return;
   }
-  if (!copies.contains(buffer)) copies.emplace(buffer, copy_job(frame, at, buffer, *by));
-  const CopyJob& copy = copies.at(buffer);
-  const RegionId from{*buffers_[buffer].region};
+  const std::pair key{buffer, *journey.by};
+  if (!copies.contains(key)) copies.emplace(key, copy_job(frame, at, buffer, *journey.by));
+  const CopyJob& copy = copies.at(key);
   add(program, frame, at, Cause::memory_management, Flush{copy.thread});
   reserve_slot(program, frame, at, reservation);
   add(program, frame, at, Cause::explicit_sync, Collect{reservation, Usage::bookkeep, copy.set});
-  add(program, frame, at, Cause::explicit_sync, Relocate{memory, to});
+  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
   add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
-  add(program, frame, at, Cause::explicit_sync, Attach{system_[from].departures, copy.fence, Usage::kernel});
+  add(program, frame, at, Cause::explicit_sync, Attach{system_[journey.from].departures, copy.fence, Usage::kernel});
   add(program, frame, at, Cause::explicit_sync, Push{copy.thread});
 }
 
-// What evicting comes to once the buffer's lock is held.
+Journey Lowering::next_journey(BufferId memory, RegionId from) const {
+  return {from, next_place(system_[memory], from), copies_on_[from.index]};
+}
+
+// What `evict` comes to once the buffer's lock is held: it leaves the region that it began in.
 void Lowering::take_away(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
                          const std::optional<Name>& by, CopyJobs& copies) {
   const auto& memory = buffers_[buffer].memory;
-  if (by && !memory) (void)memory_of(*by);
+  if (by && !memory)
+    diagnostics_.error(by->at,
+                       fmt::format("'{}' has no memory that a job could copy", scenario_.buffers[buffer].name.text));
   if (!memory) {
     wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
     return;
   }
-  const RegionId from{*buffers_[buffer].region};
-  relocate(program, frame, at, buffer, next_place(system_[*memory], from), by ? engine(*by) : copies_on_[from.index],
-           copies);
+  Journey journey = next_journey(*memory, RegionId{*buffers_[buffer].region});
+  if (by) journey.by = engine(*by);
+  relocate(program, frame, at, buffer, journey, copies);
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const MoveStep& step) {
@@ -87,7 +93,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   inner.reclaim = true;
   if (inner.context.empty()) inner.context = fmt::format("moving '{}'", step.buffer.text);
   CopyJobs copies;
-  relocate(program, inner, at, index, *to, step.by ? engine(*step.by) : std::nullopt, copies);
+  const Journey journey{RegionId{*buffers_[index].region}, to, step.by ? engine(*step.by) : std::nullopt};
+  relocate(program, inner, at, index, journey, copies);
 }
 
 // Looking for victims.
@@ -154,7 +161,7 @@ void Lowering::evict_some(Program& program, const Frame& frame, Place at, const 
     program.held.push_back({system_.buffers[victim].lock, false, at});
     Frame inner = frame;
     inner.context = fmt::format("evicting '{}' {}", system_.buffers[victim].name, frame.context);
-    take_away(program, inner, at, buffer_of_memory_[victim], std::nullopt, copies);
+    relocate(program, inner, at, buffer_of_memory_[victim], next_journey(BufferId{victim}, pick.region), copies);
     release(program, inner, at, system_.buffers[victim].lock);
     program.back_to(search.again);
   }

@@ -36,7 +36,14 @@ struct CopyJob {
   FenceId fence;
   DependencySetId set;
 };
-using CopyJobs = std::map<std::uint32_t, CopyJob>;  // of one site: by buffer
+using CopyJobs = std::map<std::pair<std::uint32_t, QueueId>, CopyJob>;  // of one site: by buffer and engine
+
+// Where memory goes. Without an engine to copy it, the thread waits.
+struct Journey {
+  RegionId from;
+  std::optional<RegionId> to;  // none: out
+  std::optional<QueueId> by;
+};
 
 // Eviction on behalf of an allocation, or of a limit.
 struct Search {
@@ -231,8 +238,9 @@ class Lowering {
              const std::optional<Name>& by);
   void take_away(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const std::optional<Name>& by,
                  CopyJobs& copies);
-  void relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, std::optional<RegionId> to,
-                std::optional<QueueId> by, CopyJobs& copies);
+  void relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                CopyJobs& copies);
+  [[nodiscard]] Journey next_journey(BufferId memory, RegionId from) const;
   CopyJob copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue);
   void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
                 CopyJobs& copies, OpenEnds& denied);

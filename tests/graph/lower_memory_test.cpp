@@ -206,6 +206,14 @@ TEST_CASE("validating tries, evicts, forces, and is denied") {
         "19 releases lock 'b' -> end\n");
 }
 
+TEST_CASE("a victim leaves the region that is searched, not the one it began in") {
+  const System system = lowered(
+      "regions: {vram: {capacity: 8GiB}, gtt: {capacity: 8GiB}}\n"
+      "buffers: {a: {size: 6GiB, placements: [vram, gtt]}, b: {size: 6GiB, region: gtt, resident: false}}\n"
+      "threads: {t: {kind: ioctl, steps: [{validate: b}]}}\n");
+  CHECK(program(system, "t").find("7 moves 'a' out -> 8\n") != std::string::npos);
+}
+
 TEST_CASE("without evicting, the next placement is tried") {
   const System system = lowered(
       "regions: {vram: {capacity: 8GiB}}\nvariables: {failed: 0}\n"
