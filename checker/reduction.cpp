@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -56,6 +57,8 @@ struct User {
   std::size_t use = 0;
 };
 
+bool writes(Access, Access theirs) { return theirs == Access::write; }
+
 }  // namespace
 
 struct Reduction::Tables {
@@ -85,8 +88,13 @@ struct Reduction::Tables {
     return at != system.threads[user.thread].end() && threads[user.thread].futures.has(at, user.use);
   }
   void link_users(std::uint32_t thread, ObjectIndex object, bool (*fits)(Access, Access), Access mine);
-  void link_openers(std::uint32_t thread, Part part, std::uint32_t index);
+  void link_openers(std::uint32_t thread, Part part, std::uint32_t index) { link_part(thread, part, index, may_open); }
+  void link_writers(std::uint32_t thread, Part part, std::uint32_t index) { link_part(thread, part, index, writes); }
+  void link_part(std::uint32_t thread, Part part, std::uint32_t index, bool (*fits)(Access, Access));
   void link_openers(std::uint32_t thread);
+  void link_openers_of_set(std::uint32_t thread, DependencySetId set);
+  void link_openers_of_begin(std::uint32_t thread, QueueId queue);
+  void link_all_openers(std::uint32_t thread);
   const std::vector<std::uint32_t>& links(std::uint32_t thread);
   std::uint32_t close(std::uint32_t seed, std::uint32_t limit);
 };
@@ -140,52 +148,60 @@ void Reduction::Tables::link_users(std::uint32_t thread, ObjectIndex object, boo
   }
 }
 
-void Reduction::Tables::link_openers(std::uint32_t thread, Part part, std::uint32_t index) {
+void Reduction::Tables::link_part(std::uint32_t thread, Part part, std::uint32_t index, bool (*fits)(Access, Access)) {
   if (const auto object = objects.find({part, index}); object != objects.end())
-    link_users(thread, object->second, may_open, Access::await);
+    link_users(thread, object->second, fits, Access::await);
 }
 
 // Threads without which the step of a blocked thread stays shut: nobody opens it
 // before one of them has moved. Where a guard has several parts, one that is shut is enough.
 void Reduction::Tables::link_openers(std::uint32_t thread) {
-  const auto generic = [&] {
-    for (const StepUse& use : threads[thread].uses[state->at[thread]])
-      link_users(thread, use.object, may_open, use.access);
-  };
-  const auto signallers = [&](FenceId fence) { link_openers(thread, Part::fence_signalled, fence.index); };
-  const auto first_shut = [&](const std::vector<FenceId>& fences) {
-    const auto shut = std::ranges::find_if(fences, [&](FenceId fence) { return !state->signalled[fence.index]; });
-    if (shut != fences.end()) signallers(*shut);
-  };
-  const auto& queue = system.threads[thread].queue;
-  if (causes.has(Cause::memory_management) && gate_closed(system, *state, ThreadId{thread})) {
-    link_openers(thread, Part::variable, system[*queue].gate->index);
-    return;
-  }
+  const std::optional<QueueId>& queue = system.threads[thread].queue;
   const Action& action = step(thread).action;
-  if (const auto* wait = std::get_if<Wait>(&action)) {
-    if (wait->join == Join::all)
-      first_shut(wait->fences);
-    else
-      std::ranges::for_each(wait->fences, signallers);
+  if (causes.has(Cause::memory_management) && gate_closed(system, *state, {thread})) {
+    link_openers(thread, Part::variable, system[*queue].gate->index);
+  } else if (const auto* wait = std::get_if<Wait>(&action)) {
+    for (const FenceId fence : wait->fences) {
+      if (state->signalled[fence.index]) continue;
+      link_openers(thread, Part::fence_signalled, fence.index);
+      if (wait->join == Join::all) break;
+    }
   } else if (const auto* wait_set = std::get_if<WaitSet>(&action)) {
-    first_shut(state->sets[wait_set->set.index]);
+    link_openers_of_set(thread, wait_set->set);
   } else if (const auto* acquire = std::get_if<Acquire>(&action)) {
     const LockState& lock = state->locks[acquire->lock.index];
     const ThreadId holder = lock.owner ? *lock.owner : lock.readers.front();
     if (holder.index != thread) linked[thread].push_back(holder.index);
   } else if (std::holds_alternative<Begin>(action)) {
-    const std::optional<ThreadId> next = next_to_begin(*state, *queue);
-    if (!is_waiting(system, *state, ThreadId{thread})) {
-      link_openers(thread, Part::job_pushed, thread);
-    } else if (next != ThreadId{thread}) {
-      linked[thread].push_back(next->index);
-      link_openers(thread, Part::job_pushed, next->index);  // who may cancel it
-    } else {
-      generic();
-    }
+    link_openers_of_begin(thread, *queue);
   } else {
-    generic();
+    link_all_openers(thread);
+  }
+}
+
+void Reduction::Tables::link_all_openers(std::uint32_t thread) {
+  for (const StepUse& use : threads[thread].uses[state->at[thread]])
+    link_users(thread, use.object, may_open, use.access);
+}
+
+// One fence of the set has to signal, or to leave the set.
+void Reduction::Tables::link_openers_of_set(std::uint32_t thread, DependencySetId set) {
+  const std::vector<FenceId>& fences = state->sets[set.index];
+  const auto shut = std::ranges::find_if(fences, [&](FenceId fence) { return !state->signalled[fence.index]; });
+  link_openers(thread, Part::fence_signalled, shut->index);
+  link_writers(thread, Part::dependency_set, set.index);
+}
+
+// The job has to be pushed; else the one in front has to begin, or to leave the queue; else one has to finish.
+void Reduction::Tables::link_openers_of_begin(std::uint32_t thread, QueueId queue) {
+  const std::optional<ThreadId> front = next_to_begin(*state, queue);
+  if (!is_waiting(system, *state, {thread})) {
+    link_openers(thread, Part::job_pushed, thread);
+  } else if (front != ThreadId{thread}) {
+    linked[thread].push_back(front->index);
+    link_writers(thread, Part::job_pushed, front->index);
+  } else {
+    link_all_openers(thread);
   }
 }
 

@@ -128,5 +128,19 @@ TEST_CASE("a job whose queue is suspended waits for whoever resumes it, not for 
   agree(system, Causes::all(), tally);
 }
 
+// A fence that is renewed before it was ever published leaves the sets in which it stands.
+TEST_CASE("a set that somebody waits for may lose the fence that is missing") {
+  System system;
+  system.fences = {{"f", FenceKind::kernel, false, {}}};
+  system.locks = {{"m", LockKind::mutex, {}}};
+  system.sets = {{"s", {}}};
+  system.threads = {thread({step(Capture{{FenceId{0}}, DependencySetId{0}}), step(WaitSet{DependencySetId{0}}),
+                            step(Acquire{LockId{0}}, Cause::lock)}),
+                    thread({step(Renew{FenceId{0}})}),
+                    thread({step(Acquire{LockId{0}}, Cause::lock), step(Release{LockId{0}}, Cause::lock)})};
+  Tally tally;
+  agree(system, Causes::all(), tally);
+}
+
 }  // namespace
 }  // namespace fencecheck

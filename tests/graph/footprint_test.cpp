@@ -42,10 +42,25 @@ struct Seen {
   unsigned opened = 0;
 };
 
-// Both may happen: then in either order, with the same result.
+using Told = std::set<std::pair<FindingKind, std::string>>;
+
+Told told(const System& system, const State& before, Move move, const State& after) {
+  Told result;
+  for (const Incident& each : incidents(system, before, move, after)) result.emplace(each.kind, each.subject);
+  return result;
+}
+
+// Both may happen: then in either order, with the same result and the same incidents.
 void commute(const System& system, const State& state, Move a, Move b, Causes causes) {
+  const auto step = [&](Move move) {
+    const Thread& thread = system[move.thread];
+    return describe(system, thread, thread.program[state.at[move.thread.index]]);
+  };
+  INFO(step(a) << " (branch " << a.branch << "), " << step(b) << " (branch " << b.branch << ")");
   const State after_a = after(system, state, a, causes);
   const State after_b = after(system, state, b, causes);
+  REQUIRE(told(system, state, a, after_a) == told(system, after_b, a, after(system, after_b, a, causes)));
+  REQUIRE(told(system, state, b, after_b) == told(system, after_a, b, after(system, after_a, b, causes)));
   REQUIRE(possible(system, after_a, b, causes));
   REQUIRE(possible(system, after_b, a, causes));
   REQUIRE(key(after(system, after_a, b, causes)) == key(after(system, after_b, a, causes)));
