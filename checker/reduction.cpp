@@ -185,11 +185,11 @@ void Reduction::Tables::link_all_openers(std::uint32_t thread) {
 }
 
 // One fence of the set has to signal, or to leave the set.
-void Reduction::Tables::link_openers_of_set(std::uint32_t thread, DependencySetId set) {
-  const std::vector<FenceId>& fences = state->sets[set.index];
+void Reduction::Tables::link_openers_of_set(std::uint32_t thread, DependencySetId awaited) {
+  const std::vector<FenceId>& fences = state->sets[awaited.index];
   const auto shut = std::ranges::find_if(fences, [&](FenceId fence) { return !state->signalled[fence.index]; });
   link_openers(thread, Part::fence_signalled, shut->index);
-  link_writers(thread, Part::dependency_set, set.index);
+  link_writers(thread, Part::dependency_set, awaited.index);
 }
 
 // The job has to be pushed; else the one in front has to begin, or to leave the queue; else one has to finish.
