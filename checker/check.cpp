@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <sstream>
 
 #include "checker/decide.hpp"
@@ -46,6 +48,18 @@ std::vector<std::string> environment(const Scenario& scenario) {
   return result;
 }
 
+// What designs of user queues are weighed by.
+void add_round_trips(const System& system, std::vector<std::string>& remarks) {
+  const auto range = [](std::uint32_t fewest, std::uint32_t most) {
+    return fewest == most ? fmt::format("{}", most) : fmt::format("{} to {}", fewest, most);
+  };
+  for (const RoundTrips& trips : system.round_trips)
+    if (trips.most_submissions > 0)
+      remarks.push_back(fmt::format("'{}' enters the kernel {} times for {} submissions", system[trips.thread].name,
+                                    range(trips.fewest, trips.most),
+                                    range(trips.fewest_submissions, trips.most_submissions)));
+}
+
 std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnostics, const Budget& budget) {
   const std::optional<Scenario> scenario = read_yaml(source, diagnostics);
   if (!scenario) return std::nullopt;
@@ -61,6 +75,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   report.findings = std::move(decision.findings);
   report.assumptions = environment(*scenario);
   std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
+  add_round_trips(*system, report.assumptions);
   report.expect = scenario->expect;
   report.graph = graph.graph;
   report.cycles = std::move(decision.cycles);
@@ -68,6 +83,8 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
 }
 
 std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics) {
+  static std::mutex one_reader;  // libcgraph has global state
+  const std::unique_lock alone(one_reader);
   const std::optional<DotGraph> drawn = read_dot(source, diagnostics);
   if (!drawn) return std::nullopt;
   Report report;
@@ -165,11 +182,24 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
     return fmt::format("expected {}, but the answer is {}", name(expect.verdict), name(verdict));
   if (const auto kinds = kinds_of(report); expect.verdict == Verdict::violated && kinds != expect.findings)
     return fmt::format("expected {}, but found {}", words(expect.findings), words(kinds));
-  const auto hang =
-      std::ranges::find_if(report.findings, [](const Finding& f) { return f.kind != FindingKind::contract; });
+  const auto hang = std::ranges::find_if(report.findings, [](const Finding& f) { return info(f.kind).hang; });
   if (expect.needs && hang != report.findings.end() && hang->needs != *expect.needs)
     return fmt::format("expected that it needs {}, but it needs {}", words(*expect.needs), words(hang->needs));
   return {};
+}
+
+// Findings that are the same problem, as their fingerprints say, become one, which counts them.
+std::vector<Finding> one_of_each(std::vector<Finding> findings) {
+  std::vector<Finding> result;
+  std::map<std::string, std::size_t, std::less<>> seen;
+  for (Finding& finding : findings) {
+    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
+    if (fresh)
+      result.push_back(std::move(finding));
+    else
+      result[entry->second].count += finding.count;
+  }
+  return result;
 }
 
 }  // namespace
@@ -195,7 +225,10 @@ Checked check_file(const std::string& path, const Budget& budget, const ObserveO
                                                     : check_graph(checked.source, checked.diagnostics);
   }
   if (!checked.diagnostics.ok()) checked.report.reset();
-  if (checked.report) checked.report->warnings = warnings(checked.diagnostics);
+  if (!checked.report) return checked;
+  checked.report->warnings = warnings(checked.diagnostics);
+  checked.report->findings = one_of_each(std::move(checked.report->findings));
+  checked.outcome = outcome(*checked.report);
   return checked;
 }
 

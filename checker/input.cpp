@@ -97,7 +97,7 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
 
 }  // namespace
 
-std::vector<InputFile> input_files(const std::vector<std::string>& arguments, std::vector<std::string>& errors) {
+std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
   std::vector<InputFile> result;
   for (const std::string& argument : arguments) {
     if (argument == "-") {
@@ -107,14 +107,13 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, st
     std::error_code error;
     const fs::file_status status = fs::status(argument, error);
     if (!fs::exists(status)) {
-      errors.push_back(fmt::format("{}: error: no such file or folder", argument));
+      result.push_back({argument, false, "no such file or folder"});
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
-      errors.push_back(
-          fmt::format("{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, "
-                      "*.dat, *.pftrace, *.html)",
-                      argument));
+      result.push_back({argument, false,
+                        "the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, *.dat, "
+                        "*.pftrace, *.html)"});
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }

@@ -18,12 +18,11 @@ enum class InputKind : std::uint8_t { scenario, trace, trace_dat, perfetto, grap
 struct InputFile {
   std::string path;
   bool from_folder = false;
+  std::string error{};  // why there is no such input: it does not exist, or is a folder without inputs
 };
 
-// The files that the arguments stand for. What does not exist, and folders
-// without inputs, are reported as "name: error: …" lines in `errors`.
-[[nodiscard]] std::vector<InputFile> input_files(const std::vector<std::string>& arguments,
-                                                 std::vector<std::string>& errors);
+// The files that the arguments stand for, in their order.
+[[nodiscard]] std::vector<InputFile> input_files(const std::vector<std::string>& arguments);
 
 // What the beginning of a file looks like; nothing, with an error that says
 // what it is instead, if it is no input.

@@ -1,5 +1,6 @@
 // The command: what it does is the data flow from inputs to text.
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,13 +10,20 @@
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <optional>
+#include <sstream>
 
+#include "checker/baseline.hpp"
 #include "checker/check.hpp"
+#include "checker/gate.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
+#include "checker/output_file.hpp"
+#include "checker/run_checks.hpp"
+#include "checker/watch.hpp"
 #include "encoders/dot.hpp"
 #include "encoders/render.hpp"
-#include "encoders/text.hpp"
+#include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 
 namespace fencecheck {
@@ -23,117 +31,132 @@ namespace {
 
 void print(std::FILE* to, std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), to); }
 
-Budget budget_of(const Options& options) {
-  Budget budget;
-  if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
-  budget.memory = options.memory;
-  return budget;
-}
-
 bool terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 bool colour(std::FILE* stream) {
   const char* no_color = std::getenv("NO_COLOR");
   return terminal(stream) && (no_color == nullptr || *no_color == '\0');
 }
 
+// How far the work on one input is, behind the cursor, which stays where it was.
+void show(const std::string& how_far) { print(stderr, fmt::format("\0337  {}\033[K\0338", how_far)); }
+
+Budget shown_budget(const Options& options) {
+  Budget budget = budget_of(options);
+  if (terminal(stderr)) budget.progress = show;
+  return budget;
+}
+
 // A line on the terminal that says how far the work is; gone when it is done.
 class Progress {
  public:
-  explicit Progress(std::size_t total) : total_(terminal(stderr) && total > 1 ? total : 0) {}
-  void at(std::size_t number, const std::string& what) const {
-    if (total_ != 0) print(stderr, fmt::format("\r\x1b[K[{}/{}] {}", number, total_, what));
+  explicit Progress(std::size_t total) : shown_(terminal(stderr) && total > 1) {}
+  ~Progress() { clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void at(std::size_t done, std::size_t total) const {
+    constexpr std::size_t cells = 30;
+    const std::size_t filled = done * cells / total;
+    if (shown_)
+      print(stderr, fmt::format("\r\x1b[K[{:#<{}}{:.<{}}] {}/{}", "", filled, "", cells - filled, done, total));
   }
   void clear() const {
-    if (total_ != 0) print(stderr, "\r\x1b[K");
+    if (shown_) print(stderr, "\r\x1b[K");
   }
 
  private:
-  std::size_t total_;
+  bool shown_;
 };
 
-// The first mistakes of an input; a file that has more is something else altogether.
-void print_diagnostics(const Checked& checked) {
-  constexpr std::size_t most = 100;
-  const TextOptions options{colour(stderr), true};
-  const std::vector<Diagnostic> all = checked.diagnostics.sorted();
-  for (std::size_t i = 0; i < std::min(all.size(), most); ++i) print(stderr, to_text(checked.source, all[i], options));
-  if (all.size() > most) print(stderr, fmt::format("{}: and {} more\n", checked.source.name, all.size() - most));
+unsigned width_of(std::FILE* stream) {
+  winsize size{};
+  return terminal(stream) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-std::string verdict_line(const Checked& checked, const Outcome& result) {
-  const Report& report = *checked.report;
-  std::string found;
-  for (const Finding& finding : report.findings)
-    if (const std::string_view id = info(finding.kind).id; found.find(id) == std::string::npos)
-      found += fmt::format("{}{}", found.empty() ? " (" : ", ", id);
-  if (!found.empty()) found += ')';
-  const std::string expectation = result.expected            ? ", as expected"
-                                  : result.complaint.empty() ? ""
-                                                             : ": " + result.complaint;
-  return fmt::format("{}: {}{}{}\n", checked.source.name, name(result.verdict), found, expectation);
+Style style_of(std::FILE* stream, const Options& options) { return {options.story, colour(stream), width_of(stream)}; }
+
+void write_file(const std::string& path, const std::string& content) {
+  OutputFile file(path);
+  file.write(content);
+  file.commit();
 }
 
-ExitStatus status_of(const Outcome& result) {
-  if (result.expected) return ExitStatus::nothing_found;
-  if (!result.complaint.empty() || result.verdict == Verdict::violated) return ExitStatus::findings;
-  return result.verdict == Verdict::unknown ? ExitStatus::unknown : ExitStatus::nothing_found;
+// The reports that go to files, opened before the work.
+std::vector<OutputFile> open_reports(const Options& options) {
+  std::vector<OutputFile> files;
+  for (const ReportRequest& request : options.reports)
+    if (!request.file.empty()) files.emplace_back(request.file);
+  return files;
 }
 
-// Of several inputs the worst status counts: bad input, then findings, then unknown.
-ExitStatus worse(ExitStatus a, ExitStatus b) {
-  static constexpr auto rank = [](ExitStatus status) {
-    static constexpr std::array order{ExitStatus::nothing_found, ExitStatus::unknown,   ExitStatus::findings,
-                                      ExitStatus::usage,         ExitStatus::bad_input, ExitStatus::internal};
-    return std::ranges::find(order, status) - order.begin();
+// The report that is printed instead of the text; none: the text.
+const ReportRequest* printed_report(const Options& options) {
+  const auto found = std::ranges::find_if(options.reports, [](const ReportRequest& each) { return each.file.empty(); });
+  return found == options.reports.end() ? nullptr : &*found;
+}
+
+// Nothing if it is not usable; what is wrong is then printed. With --update-baseline it need not exist.
+std::optional<Baseline> read_baseline(const Options& options) {
+  Checked checked;
+  checked.source.name = options.baseline;
+  std::ifstream in(options.baseline, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  checked.source.text = std::move(text).str();
+  const bool missing = !std::filesystem::exists(options.baseline);
+  if (!(missing && options.update_baseline) && (!in || std::filesystem::is_directory(options.baseline)))
+    checked.diagnostics.error({}, missing ? "no such file" : "cannot be read");
+  Baseline baseline = Baseline::read(checked.source, checked.diagnostics);
+  if (checked.diagnostics.ok()) return baseline;
+  print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
+  return std::nullopt;
+}
+
+Run run_with_progress(const Options& options, Baseline* baseline) {
+  const std::vector<InputFile> inputs = input_files(options.operands);
+  const Progress progress(inputs.size());
+  const bool text = printed_report(options) == nullptr;
+  const auto tell = [&](const Checked& input) {
+    const bool unusable = input.result == Result::unusable;
+    std::FILE* const stream = unusable ? stderr : stdout;
+    if (!unusable && !text) return;
+    progress.clear();
+    print(stream, to_text(input, style_of(stream, options)));
   };
-  return rank(a) < rank(b) ? b : a;
+  return run_checks(inputs, options, {[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell},
+                    baseline);
 }
 
-ExitStatus check_one(const InputFile& file, const Options& options) {
-  ObserveOptions observe;
-  if (options.late) observe.late = static_cast<std::uint64_t>(*options.late * 1e9);
-  const Checked checked = check_file(file.path, budget_of(options), observe);
-  if (!checked.report) {
-    print_diagnostics(checked);
-    return ExitStatus::bad_input;
-  }
-  const Outcome result = outcome(*checked.report);
-  const bool surprise = !result.expected && result.verdict != Verdict::holds;
-  const bool story =
-      options.story == StoryMode::always || (options.story == StoryMode::automatic && (!file.from_folder || surprise));
-  if (story) print(stdout, to_text(checked.source, *checked.report, {colour(stdout), true}));
-  print(stdout, verdict_line(checked, result));
-  return status_of(result);
+// A baseline is only written by a run that has seen every input.
+void update(const Baseline& baseline, const Run& run) {
+  const bool whole = !run.interrupted && std::ranges::none_of(run.inputs, [](const Checked& each) {
+    return each.result == Result::unusable;
+  });
+  if (whole)
+    write_file(run.baseline, baseline.text());
+  else
+    print(stderr, fmt::format("{}: not updated: not every input could be checked\n", run.baseline));
 }
 
 ExitStatus check(const Options& options) {
-  std::vector<std::string> errors;
-  const std::vector<InputFile> files = input_files(options.inputs, errors);
-  for (const std::string& error : errors) print(stderr, error + "\n");
-  ExitStatus status = errors.empty() ? ExitStatus::nothing_found : ExitStatus::bad_input;
-  const Progress progress(files.size());
-  for (std::size_t i = 0; i < files.size() && !interrupted(); ++i) {
-    progress.at(i + 1, files[i].path);
-    const ExitStatus one = check_one(files[i], options);
-    status = worse(status, one);
-  }
-  progress.clear();
-  if (files.size() > 1) print(stdout, fmt::format("SUMMARY: {} inputs\n", files.size()));
-  return status;
+  if (options.watch) return watch(options, style_of(stdout, options));
+  std::optional<Baseline> baseline;
+  if (!options.baseline.empty() && !(baseline = read_baseline(options))) return ExitStatus::bad_input;
+  std::vector<OutputFile> files = open_reports(options);
+  const Run run = run_with_progress(options, baseline ? &*baseline : nullptr);
+  auto file = files.begin();
+  for (const ReportRequest& request : options.reports)
+    if (!request.file.empty()) file++->write(request.format->write(run, {options.story, false, 0}));
+  const ReportRequest* const printed = printed_report(options);
+  const Style style = style_of(stdout, options);
+  print(stdout, printed == nullptr ? summary(run, style) : printed->format->write(run, style));
+  for (OutputFile& each : files) each.commit();
+  if (baseline && options.update_baseline) update(*baseline, run);
+  return exit_status(run);
 }
 
-// Files are written whole or not at all.
-void write_file(const std::string& path, const std::string& content) {
-  const std::string temporary = fmt::format("{}.{}.part", path, getpid());
-  std::ofstream out(temporary, std::ios::binary);
-  out << content;
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(temporary, path, error);
-  if (!out || error) {
-    std::filesystem::remove(temporary, error);
-    throw std::runtime_error(fmt::format("cannot write '{}'", path));
-  }
+// The mistakes of an input that is to be drawn.
+void print_diagnostics(const Checked& checked) {
+  print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
 }
 
 ExitStatus draw(const Options& options) {
@@ -144,7 +167,7 @@ ExitStatus draw(const Options& options) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': the ending must be .dot, .svg or .png\n", options.output));
     return ExitStatus::usage;
   }
-  const Checked checked = check_file(options.inputs.front(), budget_of(options));
+  const Checked checked = check_file(options.operands.front(), shown_budget(options), observe_options_of(options));
   if (!checked.report) {
     print_diagnostics(checked);
     return ExitStatus::bad_input;
@@ -160,19 +183,19 @@ ExitStatus draw(const Options& options) {
 }
 
 ExitStatus explain(const Options& options) {
-  if (const auto* row = find_row(finding_table, options.topic); row != nullptr) {
+  if (const auto* row = find_row(finding_table, options.operands.front()); row != nullptr) {
     print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
     return ExitStatus::nothing_found;
   }
-  if (const auto* row = find_row(rule_table, options.topic); row != nullptr) {
+  if (const auto* row = find_row(rule_table, options.operands.front()); row != nullptr) {
     print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
     return ExitStatus::nothing_found;
   }
   std::vector<std::string_view> known;
   for (const FindingInfo& row : finding_table) known.push_back(row.id);
   for (const RuleInfo& row : rule_table) known.push_back(row.id);
-  const std::string_view meant = nearest(options.topic, known);
-  print(stderr, fmt::format("fencecheck: no finding or rule is called '{}'{}\n", options.topic,
+  const std::string_view meant = nearest(options.operands.front(), known);
+  print(stderr, fmt::format("fencecheck: no finding or rule is called '{}'{}\n", options.operands.front(),
                             meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
   return ExitStatus::usage;
 }

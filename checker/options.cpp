@@ -1,83 +1,96 @@
+// The parser, made from the tables.
 #include "checker/options.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
+#include <algorithm>
+#include <stdexcept>
 
 namespace fencecheck {
 namespace {
 
 std::string footer() {
   std::string text = "\nExamples:\n";
-  for (const CommandInfo& row : command_table) text += fmt::format("  {}\n", row.example);
+  for (const CommandInfo& row : command_table()) text += fmt::format("  {}\n", row.example);
   text += "\nExit status:\n";
   for (const ExitStatusInfo& row : exit_status_table)
     text += fmt::format("  {:>2}  {}\n", static_cast<int>(row.status), row.says);
   return text;
 }
 
-const std::map<std::string, StoryMode>& story_modes() {
-  static const std::map<std::string, StoryMode> modes{
-      {"auto", StoryMode::automatic}, {"always", StoryMode::always}, {"never", StoryMode::never}};
-  return modes;
+std::string help(const OptionInfo& row) {
+  std::string text(row.says);
+  if (row.words == nullptr) return text;
+  for (const Choice& choice : row.words()) text += fmt::format("\n  {}: {}", choice.id, choice.says);
+  return text;
 }
 
-std::map<std::string, DotView> views() {
-  std::map<std::string, DotView> result;
-  for (const DotViewInfo& row : dot_view_table) result.emplace(row.id, row.view);
-  return result;
+// Words that stand alone are checked here; "FORMAT[=FILE]" looks for itself.
+void check_word(const OptionInfo& row, const std::string& argument) {
+  if (row.words == nullptr || row.argument.find('=') != std::string_view::npos) return;
+  std::vector<std::string_view> known;
+  for (const Choice& choice : row.words()) known.push_back(choice.id);
+  if (std::ranges::find(known, argument) != known.end()) return;
+  const std::string_view meant = nearest(argument, known);
+  throw std::invalid_argument(fmt::format("'{}' is not one of {}{}", argument, fmt::join(known, ", "),
+                                          meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
 }
 
-void add_budget(CLI::App& command, Options& options, double& timeout, std::uint64_t& megabytes) {
-  (void)options;
-  command.add_option("--timeout", timeout, "Seconds for each input; 0 for no limit; what it cuts short is unknown")
-      ->check(CLI::Range(0.0, 1e9))
-      ->capture_default_str();
-  command
-      .add_option("--memory", megabytes,
-                  "Megabytes for the solver, at least 64; 0 for no limit; what it cuts short is unknown")
-      ->check(CLI::Range(std::uint64_t{64}, std::uint64_t{1} << 20U) | CLI::IsMember({"0"}))
-      ->capture_default_str();
+void add(CLI::App& command, const OptionInfo& row, Options& options) {
+  const std::string names = fmt::format("{}{}{}", row.letter, row.letter.empty() ? "" : ",", row.name);
+  const auto set = [&row, &options](const std::string& argument) {
+    try {
+      check_word(row, argument);
+      row.set(options, argument);
+    } catch (const std::invalid_argument& error) {
+      throw CLI::ValidationError(std::string(row.name), error.what());
+    }
+  };
+  if (row.argument.empty()) {
+    command.add_flag_callback(
+        names, [set] { set({}); }, help(row));
+    return;
+  }
+  CLI::Option* const option = command.add_option_function<std::vector<std::string>>(
+      names, [set](const std::vector<std::string>& all) { std::ranges::for_each(all, set); }, help(row));
+  option->type_name(std::string(row.argument))->type_size(1)->default_str(std::string(row.standard));
+  option->expected(1, row.repeatable ? CLI::detail::expected_max_vector_size : 1)->allow_extra_args(false);
+}
+
+// Options that need, or exclude, each other; empty if they agree.
+std::string contradiction(const Options& options) {
+  if (options.baseline.empty() && (options.baseline_strict || options.update_baseline))
+    return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
+  if (options.watch && (!options.reports.empty() || !options.baseline.empty()))
+    return "--watch excludes --report, --terse and --baseline";
+  return {};
 }
 
 }  // namespace
 
 Parsed parse_options(int argc, const char* const* argv) {
   Options options;
-  double timeout = 60;
-  std::uint64_t megabytes = 4096;
-  std::string view = "instances";
-  std::string story = "auto";
+  for (const OptionInfo& row : option_table())
+    if (!row.standard.empty()) row.set(options, std::string(row.standard));
   CLI::App app{"fencecheck: can this fencing design, or what this trace shows, deadlock, and if so, exactly how?"};
   app.name("fencecheck");
   app.set_version_flag("--version", "fencecheck " FENCECHECK_VERSION);
   app.require_subcommand(1);
   app.footer(footer());
-  std::array<CLI::App*, command_table.size()> commands{};
-  for (const CommandInfo& row : command_table) {
-    CLI::App* command = app.add_subcommand(std::string(row.id), std::string(row.says));
+  for (const CommandInfo& row : command_table()) {
+    CLI::App* const command = app.add_subcommand(std::string(row.id), std::string(row.says));
     command->footer(fmt::format("\nExample:\n  {}\n", row.example));
-    commands.at(static_cast<std::size_t>(row.command)) = command;
+    command->callback([&options, &row] { options.command = row.command; });
+    if (!row.operand.empty()) {
+      auto* const operand =
+          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))->required();
+      if (!row.several) operand->expected(1);
+    }
+    for (const OptionInfo& option : option_table())
+      if (option.commands.has(row.command)) add(*command, option, options);
   }
-  CLI::App& check = *commands[static_cast<std::size_t>(Command::check)];
-  check.add_option("INPUT", options.inputs, "Files and folders: scenarios, traces, graphs; - for standard input")
-      ->required();
-  check
-      .add_option("--story", story,
-                  "Tell the whole story of findings: of files named here and of surprises (auto), always, never")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
-      ->capture_default_str();
-  check.add_option("--late", options.late, "Seconds: in traces, longer waits are findings")
-      ->check(CLI::Range(0.0, 1e9));
-  add_budget(check, options, timeout, megabytes);
-  CLI::App& draw = *commands[static_cast<std::size_t>(Command::draw)];
-  draw.add_option("INPUT", options.inputs, "A scenario, a trace or a graph")->required()->expected(1);
-  draw.add_option("-o,--output", options.output, "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it");
-  draw.add_option("--view", view, "What to draw")->check(CLI::IsMember(views()))->capture_default_str();
-  add_budget(draw, options, timeout, megabytes);
-  CLI::App& explain = *commands[static_cast<std::size_t>(Command::explain)];
-  explain.add_option("TOPIC", options.topic, "The id of a finding or a rule, as printed in brackets")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -86,15 +99,8 @@ Parsed parse_options(int argc, const char* const* argv) {
     const bool asked_for = app.exit(error, out, err) == 0;
     return {std::nullopt, asked_for ? ExitStatus::nothing_found : ExitStatus::usage, asked_for ? out.str() : err.str()};
   }
-  for (const CommandInfo& row : command_table)
-    if (*commands.at(static_cast<std::size_t>(row.command))) options.command = row.command;
-  options.view = views().at(view);
-  options.story = story_modes().at(story);
-  if (timeout > 0)
-    options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(timeout * 1000));
-  else
-    options.timeout.reset();
-  if (megabytes > 0) options.memory = megabytes << 20U;
+  if (const std::string wrong = contradiction(options); !wrong.empty())
+    return {std::nullopt, ExitStatus::usage, fmt::format("{}\nRun with --help for more information.\n", wrong)};
   return {std::move(options), ExitStatus::nothing_found, {}};
 }
 

@@ -1,15 +1,18 @@
-// The command line as tables: commands, options, exit statuses.
+// The command line as tables: commands, options, exit statuses. The parser, the
+// help, the completions and the manual page are made from them.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "encoders/dot.hpp"
+#include "encoders/report/report_formats.hpp"
 
 namespace fencecheck {
 
@@ -38,36 +41,80 @@ inline constexpr auto exit_status_table = std::to_array<ExitStatusInfo>({
 
 enum class Command : std::uint8_t { check, draw, explain, schema, last_ = schema };
 
+// A word that an option or an operand may be, and what it means.
+struct Choice {
+  std::string_view id;
+  std::string_view says;
+};
+using Choices = std::vector<Choice> (*)();
+
+// What a shell offers for an argument that is not one of a few words.
+enum class Argument : std::uint8_t { none, word, file, number };
+
 struct CommandInfo {
   Command command;
   std::string_view id;
   std::string_view says;
   std::string_view example;
+  std::string_view operand;  // "INPUT"; empty: takes none
+  std::string_view operand_says;
+  bool several;           // operands
+  Choices operand_words;  // none: the operands are files
 };
-inline constexpr auto command_table = std::to_array<CommandInfo>({
-    {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
-     "fencecheck check cases/indefinite/future-fence.yaml"},
-    {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
-     "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg"},
-    {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020"},
-    {Command::schema, "schema", "print the JSON Schema of scenarios, for editors",
-     "fencecheck schema > fencecheck.json"},
-});
-static_assert(covers(command_table, &CommandInfo::command, Command::last_));
+[[nodiscard]] std::span<const CommandInfo> command_table();
 
-enum class StoryMode : std::uint8_t { automatic, always, never, last_ = never };
+// A report that was asked for.
+struct ReportRequest {
+  const ReportFormat* format = nullptr;
+  std::string file;  // empty: standard output
+};
 
+// What the command line asks for; the defaults are those of the option table.
 struct Options {
   Command command = Command::check;
-  std::vector<std::string> inputs;
+  std::vector<std::string> operands;
   std::string output;  // draw: a file; empty: standard output
   DotView view = DotView::instances;
-  std::string topic;  // explain
   StoryMode story = StoryMode::automatic;
-  std::optional<std::chrono::milliseconds> timeout{std::chrono::minutes{1}};  // of each input
-  std::optional<double> late;                                                 // seconds, of waits in traces
-  std::optional<std::uint64_t> memory;                                        // bytes
+  std::vector<ReportRequest> reports;
+  bool unknown_fails = true;
+  std::string baseline;  // a file; empty: none
+  bool baseline_strict = false;
+  bool update_baseline = false;
+  std::size_t most_findings = 0;  // of each input
+  bool timing = false;
+  unsigned jobs = 0;  // 0: one for each processor
+  bool watch = false;
+  std::optional<std::chrono::milliseconds> timeout;  // of each input
+  std::optional<std::uint64_t> memory;               // bytes
+  bool reductions = true;
+  std::optional<std::uint64_t> late;                 // ns: longer waits in traces are findings
 };
+
+// The commands that know an option.
+struct CommandSet {
+  bool check = false;
+  bool draw = false;
+  [[nodiscard]] constexpr bool has(Command command) const {
+    return (command == Command::check && check) || (command == Command::draw && draw);
+  }
+};
+
+struct OptionInfo {
+  std::string_view letter;    // "-o"; empty: none
+  std::string_view name;      // "--output"
+  std::string_view argument;  // "FILE"; empty: a flag
+  std::string_view standard;  // what holds without the option, as it would be written; may be empty
+  std::string_view says;      // a sentence without full stop
+  CommandSet commands;
+  Argument completes;  // Argument::word: one of `words`
+  Choices words;
+  bool repeatable;
+  // Puts the argument, which is one of the words if there are any, into the
+  // options. Throws std::invalid_argument, saying what is wrong with it.
+  void (*set)(Options& options, const std::string& argument);
+};
+[[nodiscard]] std::span<const OptionInfo> option_table();
 
 struct Parsed {
   std::optional<Options> options;  // nothing: print `text` and stop

@@ -16,10 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> case_files() {
-  std::vector<std::string> errors;
   std::vector<std::string> result;
-  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"}, errors)) result.push_back(file.path);
-  REQUIRE(errors.empty());
+  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"})) result.push_back(file.path);
   return result;
 }
 

@@ -3,8 +3,9 @@
 
 #include "checker/check.hpp"
 #include "checker/input.hpp"
+#include "checker/option_pages.hpp"
 #include "encoders/pages.hpp"
-#include "encoders/text.hpp"
+#include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 #include "graph/input/trace_page.hpp"
 #include "tests/catch.hpp"
@@ -23,14 +24,27 @@ TEST_CASE("docs/keys.md is the page that the key table makes") {
   CHECK(test::golden("../../docs/keys.md", page) == page);
 }
 
+TEST_CASE("docs/fencecheck.1 and the completions are what the option table makes") {
+  for (const auto& [path, text] : {std::pair<std::string, std::string>("fencecheck.1", manual_page()),
+                                   {"completions/fencecheck.bash", bash_completion()},
+                                   {"completions/fencecheck.zsh", zsh_completion()},
+                                   {"completions/fencecheck.fish", fish_completion()}}) {
+    INFO(path);
+    CHECK(test::golden("../../docs/" + path, text) == text);
+  }
+}
+
+TEST_CASE("docs/reports.md has the table of formats") {
+  CHECK(test::read_file("docs/reports.md").find(reports_table()) != std::string::npos);
+}
+
 // One line for each case: its title and what it expects, by folder.
 std::string cases_page() {
-  std::vector<std::string> errors;
   std::string page =
       "<!-- made from the cases themselves by tests/docs_test.cpp; do not edit -->\n# Cases\n\n"
       "A case named `shape+fix` is the twin of `shape` that differs in one place and holds.\n\n"
       "| case | what it shows | expected |\n|---|---|---|\n";
-  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"}, errors)) {
+  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"})) {
     const Checked checked = check_file(file.path, {});
     REQUIRE(checked.report.has_value());
     std::string expected;

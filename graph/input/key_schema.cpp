@@ -1,5 +1,6 @@
 // The JSON Schema of the scenario language, from the key table.
 #include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -62,8 +63,30 @@ Json value_schema(const KeyRow& row) {
   return any_of(std::move(choices));
 }
 
+// A value of YAML as JSON. Plain words that look like a number or a truth value are one.
+Json json(const YAML::Node& node) {
+  if (node.IsNull()) return nullptr;
+  if (node.IsScalar()) {
+    bool truth = false;
+    std::int64_t number = 0;
+    if (node.Tag() == "!") return node.Scalar();  // quoted
+    if (YAML::convert<std::int64_t>::decode(node, number)) return number;
+    if (YAML::convert<bool>::decode(node, truth)) return truth;
+    return node.Scalar();
+  }
+  Json result = node.IsSequence() ? Json::array() : Json::object();
+  for (const auto& each : node) {
+    if (node.IsSequence())
+      result.push_back(json(each));
+    else
+      result[each.first.Scalar()] = json(each.second);
+  }
+  return result;
+}
+
 Json property(const KeyRow& row) {
-  Json schema = {{"description", fmt::format("{} Example: {}: {}", row.says, row.key, row.example)}};
+  Json schema = {{"description", fmt::format("{} Example: {}: {}", row.says, row.key, row.example)},
+                 {"examples", Json::array({json(YAML::Load(std::string(row.example)))})}};
   schema.update(value_schema(row));
   return schema;
 }

@@ -29,6 +29,17 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325U;
 };
 
+// In a trace the numbers in names are those of one recording: process ids,
+// contexts, sequence numbers. Each becomes one '0'.
+std::string without_numbers(std::string_view name) {
+  std::string result;
+  for (const char byte : name) {
+    const bool digit = byte >= '0' && byte <= '9';
+    if (!digit || result.empty() || result.back() != '0') result += digit ? '0' : byte;
+  }
+  return result;
+}
+
 int compare(const Party& a, const Party& b) {
   const int names = a.name.compare(b.name);
   return names != 0 ? names : a.waits_for.compare(b.waits_for);
@@ -64,7 +75,13 @@ std::string fingerprint(const Finding& finding) {
   Hash hash;
   hash.add(info(finding.kind).id);
   hash.add(finding.rule ? info(*finding.rule).id : std::string_view());
-  const std::vector<Party>& parties = finding.parties;
+  std::vector<Party> parties = finding.parties;
+  if (finding.strength == Strength::observed) {
+    for (Party& party : parties) {
+      party.name = without_numbers(party.name);
+      party.waits_for = without_numbers(party.waits_for);
+    }
+  }
   if (parties.empty()) hash.add(finding.message);  // nothing else tells two such findings apart
   const std::size_t start = finding.closed ? smallest_rotation(parties) : 0;
   for (std::size_t i = 0; i < parties.size(); ++i) {
@@ -72,6 +89,12 @@ std::string fingerprint(const Finding& finding) {
     hash.add(party.name);
     hash.add(party.waits_for);
   }
+  return hash.hexadecimal();
+}
+
+std::string fingerprint(std::initializer_list<std::string_view> words) {
+  Hash hash;
+  for (const std::string_view word : words) hash.add(word);
   return hash.hexadecimal();
 }
 

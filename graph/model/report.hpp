@@ -36,7 +36,8 @@ struct Report {
   std::string size;   // "2 threads, 14 steps, 3 fences"
   std::vector<Diagnostic> warnings;
   std::vector<Answer> answers;
-  std::vector<Finding> findings;  // worst first
+  std::vector<Finding> findings;  // worst first, one for each fingerprint
+  std::uint64_t cut = 0;          // findings left out at the end because there are too many; see --findings
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
   std::vector<std::string> summary;      // of a trace: what each timeline did

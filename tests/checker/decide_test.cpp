@@ -2,7 +2,7 @@
 #include "checker/decide.hpp"
 
 #include "checker/check.hpp"
-#include "encoders/text.hpp"
+#include "encoders/report/text.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
@@ -198,11 +198,15 @@ TEST_CASE("the story of the future fence, word for word") {
   Checked checked = check_file(FENCECHECK_SOURCE_DIR "/cases/indefinite/future-fence.yaml", {});
   REQUIRE(checked.report.has_value());
   checked.source.name = "future-fence.yaml";
-  const std::string text = to_text(checked.source, *checked.report, {false, true});
+  checked.result = Result::passed;
+  const std::string text = to_text(checked, {StoryMode::always, false, 0});
   CHECK(test::golden("future-fence.txt", text) == text);
-  const std::string brief = to_text(checked.source, *checked.report, {false, false});
+  checked.result = Result::failed;
+  const std::string brief = to_text(checked, {StoryMode::never, false, 0});
   CHECK(test::golden("future-fence.brief.txt", brief) == brief);
-  CHECK(to_text(checked.source, *checked.report, {true, true}).find("\x1b[1;31m") != std::string::npos);
+  const std::string narrow = to_text(checked, {StoryMode::always, false, 72});
+  CHECK(test::golden("future-fence.72.txt", narrow) == narrow);
+  CHECK(to_text(checked, {StoryMode::always, true, 0}).find("\x1b[1;31m") != std::string::npos);
 }
 
 }  // namespace

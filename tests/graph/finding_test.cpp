@@ -70,6 +70,21 @@ TEST_CASE("fingerprints differ where problems do", "[finding]") {
   REQUIRE(seen.size() == 9);
 }
 
+TEST_CASE("the numbers of one recording do not count, those of a scenario do", "[finding]") {
+  Finding one = cycle_of({"client-0-104", "client-1-105"});
+  Finding other = cycle_of({"client-3-99", "client-4-1000"});
+  CHECK(fingerprint(one) != fingerprint(other));
+  one.strength = other.strength = Strength::observed;
+  CHECK(fingerprint(one) == fingerprint(other));
+}
+
+TEST_CASE("why a party waits, and where, is not in its fingerprint", "[finding]") {
+  Finding moved = cycle_of({"a", "b"});
+  moved.parties[0].context = "evicting 'x' for the allocation on line 23";
+  moved.parties[0].at = {23, 1, 1};
+  CHECK(fingerprint(moved) == fingerprint(cycle_of({"a", "b"})));
+}
+
 TEST_CASE("fingerprints stay what they were", "[finding]") {  // users list them in files
   REQUIRE(fingerprint(cycle_of({"Kernel DMA Fences", "userspace controlled fences"})) == "a947d88e1cdeccf0");
 }

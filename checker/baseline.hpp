@@ -1,0 +1,42 @@
+// Known findings, as the expectation lists of Mesa and drm-ci: a check fails on
+// new ones only, and strictly also on entries that nothing has any more.
+//
+// One entry a line, "FINGERPRINT RULE  # comment"; empty lines and lines that
+// begin with '#' are comments. A fingerprint does not contain the file's name or
+// a line number, so that an entry survives both changing.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph/model/run.hpp"
+
+namespace fencecheck {
+
+class Baseline {
+ public:
+  // Whatever is no entry, or twice the same, is an error in `diagnostics`.
+  [[nodiscard]] static Baseline read(const Source& source, Diagnostics& diagnostics);
+
+  // Marks the findings of an input that are known. With `learn`, those that are
+  // neither known nor expected become entries first, with the input and the message for a comment.
+  void apply(Checked& input, bool learn);
+
+  // The entries that no finding had, by fingerprint.
+  [[nodiscard]] std::vector<StaleEntry> stale() const;
+
+  // The file anew: the comments it began with, then the entries that are not stale, by fingerprint.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Entry {
+    std::string rule;
+    std::string comment;
+    bool seen = false;
+  };
+  std::string head_;
+  std::map<std::string, Entry, std::less<>> entries_;  // by fingerprint
+};
+
+}  // namespace fencecheck

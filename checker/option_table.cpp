@@ -1,0 +1,149 @@
+// The rows of the command line.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <filesystem>
+#include <stdexcept>
+#include <tuple>
+
+#include "checker/options.hpp"
+#include "graph/model/finding.hpp"
+
+namespace fencecheck {
+namespace {
+
+template <class Table>
+std::vector<Choice> choices(const Table& table) {
+  std::vector<Choice> result;
+  for (const auto& row : table) result.push_back({row.id, row.says});
+  return result;
+}
+
+std::vector<Choice> topics() {
+  std::vector<Choice> result = choices(finding_table);
+  for (const RuleInfo& row : rule_table) result.push_back({row.id, row.says});
+  return result;
+}
+std::vector<Choice> stories() { return choices(story_mode_table); }
+std::vector<Choice> views() { return choices(dot_view_table); }
+std::vector<Choice> formats() { return choices(report_format_table); }
+std::vector<Choice> unknown_gates() {
+  return {{"fail", "an unknown answer makes the exit status 2"}, {"ok", "it does not count"}};
+}
+
+// The whole argument as a number between two bounds.
+template <class Number>
+Number number(const std::string& text, Number least, Number most) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= least && value <= most))
+    throw std::invalid_argument(fmt::format("'{}' is no number from {} to {}", text, least, most));
+  return value;
+}
+
+// "FORMAT" or "FORMAT=FILE"; "-" is standard output.
+void add_report(Options& options, const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  const std::string word = argument.substr(0, equals);
+  const ReportFormat* const format = find_row(report_format_table, word);
+  if (format == nullptr) {
+    std::vector<std::string_view> known;
+    for (const ReportFormat& row : report_format_table) known.push_back(row.id);
+    const std::string_view meant = nearest(word, known);
+    throw std::invalid_argument(fmt::format("no format is called '{}'{}", word,
+                                            meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
+  }
+  std::string file = equals == std::string::npos ? "" : argument.substr(equals + 1);
+  if (equals != std::string::npos && file.empty())
+    throw std::invalid_argument(fmt::format("'{}' names no file", argument));
+  file = file == "-" ? "" : std::filesystem::path(file).lexically_normal().string();
+  for (const ReportRequest& other : options.reports)
+    if (other.file == file)
+      throw std::invalid_argument(fmt::format("'{}' and '{}' both go to {}", other.format->id, word,
+                                              file.empty() ? "standard output" : "'" + file + "'"));
+  options.reports.push_back({format, std::move(file)});
+}
+
+constexpr CommandSet only_check{true, false};
+constexpr CommandSet only_draw{false, true};
+constexpr CommandSet both{true, true};
+
+const auto commands = std::to_array<CommandInfo>({
+    {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
+     "fencecheck check cases/indefinite/future-fence.yaml", "INPUT", "Files and folders: scenarios, traces, graphs",
+     true, nullptr},
+    {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
+     "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
+     "A scenario, a trace or a graph", false, nullptr},
+    {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020", "TOPIC",
+     "The id of a finding or a rule, as printed in brackets", false, topics},
+    {Command::schema, "schema", "print the JSON Schema of scenarios, for editors",
+     "fencecheck schema > fencecheck.json", "", "", false, nullptr},
+});
+static_assert(std::tuple_size_v<decltype(commands)> == static_cast<std::size_t>(Command::last_) + 1);
+
+const auto rows = std::to_array<OptionInfo>({
+    {"", "--report", "FORMAT[=FILE]", "", "Write a report in this format to a file, or instead of the text", only_check,
+     Argument::word, formats, true, add_report},
+    {"", "--terse", "", "", "One line for each finding: the same as --report terse", only_check, Argument::none,
+     nullptr, false, [](Options& options, const std::string&) { add_report(options, "terse"); }},
+    {"", "--story", "WHEN", "auto", "Of which findings the text tells the whole story", only_check, Argument::word,
+     stories, false,
+     [](Options& options, const std::string& word) { options.story = find_row(story_mode_table, word)->mode; }},
+    {"", "--unknown", "GATE", "fail", "Whether an unknown answer counts for the exit status", only_check,
+     Argument::word, unknown_gates, false,
+     [](Options& options, const std::string& word) { options.unknown_fails = word == "fail"; }},
+    {"", "--baseline", "FILE", "", "Known findings, which do not count: one FINGERPRINT RULE a line", only_check,
+     Argument::file, nullptr, false, [](Options& options, const std::string& file) { options.baseline = file; }},
+    {"", "--baseline-strict", "", "", "Entries of the baseline that no finding has count as findings", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.baseline_strict = true; }},
+    {"", "--update-baseline", "", "", "Write the baseline anew: add what is new, remove what is gone", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.update_baseline = true; }},
+    {"", "--findings", "NUMBER", "100", "Findings of each input to report; more are counted", only_check,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.most_findings = number(text, std::size_t{1}, std::size_t{1'000'000});
+     }},
+    {"", "--late", "SECONDS", "", "In traces, longer waits and later fences are findings", both, Argument::number, nullptr,
+     false,
+     [](Options& options, const std::string& text) {
+       options.late = static_cast<std::uint64_t>(number(text, 0.0, 1e9) * 1e9);
+     }},
+    {"", "--timing", "", "", "Report how long each input took; reports then differ from run to run", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.timing = true; }},
+    {"-j", "--jobs", "NUMBER", "0", "Inputs to check at once; 0 for one on each processor", only_check,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) { options.jobs = number(text, 0U, 1024U); }},
+    {"", "--watch", "", "",
+     "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.watch = true; }},
+    {"-o", "--output", "FILE", "", "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it", only_draw,
+     Argument::file, nullptr, false,
+     [](Options& options, const std::string& file) { options.output = file; }},
+    {"", "--view", "VIEW", "instances", "What to draw", only_draw, Argument::word, views, false,
+     [](Options& options, const std::string& word) { options.view = find_row(dot_view_table, word)->view; }},
+    {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", both,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       const double seconds = number(text, 0.0, 1e9);
+       options.timeout.reset();
+       if (seconds > 0) options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+     }},
+    {"", "--memory", "MEGABYTES", "4096",
+     "Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; "
+     "what it cuts short is unknown", both, Argument::number,
+     nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.memory.reset();
+       if (text != "0") options.memory = number(text, std::uint64_t{64}, std::uint64_t{1} << 20U) << 20U;
+     }},
+    {"", "--no-reduction", "", "", "Look at every interleaving, also where reductions make it needless", both,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.reductions = false; }},
+});
+
+}  // namespace
+
+std::span<const CommandInfo> command_table() { return commands; }
+std::span<const OptionInfo> option_table() { return rows; }
+
+}  // namespace fencecheck

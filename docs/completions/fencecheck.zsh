@@ -1,0 +1,61 @@
+#compdef fencecheck
+# made from the tables in checker/option_table.cpp; do not edit
+_fencecheck() {
+  local -a commands
+  commands=(
+    'check:decide scenarios, traces and graphs, and explain what is wrong'
+    'draw:draw the dependency graph as DOT, SVG or PNG'
+    'explain:say what a finding or a rule means'
+    'schema:print the JSON Schema of scenarios, for editors'
+  )
+  if ((CURRENT == 2)); then
+    _describe command commands
+    return
+  fi
+  local command=${words[2]}
+  shift words
+  ((CURRENT--))
+  case $command in
+    check)
+      _arguments \
+        '*--report[Write a report in this format to a file, or instead of the text]:FORMAT\[=FILE\]:(text terse json sarif junit codequality github ktap tap)' \
+        '--terse[One line for each finding\: the same as --report terse]' \
+        '--story[Of which findings the text tells the whole story]:WHEN:(auto always never)' \
+        '--unknown[Whether an unknown answer counts for the exit status]:GATE:(fail ok)' \
+        '--baseline[Known findings, which do not count\: one FINGERPRINT RULE a line]:FILE:_files' \
+        '--baseline-strict[Entries of the baseline that no finding has count as findings]' \
+        '--update-baseline[Write the baseline anew\: add what is new, remove what is gone]' \
+        '--findings[Findings of each input to report; more are counted]:NUMBER:' \
+        '--timing[Report how long each input took; reports then differ from run to run]' \
+        '-j[Inputs to check at once; 0 for one on each processor]:NUMBER:' \
+        '--jobs[Inputs to check at once; 0 for one on each processor]:NUMBER:' \
+        '--watch[Check again what changes, and say which edge closed a cycle, until interrupted]' \
+        '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
+        '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
+        '*:INPUT:_files' \
+        '--help[Print help]'
+      ;;
+    draw)
+      _arguments \
+        '-o[FILE.dot, FILE.svg or FILE.png; standard output as DOT without it]:FILE:_files' \
+        '--output[FILE.dot, FILE.svg or FILE.png; standard output as DOT without it]:FILE:_files' \
+        '--view[What to draw]:VIEW:(instances classes cycle)' \
+        '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
+        '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
+        '1:INPUT:_files' \
+        '--help[Print help]'
+      ;;
+    explain)
+      _arguments \
+        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040)' \
+        '--help[Print help]'
+      ;;
+    schema)
+      _arguments \
+        '--help[Print help]'
+      ;;
+  esac
+}
+_fencecheck "$@"

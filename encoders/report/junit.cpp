@@ -1,0 +1,114 @@
+// JUnit XML as GitLab and Jenkins read it and the schema of Ant's reports
+// describes it: one suite for each input. GitLab shows the body of a failure and
+// not its message, so that the body says everything.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "encoders/report/paths.hpp"
+#include "encoders/report/report_formats.hpp"
+#include "encoders/report/test_cases.hpp"
+
+namespace fencecheck {
+namespace {
+
+using Status = TestCase::Status;
+
+// Control characters do not reach here (see printable); XML forbids two more.
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    if (rest.starts_with("\xef\xbf\xbe") || rest.starts_with("\xef\xbf\xbf")) {
+      result += '?';
+      i += 2;
+      continue;
+    }
+    switch (text[i]) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += text[i];
+    }
+  }
+  return result;
+}
+
+// Lines stay lines; everything else that XML cannot hold goes.
+std::string body(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    result += escaped(printable(text.substr(0, end))) + "\n";
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+std::string attribute(std::string_view text) { return escaped(printable(text)); }
+
+std::string seconds(const Checked& input) {
+  const auto took = input.took.value_or(Milliseconds{0}).count();
+  return fmt::format("{}.{:03}", took / 1000, took % 1000);
+}
+
+std::string element(const Checked& input, const TestCase& test) {
+  const std::string inside = body(test.findings.empty() && input.report ? test.why : details(input, test));
+  switch (test.status) {
+    case Status::passed:
+      return {};
+    case Status::failed:
+    case Status::unknown:
+      return fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n", attribute(test.rule),
+                         attribute(test.why), inside);
+    case Status::known:
+    case Status::skipped:
+      return fmt::format("      <skipped message=\"{}: {}\"/>\n", test.status == Status::known ? "known" : "unknown",
+                         attribute(test.why));
+    case Status::error:
+      return fmt::format("      <error type=\"{}\" message=\"{}\">{}</error>\n", attribute(test.rule),
+                         attribute(test.why), inside);
+  }
+  return {};
+}
+
+// Times are those of the whole input; its properties are not timed one by one.
+std::string suite(const Run& run, const Checked& input, std::size_t id) {
+  const std::vector<TestCase> tests = test_cases(run, input);
+  const auto errors = std::ranges::count(tests, Status::error, &TestCase::status);
+  const auto skipped = std::ranges::count_if(
+      tests, [](const TestCase& each) { return each.status == Status::known || each.status == Status::skipped; });
+  const auto failures = std::ranges::count_if(tests, fails) - errors;
+  const std::string path = attribute(report_path(run, input.source));
+  std::string text = fmt::format(
+      "  <testsuite name=\"{}\" package=\"fencecheck\" id=\"{}\" hostname=\"localhost\" "
+      "timestamp=\"1970-01-01T00:00:00\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n"
+      "    <properties/>\n",
+      path, id, tests.size(), failures, errors, skipped, seconds(input));
+  for (const TestCase& test : tests) {
+    const std::string inside = element(input, test);
+    text += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"{}", path, attribute(test.name),
+                        inside.empty() ? "/>\n" : ">\n" + inside + "    </testcase>\n");
+  }
+  return text + "    <system-out/>\n    <system-err/>\n  </testsuite>\n";
+}
+
+}  // namespace
+
+std::string write_junit(const Run& run, const Style&) {
+  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (std::size_t i = 0; i < run.inputs.size(); ++i) text += suite(run, run.inputs[i], i);
+  return text + "</testsuites>\n";
+}
+
+}  // namespace fencecheck

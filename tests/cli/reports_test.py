@@ -1,0 +1,592 @@
+#!/usr/bin/env python3
+"""Reports as other people's readers see them: JSON Schema, xmllint, Perl's TAP parser, and our grammars.
+
+FENCECHECK_BINARY=build/dev/checker/fencecheck python3 tests/cli/reports_test.py [CLASS[.METHOD]]
+
+FENCECHECK_SCHEMAS names a folder with the official schemas, sarif-schema-2.1.0.json and JUnit.xsd; where it is
+absent only our own, in tests/schemas, are applied.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+import grammar
+from cli_test import BAD_INPUT, BINARY, CLEAN, CYCLE_DOT, FINDINGS, INTERNAL, SANITIZED, SECONDS, SOURCE, UNKNOWN, USAGE
+from cli_test import Case
+
+SCHEMAS = SOURCE / "tests" / "schemas"
+OFFICIAL = pathlib.Path(os.environ.get("FENCECHECK_SCHEMAS", "no-such-folder"))
+
+TWO_LOCKS = """\
+fencecheck: 1
+title: two locks
+locks: {a: {}, b: {}}
+threads:
+  first:
+    steps: [{lock: a}, {lock: b}, {unlock: b}, {unlock: a}]
+  second:
+    steps: [{lock: b}, {lock: a}, {unlock: a}, {unlock: b}]
+"""
+ONE_ORDER = TWO_LOCKS.replace("[{lock: b}, {lock: a}, {unlock: a}, {unlock: b}]",
+                              "[{lock: a}, {lock: b}, {unlock: b}, {unlock: a}]")
+
+
+class ReportCase(Case):
+    def report(self, form, *inputs, status=None, options=(), cwd=None):
+        done = self.run_it("check", "--report", form, *options, *inputs, cwd=cwd, seconds=10 * SECONDS)
+        if status is not None:
+            self.assertEqual(status, done.returncode, done.stdout[:2000] + done.stderr[:2000])
+        return done.stdout
+
+    def without_expectations(self):
+        """The cases and the rejected inputs in the test's folder; what was expected now counts."""
+        for name in ("cases", "tests/rejected"):
+            shutil.copytree(SOURCE / name, self.folder / name)
+        for path in (self.folder / "cases").rglob("*"):
+            if path.is_file():
+                text = path.read_text()
+                text = re.sub(r"(?m)^expect:.*\n(?:[ \t]+.*\n)*", "", text)
+                path.write_text(re.sub(r"(?m)^(#|//) fencecheck expect:.*\n", "", text))
+        return ["cases", "tests/rejected"]
+
+    def json_schema(self, path):
+        try:
+            import jsonschema
+        except ImportError:
+            self.skipTest("python3-jsonschema is not installed")
+        schema = json.loads(path.read_text())
+        kind = jsonschema.validators.validator_for(schema)
+        kind.check_schema(schema)
+        return kind(schema)
+
+    def assert_valid(self, path, document):
+        errors = [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}"
+                  for e in self.json_schema(path).iter_errors(document)]
+        self.assertEqual([], errors[:5])
+
+
+class Formats(ReportCase):
+    """Every format, of every case as it is, and of every case with nothing excused, and of broken inputs."""
+
+    def texts(self, form):
+        yield self.report(form, "cases", cwd=SOURCE, status=CLEAN)
+        yield self.report(form, *self.without_expectations(), "missing.yaml", status=BAD_INPUT)
+        odd = [self.file(name, CYCLE_DOT) for name in ("a b.dot", "100%.dot", "a#b,c:d.dot", "ä.dot", "q\"<&>'.dot")]
+        yield self.report(form, *odd, "./a b.dot", str(self.folder / "ä.dot"), status=FINDINGS)
+
+    def test_json(self):
+        for text in self.texts("json"):
+            document = json.loads(text)
+            self.assert_valid(SOURCE / "docs" / "report.schema.json", document)
+            self.assertEqual(document["summary"]["inputs"], len(document["inputs"]))
+
+    def test_sarif(self):
+        for text in self.texts("sarif"):
+            document = json.loads(text)
+            self.assert_valid(SCHEMAS / "sarif-github.schema.json", document)
+            if (OFFICIAL / "sarif-schema-2.1.0.json").exists():
+                self.assert_valid(OFFICIAL / "sarif-schema-2.1.0.json", document)
+            run = document["runs"][0]
+            for result in run["results"]:
+                self.assertEqual(result["ruleId"], run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"])
+                for flow in result.get("codeFlows", []):
+                    order = sorted(step["executionOrder"] for thread in flow["threadFlows"]
+                                   for step in thread["locations"])
+                    self.assertEqual(list(range(1, len(order) + 1)), order)
+
+    def test_junit(self):
+        if shutil.which("xmllint") is None:
+            self.skipTest("libxml2-utils is not installed")
+        schemas = [SCHEMAS / "junit.xsd"] + [path for path in [OFFICIAL / "JUnit.xsd"] if path.exists()]
+        for text in self.texts("junit"):
+            for schema in schemas:
+                checked = subprocess.run(["xmllint", "--noout", "--schema", schema, "-"], input=text.encode(),
+                                         capture_output=True, timeout=SECONDS)
+                self.assertEqual(0, checked.returncode, checked.stderr.decode()[:2000])
+            for suite in ElementTree.fromstring(text.encode()):
+                tests = suite.findall("testcase")
+                self.assertEqual(len(tests), len({test.get("name") for test in tests}), "GitLab drops the second")
+                for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+                    self.assertEqual(int(suite.get(count)), len(suite.findall(f"testcase/{element}")))
+
+    def test_code_quality(self):
+        for text in self.texts("codequality"):
+            document = json.loads(text)
+            self.assert_valid(SCHEMAS / "code-quality.schema.json", document)
+            prints = [entry["fingerprint"] for entry in document]
+            self.assertEqual(len(prints), len(set(prints)), "GitLab shows one of equal fingerprints")
+
+    def test_github(self):
+        counts = [len(grammar.github(text)) for text in self.texts("github")]
+        self.assertEqual(0, counts[0], "what is expected is no annotation")
+        self.assertGreater(counts[1], 30)
+        commands = grammar.github(self.report("github", self.file("a#b,c:d.dot", CYCLE_DOT)))
+        self.assertEqual("a#b,c:d.dot", commands[0][1]["file"])
+
+    def test_terse(self):
+        for text in self.texts("terse"):
+            grammar.terse(text)
+        self.file("cycle.dot", CYCLE_DOT)
+        self.assertEqual(self.report("terse", "cycle.dot"), self.run_it("check", "--terse", "cycle.dot").stdout)
+
+    def test_ktap(self):
+        for text, all_ok in zip(self.texts("ktap"), (True, False, False)):
+            results = grammar.ktap(text)
+            self.assertEqual(all_ok, all(ok for ok, *_ in results))
+
+    def test_tap(self):
+        if subprocess.run(["perl", "-MTAP::Parser", "-e", "1"], capture_output=True).returncode != 0:
+            self.skipTest("perl has no TAP::Parser")
+        program = """
+            my $parser = TAP::Parser->new({tap => join("", <STDIN>)});
+            while (my $line = $parser->next) { print "unknown: ", $line->as_string, "\\n" if $line->is_unknown; }
+            print "error: $_\\n" for $parser->parse_errors;
+            printf "%d run, %d failed\\n", $parser->tests_run, scalar($parser->failed);
+        """
+        for text, failing in zip(self.texts("tap"), (False, True, True)):
+            parsed = subprocess.run(["perl", "-MTAP::Parser", "-e", program], input=text.encode(), capture_output=True,
+                                    timeout=SECONDS)
+            self.assertEqual(b"", parsed.stderr)
+            said = re.fullmatch(r"(\d+) run, (\d+) failed\n", parsed.stdout.decode())
+            self.assertTrue(said, parsed.stdout.decode()[:1000])
+            self.assertGreater(int(said[1]), 0)
+            self.assertEqual(failing, int(said[2]) > 0)
+            self.yaml_blocks(text)
+
+    def yaml_blocks(self, text):
+        try:
+            import yaml
+        except ImportError:
+            return
+        for block in re.findall(r"(?ms)^  ---\n(.*?)^  \.\.\.\n", text):
+            self.assertIn("message", yaml.safe_load(block))
+
+    def test_text(self):
+        for text in self.texts("text"):
+            self.assertRegex(text.splitlines()[-1], r"^SUMMARY: \d+ inputs?, .*; \d+ findings?")
+            self.assertNotIn("\x1b", text)
+
+
+class Contract(ReportCase):
+    def test_the_status_does_not_depend_on_the_format(self):
+        forms = re.findall(r"(?m)^\s+(\w+): ", self.run_it("check", "--help").stdout)
+        self.file("cycle.dot", CYCLE_DOT)
+        self.file("good.yaml", ONE_ORDER)
+        self.assertIn("sarif", forms)
+        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+            with self.subTest(form):
+                self.report(form, "cycle.dot", status=FINDINGS)
+                self.report(form, "good.yaml", status=CLEAN)
+                self.report(form, "missing", "cycle.dot", status=BAD_INPUT)
+
+    def test_several_reports_in_one_run(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        done = self.expect(FINDINGS, "check", "--report", "json=a.json", "--report", "tap=a.tap", "cycle.dot")
+        self.assertIn("SUMMARY:", done.stdout, "the text stays on standard output")
+        self.assertEqual(self.report("json", "cycle.dot"), (self.folder / "a.json").read_text())
+        self.assertEqual(self.report("tap", "cycle.dot"), (self.folder / "a.tap").read_text())
+        self.assertEqual(["a.json", "a.tap", "cycle.dot"], sorted(os.listdir(self.folder)))
+
+    def test_a_report_instead_of_the_text(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        for spelling in ("json", "json=-"):
+            json.loads(self.report(spelling, "cycle.dot", status=FINDINGS))
+
+    def test_wrong_requests(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        for arguments, says in ((["--report", "jason"], "did you mean 'json'?"),
+                                (["--report", "json="], "names no file"),
+                                (["--report", "json", "--terse"], "both go to standard output"),
+                                (["--report", "json=x", "--report", "tap=x"], "both go to 'x'"),
+                                (["--unknown", "maybe"], "is not one of fail, ok"),
+                                (["--findings", "0"], "is no number"),
+                                (["--jobs", "-1"], "is no number"),
+                                (["--timeout", "soon"], "is no number"),
+                                (["--memory", "7"], "is no number"),
+                                (["--baseline-strict"], "requires --baseline"),
+                                (["--update-baseline"], "requires --baseline"),
+                                (["--watch", "--terse"], "--watch excludes")):
+            with self.subTest(arguments):
+                done = self.expect(USAGE, "check", *arguments, "cycle.dot")
+                self.assertIn(says, done.stderr)
+                self.assertEqual("", done.stdout)
+                self.assertEqual(["cycle.dot"], os.listdir(self.folder))
+
+    def test_a_file_that_cannot_be_written_is_said_before_the_work(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        done = self.expect(INTERNAL, "check", "--report", "json=no/such/folder/a.json", "--report", "tap=a.tap",
+                           "cycle.dot")
+        self.assertIn("cannot write 'no/such/folder/a.json'", done.stderr)
+        self.assertEqual("", done.stdout)
+        self.assertEqual(["cycle.dot"], os.listdir(self.folder))
+
+    def test_bad_input_is_in_the_reports(self):
+        self.file("broken.yaml", "fencecheck: 1\nthreads: [\n")
+        document = json.loads(self.report("json", "broken.yaml", "missing", status=BAD_INPUT))
+        self.assertEqual(["unusable", "unusable"], [each["result"] for each in document["inputs"]])
+        self.assertEqual(3, document["inputs"][0]["diagnostics"][0]["at"]["line"])
+
+    def test_unknown_counts_or_not(self):
+        trace = (SOURCE / "cases/traces/open-cycle-lost-events.trace").read_text()
+        self.file("lost.trace", re.sub(r"(?m)^# fencecheck expect:.*\n", "", trace))
+        self.expect(UNKNOWN, "check", "lost.trace")
+        self.expect(UNKNOWN, "check", "--unknown=fail", "lost.trace")
+        self.expect(CLEAN, "check", "--unknown=ok", "lost.trace")
+        self.assertIn("# TIMEOUT", self.report("ktap", "lost.trace"))
+        self.assertIn("# SKIP", self.report("ktap", "lost.trace", options=["--unknown=ok"]))
+
+    def test_what_was_cut_short_says_which_option_helps(self):
+        self.file("locks.yaml", TWO_LOCKS)
+        done = self.expect(UNKNOWN, "check", "--timeout", "0.001", "locks.yaml")
+        self.assertIn("--timeout raises the limit", done.stdout)
+
+    def test_same_bytes_with_any_number_of_threads(self):
+        for form in ("json", "sarif", "text"):
+            with self.subTest(form):
+                one = self.report(form, "cases", cwd=SOURCE, options=["--jobs", "1"])
+                self.assertEqual(one, self.report(form, "cases", cwd=SOURCE, options=["--jobs", "8"]))
+
+    def test_times_only_if_asked_for(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        self.assertNotIn("milliseconds", self.report("json", "cycle.dot"))
+        document = json.loads(self.report("json", "cycle.dot", options=["--timing"]))
+        self.assertGreaterEqual(document["inputs"][0]["milliseconds"], 0)
+
+    def test_no_color_without_a_terminal_and_with_the_variable(self):
+        self.file("cycle.dot", CYCLE_DOT)
+        for variable, coloured in (({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)):
+            with self.subTest(variable):
+                self.assertEqual(coloured, b"\x1b[1;31m" in self.on_a_terminal(variable, "check", "cycle.dot"))
+
+    def on_a_terminal(self, variables, *arguments):
+        import pty
+        master, slave = pty.openpty()
+        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | variables
+        process = subprocess.Popen([BINARY, *arguments], cwd=self.folder, stdout=slave, stderr=subprocess.DEVNULL,
+                                   env=environment)
+        os.close(slave)
+        output = b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            output += piece
+        os.close(master)
+        process.wait(timeout=SECONDS)
+        return output
+
+
+class KnownFindings(ReportCase):
+    def setUp(self):
+        super().setUp()
+        self.file("locks.yaml", TWO_LOCKS)
+        self.file("cycle.dot", CYCLE_DOT)
+
+    def update(self, *inputs):
+        self.expect(CLEAN, "check", "--baseline", "known.txt", "--update-baseline", *inputs)
+        return (self.folder / "known.txt").read_text()
+
+    def test_known_findings_do_not_count_and_new_ones_do(self):
+        self.expect(FINDINGS, "check", "locks.yaml")
+        text = self.update("locks.yaml")
+        self.assertRegex(text, r"(?m)^[0-9a-f]{16} deadlock  # locks.yaml: .+$")
+        self.assertIn("all known", self.expect(CLEAN, "check", "--baseline", "known.txt", "locks.yaml").stdout)
+        self.expect(FINDINGS, "check", "--baseline", "known.txt", "locks.yaml", "cycle.dot")
+
+    def test_an_entry_survives_a_new_name_and_new_lines(self):
+        self.update("locks.yaml")
+        self.file("moved/other.yaml", "# a line\n\n# and another\n" + TWO_LOCKS)
+        self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "moved")
+
+    def test_cases_keep_their_fingerprints_when_lines_shift(self):
+        def prints(folder):
+            document = json.loads(self.report("json", folder))
+            return [[finding["fingerprint"] for finding in each["findings"]] for each in document["inputs"]]
+        self.without_expectations()
+        before = prints("cases")
+        for path in (self.folder / "cases").rglob("*.yaml"):
+            path.write_text("# one\n# two\n# three\n" + path.read_text())
+        self.assertEqual(before, prints("cases"))
+
+    def test_stale_entries(self):
+        self.update("locks.yaml")
+        self.file("locks.yaml", ONE_ORDER)
+        done = self.expect(CLEAN, "check", "--baseline", "known.txt", "locks.yaml")
+        self.assertIn("known.txt: stale: ", done.stdout)
+        self.expect(FINDINGS, "check", "--baseline", "known.txt", "--baseline-strict", "locks.yaml")
+        self.assertNotIn("deadlock", self.update("locks.yaml"))
+        self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "locks.yaml")
+
+    def test_an_update_keeps_comments(self):
+        text = self.update("locks.yaml")
+        line = next(line for line in text.splitlines() if " deadlock" in line)
+        mine = line.split("  #")[0] + "  # drm/foo#12, being fixed"
+        self.file("known.txt", "# ours\n" + mine + "\n")
+        self.assertEqual("# ours\n" + mine + "\n", self.update("locks.yaml"))
+        self.assertEqual(3, len(self.update("locks.yaml", "cycle.dot").splitlines()))
+
+    def test_known_in_every_format(self):
+        self.update("locks.yaml")
+        known = {form: self.report(form, "locks.yaml", options=["--baseline", "known.txt"], status=CLEAN)
+                 for form in ("json", "sarif", "junit", "codequality", "github", "ktap", "tap", "terse")}
+        self.assertEqual("known", json.loads(known["json"])["inputs"][0]["findings"][0]["excuse"])
+        self.assert_valid(SOURCE / "docs" / "report.schema.json", json.loads(known["json"]))
+        self.assertEqual("external",
+                         json.loads(known["sarif"])["runs"][0]["results"][0]["suppressions"][0]["kind"])
+        self.assertEqual("[]\n", known["codequality"])
+        self.assertEqual("", known["github"])
+        self.assertIn("<skipped message=\"known: ", known["junit"])
+        self.assertEqual([True], [ok for ok, *_ in grammar.ktap(known["ktap"])])
+        self.assertIn("# XFAIL", known["ktap"])
+        self.assertRegex(known["tap"], r"# TO[D]O")
+
+    def test_bad_baselines(self):
+        entry = "0123456789abcdef deadlock\n"
+        for text, place in (("nonsense\n", "1:1"), ("0123456789abcdef\n", "1"), ("0123456789abcdef no-rule\n", "1:18"),
+                            ("# x\n" + entry + entry, "3:1"), ("0123456789ABCDEF deadlock\n", "1:1"), ("\0\n", "1:1")):
+            with self.subTest(text):
+                self.file("bad.txt", text)
+                done = self.expect(BAD_INPUT, "check", "--baseline", "bad.txt", "locks.yaml")
+                self.assertRegex(done.stderr, rf"(?m)^bad.txt:{place}: error: ")
+                self.assertEqual("", done.stdout)
+        self.assertIn("no such file", self.expect(BAD_INPUT, "check", "--baseline", "none", "locks.yaml").stderr)
+        self.expect(BAD_INPUT, "check", "--baseline", str(self.folder), "locks.yaml")
+
+    def test_a_run_that_saw_too_little_updates_nothing(self):
+        before = self.update("locks.yaml")
+        done = self.expect(BAD_INPUT, "check", "--baseline", "known.txt", "--update-baseline", "missing.yaml")
+        self.assertIn("not updated", done.stderr)
+        self.assertEqual(before, (self.folder / "known.txt").read_text())
+
+
+class Watching(ReportCase):
+    def replace(self, name, content):
+        """At once, so that no half of it is seen."""
+        os.replace(self.folder / self.file(name + ".part", content), self.folder / name)
+
+    def until(self, process, words):
+        text = ""
+        end = time.monotonic() + 3 * SECONDS
+        while words not in text:
+            self.assertLess(time.monotonic(), end, text)
+            line = process.stdout.readline().decode()
+            self.assertNotEqual("", line, text)
+            text += line
+        return text
+
+    def test_the_edge_that_closed_the_cycle(self):
+        self.file("locks.yaml", ONE_ORDER)
+        process = subprocess.Popen([BINARY, "check", "--watch", "."], cwd=self.folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        try:
+            self.assertIn("locks.yaml: holds", self.until(process, "watching"))
+            self.replace("locks.yaml", "# moved\n" + TWO_LOCKS)
+            text = self.until(process, "watching")
+            self.assertRegex(text, r"locks\.yaml:9:\d+: closed the cycle: '\w+' now waits for '\w+' \[lock\]")
+            self.assertNotIn("order in time", text)
+            self.replace("cycle.dot", CYCLE_DOT)
+            self.assertIn("cycle.dot: violated", self.until(process, "watching"))
+            self.replace("locks.yaml", "# moved again\n" + ONE_ORDER)
+            self.assertIn("locks.yaml: gone: ", self.until(process, "watching"))
+            (self.folder / "cycle.dot").unlink()
+            time.sleep(2)
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            self.assertEqual(CLEAN, process.wait(timeout=SECONDS))
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+class Libraries(ReportCase):
+    def test_five_hundred_files(self):
+        for i in range(500):
+            self.file(f"library/{i % 7}/{i:03}.yaml", TWO_LOCKS if i % 50 == 0 else ONE_ORDER)
+        one = self.report("json", "library", options=["--jobs", "1"], status=FINDINGS)
+        self.assertEqual(one, self.report("json", "library", options=["--jobs", "4"], status=FINDINGS))
+        document = json.loads(one)
+        self.assertEqual({"inputs": 500, "passed": 490, "unknown": 0, "failed": 10, "unusable": 0},
+                         document["summary"])
+        names = [each["input"] for each in document["inputs"]]
+        self.assertEqual(sorted(names), names)
+
+    def test_an_interrupt_leaves_no_file_unanswered(self):
+        for i in range(3000):
+            self.file(f"library/{i:04}.yaml", TWO_LOCKS)
+        process = subprocess.Popen([BINARY, "check", "--report", "json=all.json", "library"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10 * SECONDS)
+        self.assertEqual(FINDINGS, process.returncode)
+        document = json.loads((self.folder / "all.json").read_text())
+        self.assertEqual(3000, len(document["inputs"]))
+        self.assertTrue(document["interrupted"])
+        self.assertGreater(document["summary"]["unknown"], 0)
+        self.assertEqual("interrupted before it was checked", document["inputs"][-1]["answers"][0]["reason"])
+
+    def test_ten_thousand_findings_are_cut_and_counted(self):
+        self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(10_000))
+                  + "}\n")
+        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+            with self.subTest(form):
+                text = self.report(form, "many.dot", status=FINDINGS)
+                self.assertLess(len(text), 1_000_000, "a result nobody can use")
+                if form not in ("junit", "ktap", "tap"):
+                    self.assertIn("9900", text)
+        document = json.loads(self.report("json", "many.dot", options=["--findings", "20000"]))
+        self.assertEqual(10_000, len(document["inputs"][0]["findings"]))
+
+    def test_a_baseline_knows_what_is_cut(self):
+        self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(300))
+                  + "}\n")
+        self.expect(CLEAN, "check", "--baseline", "known.txt", "--update-baseline", "many.dot")
+        self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "many.dot")
+        lines = (self.folder / "known.txt").read_text().splitlines(keepends=True)
+        self.file("known.txt", "".join(lines[:-1]))
+        done = self.expect(FINDINGS, "check", "--terse", "--baseline", "known.txt", "many.dot")
+        self.assertEqual(1, len([line for line in done.stdout.splitlines() if ":deadlock:" in line]))
+
+
+class Shells(ReportCase):
+    def test_bash_completes(self):
+        script = """
+            source {file}; COMP_WORDS=({words} ''); COMP_CWORD={number}
+            [[ -n {last} ]] && COMP_WORDS[{number}]={last}; _fencecheck; printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        for words, last, offered in ((["fencecheck"], "", {"check", "draw", "explain", "schema"}),
+                                     (["fencecheck", "check"], "--re", {"--report"}),
+                                     (["fencecheck", "check", "--report"], "sa", {"sarif"}),
+                                     (["fencecheck", "check", "--unknown"], "", {"fail", "ok"}),
+                                     (["fencecheck", "explain"], "FDG020", {"FDG020"}),
+                                     (["fencecheck", "check", "--timeout"], "", {""})):
+            with self.subTest((words, last)):
+                done = subprocess.run(
+                    ["bash", "-c", script.format(file=SOURCE / "docs/completions/fencecheck.bash",
+                                                 words=" ".join(words), number=len(words), last=f"'{last}'")],
+                    capture_output=True, timeout=SECONDS, cwd=self.folder)
+                self.assertEqual(b"", done.stderr)
+                self.assertLessEqual(offered, set(done.stdout.decode().split("\n")))
+
+    def test_other_shells_take_the_files(self):
+        for shell, name in (("zsh", "fencecheck.zsh"), ("fish", "fencecheck.fish"), ("bash", "fencecheck.bash")):
+            with self.subTest(shell):
+                if shutil.which(shell) is None:
+                    self.skipTest(f"{shell} is not installed")
+                done = subprocess.run([shell, "-n", SOURCE / "docs/completions" / name], capture_output=True,
+                                      timeout=SECONDS)
+                self.assertEqual((0, b""), (done.returncode, done.stderr))
+
+    def test_the_manual_page_is_set_without_warnings(self):
+        if shutil.which("groff") is None:
+            self.skipTest("groff is not installed")
+        done = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8", SOURCE / "docs/fencecheck.1"],
+                              capture_output=True, timeout=SECONDS)
+        self.assertEqual((0, b""), (done.returncode, done.stderr))
+
+    def test_every_option_is_in_the_help(self):
+        page = (SOURCE / "docs/fencecheck.1").read_text().replace("\\-", "-")
+        said = self.expect(CLEAN, "check", "--help").stdout
+        for option in re.findall(r"(?m)^\s+(?:-\w,)?(--[a-z-]+)", said):
+            if option != "--help":
+                self.assertIn(f"\\fB{option}\\fR", page)
+
+    def test_examples_of_the_scenario_schema_are_valid(self):
+        try:
+            import jsonschema
+        except ImportError:
+            self.skipTest("python3-jsonschema is not installed")
+        schema = json.loads(self.expect(CLEAN, "schema").stdout)
+        contexts = [schema] + [each for each in schema["$defs"].values() if "properties" in each]
+        count = 0
+        for context in contexts:
+            for key, value in context["properties"].items():
+                self.assertTrue(value["description"])
+                for example in value["examples"]:
+                    count += 1
+                    whole = dict(value, **{"$defs": schema["$defs"]})
+                    errors = list(jsonschema.Draft7Validator(whole).iter_errors(example))
+                    self.assertEqual([], [f"{key}: {each.message}" for each in errors][:3])
+        self.assertGreater(count, 50)
+
+
+class Pipelines(ReportCase):
+    """The templates under docs/ci, as far as they run without the service."""
+
+    def setUp(self):
+        super().setUp()
+        self.file("designs/good.yaml", ONE_ORDER)
+        path = self.folder / "bin"
+        path.mkdir()
+        (path / "fencecheck").symlink_to(pathlib.Path(BINARY).resolve())
+        self.environment = dict(os.environ, PATH=f"{path}:{os.environ['PATH']}")
+
+    def load(self, name):
+        try:
+            import yaml
+        except ImportError:
+            self.skipTest("python3-yaml is not installed")
+        return yaml.safe_load((SOURCE / "docs/ci" / name).read_text())
+
+    def run_script(self, script, status, **variables):
+        done = subprocess.run(["bash", "-e", "-c", script], cwd=self.folder, capture_output=True, timeout=SECONDS,
+                              env=self.environment | variables)
+        self.assertEqual(status, done.returncode, done.stdout + done.stderr)
+        return done
+
+    def test_gitlab(self):
+        job = self.load("gitlab-ci.yml")["fencecheck"]
+        script = "\n".join(job["script"])
+        reports = job["artifacts"]["reports"]
+        self.assertEqual("always", job["artifacts"]["when"])
+        self.run_script(script, CLEAN)
+        for name in (reports["junit"], reports["codequality"]):
+            (self.folder / name).unlink()
+        self.file("designs/bad.yaml", TWO_LOCKS)
+        self.run_script(script, FINDINGS)
+        self.assertEqual(1, len(json.loads((self.folder / reports["codequality"]).read_text())))
+        ElementTree.parse(self.folder / reports["junit"])
+
+    def test_github(self):
+        steps = self.load("github-actions.yml")["jobs"]["fencecheck"]["steps"]
+        check = next(step for step in steps if step.get("id") == "check")
+        upload = next(step for step in steps if "upload-sarif" in step.get("uses", ""))
+        self.assertEqual("always()", upload["if"])
+        self.file("designs/bad.yaml", TWO_LOCKS)
+        done = self.run_script(check["run"], FINDINGS)
+        self.assertEqual(1, len(grammar.github(done.stdout.decode())))
+        self.assertEqual(1, len(json.loads((self.folder / upload["with"]["sarif_file"]).read_text())
+                                ["runs"][0]["results"]))
+
+    def test_makefile(self):
+        if shutil.which("make") is None:
+            self.skipTest("make is not installed")
+        shutil.copy(SOURCE / "docs/ci/fencecheck.mk", self.folder)
+        self.file("Makefile", "include fencecheck.mk\n")
+        self.run_script("make fencecheck", CLEAN)
+        self.file("designs/bad.yaml", TWO_LOCKS)
+        self.run_script("make fencecheck", 2)  # what make itself returns
+        self.run_script("make fencecheck-baseline", CLEAN)
+        self.run_script("make fencecheck", CLEAN)
+
+
+class Editors(ReportCase):
+    def test_the_sample_settings_are_json_and_point_to_the_schema(self):
+        settings = json.loads((SOURCE / "docs/editors/vscode-settings.json").read_text())
+        self.assertIn("fencecheck.schema.json", next(iter(settings["yaml.schemas"])))
+
+
+if __name__ == "__main__":
+    unittest.main()
