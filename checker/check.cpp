@@ -13,8 +13,10 @@
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/observe.hpp"
+#include "graph/input/observe_snapshot.hpp"
 #include "graph/input/read_dot.hpp"
 #include "graph/input/read_ftrace.hpp"
+#include "graph/input/read_snapshot.hpp"
 #include "graph/input/read_yaml.hpp"
 
 namespace fencecheck {
@@ -84,22 +86,37 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
   return report;
 }
 
-std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics& diagnostics) {
-  std::optional<Trace> trace = read_ftrace(in, source, diagnostics);
-  if (!trace) return std::nullopt;
-  Observation seen = observe(*trace);
+// The report of something that happened.
+Report observed(Observation seen, const Source& source, std::string_view kind, std::optional<Expectation> expect) {
   Report report;
   report.title = file_title(source.name);
-  report.kind = "trace";
+  report.kind = kind;
   report.size = seen.size;
   report.answers = std::move(seen.answers);
   report.findings = std::move(seen.findings);
   report.losses = std::move(seen.losses);
   report.assumptions = std::move(seen.assumptions);
-  report.expect = trace->expect;
+  report.expect = std::move(expect);
   report.graph = seen.graph;
   report.cycles = std::move(seen.cycles);
   return report;
+}
+
+std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics& diagnostics) {
+  std::optional<Trace> trace = read_ftrace(in, source, diagnostics);
+  if (!trace) return std::nullopt;
+  return observed(observe(*trace), source, "trace", trace->expect);
+}
+
+std::optional<Report> check_snapshot(const Source& source, Diagnostics& diagnostics) {
+  const std::optional<Snapshot> snapshot = read_snapshot(source, diagnostics);
+  if (!snapshot) return std::nullopt;
+  return observed(observe(*snapshot), source, "snapshot", snapshot->expect);
+}
+
+std::optional<Report> check_text(InputKind kind, const Source& source, Diagnostics& diagnostics, const Budget& budget) {
+  if (kind == InputKind::scenario) return check_scenario(source, diagnostics, budget);
+  return kind == InputKind::snapshot ? check_snapshot(source, diagnostics) : check_graph(source, diagnostics);
 }
 
 std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
@@ -178,9 +195,7 @@ Checked check_file(const std::string& path, const Budget& budget) {
     if (checked.diagnostics.ok()) checked.report = check_trace(whole, checked.source, checked.diagnostics);
   } else {
     checked.source.text = (seekable ? std::string() : beginning) + read_whole(in, checked.diagnostics);
-    if (checked.diagnostics.ok())
-      checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
-                                                    : check_graph(checked.source, checked.diagnostics);
+    if (checked.diagnostics.ok()) checked.report = check_text(*kind, checked.source, checked.diagnostics, budget);
   }
   if (checked.report) checked.report->warnings = warnings(checked.diagnostics);
   return checked;

@@ -7,12 +7,16 @@
 #include <cctype>
 #include <filesystem>
 
+#include "graph/input/kernel_log.hpp"
+#include "graph/input/read_snapshot.hpp"
+
 namespace fencecheck {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 7> endings{".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt"};
+constexpr std::array<std::string_view, 9> endings{".yaml",   ".yml", ".dot",   ".gv", ".trace",
+                                                  ".ftrace", ".txt", ".dmesg", ".log"};
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
@@ -86,6 +90,7 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
   bool in_comment = false;
   bool tracer = false;
   while (!text.empty()) {
+    const std::string_view rest = text;
     std::string_view line = first_line(text);
     if (const std::size_t end = line.find("*/"); line.starts_with("/*") && end != std::string_view::npos) {
       line.remove_prefix(std::min(line.find_first_not_of(" \t", end + 2), line.size()));
@@ -95,8 +100,11 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
     const bool comment = in_comment || line.empty() || line.starts_with('#') || line.starts_with("//");
     if (in_comment && line.find("*/") != std::string_view::npos) in_comment = false;
     if (comment) continue;
-    if (tracer || looks_like_trace(line)) return InputKind::trace;
+    if (tracer) return InputKind::trace;
+    if (without_log_prefix(line).prefixed) return InputKind::snapshot;
+    if (looks_like_trace(line)) return InputKind::trace;
     if (looks_like_dot(line)) return InputKind::graph;
+    if (!starts_with_word(line, "fencecheck") && looks_like_snapshot(rest)) return InputKind::snapshot;
     if (looks_like_yaml(line)) return InputKind::scenario;
     return std::nullopt;
   }
@@ -116,7 +124,9 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, st
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
       errors.push_back(fmt::format(
-          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)", argument));
+          "{}: error: the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, *.dmesg, "
+          "*.log)",
+          argument));
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
@@ -126,7 +136,7 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, st
 
 std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagnostics) {
   if (beginning.empty()) {
-    diagnostics.error({}, "empty: expected a scenario, a trace or a graph");
+    diagnostics.error({}, "empty: expected a scenario, a trace, a graph or a kernel log");
     return std::nullopt;
   }
   for (const Magic& magic : magic_table)
@@ -142,7 +152,9 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
     return std::nullopt;
   }
   const auto kind = kind_of_text(beginning);
-  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text), nor a graph (DOT)");
+  if (!kind)
+    diagnostics.error({1, 0, 1},
+                      "neither a scenario (YAML), nor a trace (ftrace text), nor a graph (DOT), nor a kernel log");
   return kind;
 }
 

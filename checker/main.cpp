@@ -11,8 +11,11 @@
 #include <new>
 
 #include "checker/check.hpp"
+#include "checker/combine.hpp"
+#include "checker/conform.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
+#include "checker/record.hpp"
 #include "encoders/dot.hpp"
 #include "encoders/render.hpp"
 #include "encoders/text.hpp"
@@ -89,8 +92,7 @@ ExitStatus worse(ExitStatus a, ExitStatus b) {
   return rank(a) < rank(b) ? b : a;
 }
 
-ExitStatus check_one(const InputFile& file, const Options& options) {
-  const Checked checked = check_file(file.path, budget_of(options));
+ExitStatus tell(const Checked& checked, bool from_folder, const Options& options) {
   if (!checked.report) {
     print_diagnostics(checked);
     return ExitStatus::bad_input;
@@ -98,10 +100,14 @@ ExitStatus check_one(const InputFile& file, const Options& options) {
   const Outcome result = outcome(*checked.report);
   const bool surprise = !result.expected && result.verdict != Verdict::holds;
   const bool story =
-      options.story == StoryMode::always || (options.story == StoryMode::automatic && (!file.from_folder || surprise));
+      options.story == StoryMode::always || (options.story == StoryMode::automatic && (!from_folder || surprise));
   if (story) print(stdout, to_text(checked.source, *checked.report, {colour(stdout), true}));
   print(stdout, verdict_line(checked, result));
   return status_of(result);
+}
+
+bool is_recording(const Checked& checked) {
+  return checked.report && (checked.report->kind == "trace" || checked.report->kind == "snapshot");
 }
 
 ExitStatus check(const Options& options) {
@@ -110,14 +116,68 @@ ExitStatus check(const Options& options) {
   for (const std::string& error : errors) print(stderr, error + "\n");
   ExitStatus status = errors.empty() ? ExitStatus::nothing_found : ExitStatus::bad_input;
   const Progress progress(files.size());
+  std::vector<Checked> recordings;
   for (std::size_t i = 0; i < files.size() && !interrupted(); ++i) {
     progress.at(i + 1, files[i].path);
-    const ExitStatus one = check_one(files[i], options);
-    status = worse(status, one);
+    Checked one = check_file(files[i].path, budget_of(options));
+    status = worse(status, tell(one, files[i].from_folder, options));
+    if (options.combine && is_recording(one)) recordings.push_back(std::move(one));
   }
   progress.clear();
+  if (recordings.size() > 1) status = worse(status, tell(combine(recordings), false, options));
+  if (options.combine && recordings.size() < 2) {
+    print(stderr, "fencecheck: --combine needs two traces or kernel logs or more\n");
+    status = worse(status, ExitStatus::usage);
+  }
   if (files.size() > 1) print(stdout, fmt::format("SUMMARY: {} inputs\n", files.size()));
   return status;
+}
+
+ExitStatus conform(const Options& options) {
+  const ConformChecked checked = conform_files(options.inputs.at(0), options.inputs.at(1), budget_of(options));
+  print_diagnostics(checked.design);
+  if (!checked.recording.report && !checked.design.diagnostics.ok()) return ExitStatus::bad_input;
+  return tell(checked.recording, false, options);
+}
+
+// What the buffers lost while trace-cmd was running.
+ExitStatus tell_losses(const Options& options) {
+  const auto losses = buffer_losses(options.record.tracefs);
+  if (!losses) {
+    print(stderr, "fencecheck: the buffers have no statistics: whether events were lost is not known\n");
+    return ExitStatus::unknown;
+  }
+  for (const BufferLoss& loss : *losses)
+    print(stdout, fmt::format("{}: {} events overwritten, {} dropped\n", loss.cpu, loss.overrun, loss.dropped));
+  if (losses->empty()) {
+    print(stdout, "no event was lost\n");
+    return ExitStatus::nothing_found;
+  }
+  print(stdout, fmt::format("record again with --buffer {}\n", options.record.kilobytes * 4));
+  return ExitStatus::unknown;
+}
+
+ExitStatus record(const Options& options) {
+  std::string error;
+  std::optional<Recording> recording = plan_recording(options.record, error);
+  if (!recording) {
+    print(stderr, error + "\n");
+    return ExitStatus::bad_input;
+  }
+  for (const std::string& lack : recording->lacks) print(stdout, "# " + lack + "\n");
+  if (!options.run || !recording->enough) {
+    print(stdout, shell_words(recording->command) + "\n");
+    return recording->enough ? ExitStatus::nothing_found : ExitStatus::unknown;
+  }
+  recording->command.insert(recording->command.begin() + 2, "-k");  // keeps the statistics
+  print(stdout, shell_words(recording->command) + "\n");
+  (void)std::fflush(stdout);
+  const std::optional<int> status = run_command(recording->command);
+  if (!status) throw std::runtime_error("trace-cmd cannot be started: is it installed?");
+  if (*status != 0) throw std::runtime_error(fmt::format("trace-cmd failed with status {}", *status));
+  const ExitStatus lost = tell_losses(options);
+  if (run_command({"trace-cmd", "reset"}) != 0) throw std::runtime_error("'trace-cmd reset' failed");
+  return lost;
 }
 
 // Files are written whole or not at all.
@@ -142,11 +202,19 @@ ExitStatus draw(const Options& options) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': the ending must be .dot, .svg or .png\n", options.output));
     return ExitStatus::usage;
   }
-  const Checked checked = check_file(options.inputs.front(), budget_of(options));
-  if (!checked.report) {
-    print_diagnostics(checked);
-    return ExitStatus::bad_input;
+  std::vector<Checked> inputs;
+  for (const std::string& path : options.inputs) {
+    inputs.push_back(check_file(path, budget_of(options)));
+    if (!inputs.back().report) {
+      print_diagnostics(inputs.back());
+      return ExitStatus::bad_input;
+    }
   }
+  if (inputs.size() > 1 && !std::ranges::all_of(inputs, is_recording)) {
+    print(stderr, "fencecheck: only traces and kernel logs can be drawn together\n");
+    return ExitStatus::usage;
+  }
+  const Checked checked = inputs.size() > 1 ? combine(inputs) : std::move(inputs.front());
   const Report& report = *checked.report;
   const std::string dot = to_dot(*report.graph, {options.view, report.title, report.cycles, true});
   const std::string content = picture == nullptr ? dot : render(dot, picture->picture);
@@ -181,6 +249,10 @@ ExitStatus run(const Options& options) {
       return check(options);
     case Command::draw:
       return draw(options);
+    case Command::conform:
+      return conform(options);
+    case Command::record:
+      return record(options);
     case Command::explain:
       return explain(options);
     case Command::schema:

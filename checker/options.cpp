@@ -41,6 +41,18 @@ void add_budget(CLI::App& command, Options& options, double& timeout, std::uint6
       ->capture_default_str();
 }
 
+void add_record(CLI::App& command, Options& options) {
+  RecordOptions& record = options.record;
+  command.add_flag("--run", options.run, "Do it, and say whether the buffers were large enough");
+  command.add_flag("--locks", record.locks, "Record lockdep's events too: very many");
+  command.add_option("-o,--output", record.output, "Where the trace goes")->capture_default_str();
+  command.add_option("-b,--buffer", record.kilobytes, "Kilobytes of the ring buffer of each CPU")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30U))
+      ->capture_default_str();
+  command.add_option("--tracefs", record.tracefs, "Where tracefs is mounted")->capture_default_str();
+  command.add_option("COMMAND", record.command, "What to record; without it, until it is interrupted");
+}
+
 }  // namespace
 
 Parsed parse_options(int argc, const char* const* argv) {
@@ -61,7 +73,9 @@ Parsed parse_options(int argc, const char* const* argv) {
     commands.at(static_cast<std::size_t>(row.command)) = command;
   }
   CLI::App& check = *commands[static_cast<std::size_t>(Command::check)];
-  check.add_option("INPUT", options.inputs, "Files and folders: scenarios, traces, graphs")->required();
+  check.add_option("INPUT", options.inputs, "Files and folders: scenarios, traces, graphs, kernel logs")->required();
+  check.add_flag("--combine", options.combine,
+                 "The traces and kernel logs are of one machine: report also what they say together");
   check
       .add_option("--story", story,
                   "Tell the whole story of findings: of files named here and of surprises (auto), always, never")
@@ -69,10 +83,18 @@ Parsed parse_options(int argc, const char* const* argv) {
       ->capture_default_str();
   add_budget(check, options, timeout, megabytes);
   CLI::App& draw = *commands[static_cast<std::size_t>(Command::draw)];
-  draw.add_option("INPUT", options.inputs, "A scenario, a trace or a graph")->required()->expected(1);
+  draw.add_option("INPUT", options.inputs,
+                  "A scenario, a trace, a graph or a kernel log; several traces and logs of one machine")
+      ->required();
   draw.add_option("-o,--output", options.output, "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it");
   draw.add_option("--view", view, "What to draw")->check(CLI::IsMember(views()))->capture_default_str();
   add_budget(draw, options, timeout, megabytes);
+  CLI::App& conform = *commands[static_cast<std::size_t>(Command::conform)];
+  conform.add_option("INPUT", options.inputs, "DESIGN, a scenario with seen-as keys, and RECORDING")
+      ->required()
+      ->expected(2);
+  add_budget(conform, options, timeout, megabytes);
+  add_record(*commands[static_cast<std::size_t>(Command::record)], options);
   CLI::App& explain = *commands[static_cast<std::size_t>(Command::explain)];
   explain.add_option("TOPIC", options.topic, "The id of a finding or a rule, as printed in brackets")->required();
   try {

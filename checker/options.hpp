@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checker/record.hpp"
 #include "encoders/dot.hpp"
 
 namespace fencecheck {
@@ -36,7 +37,7 @@ inline constexpr auto exit_status_table = std::to_array<ExitStatusInfo>({
     {ExitStatus::internal, "a defect of fencecheck, or the machine failed"},
 });
 
-enum class Command : std::uint8_t { check, draw, explain, schema, last_ = schema };
+enum class Command : std::uint8_t { check, draw, conform, record, explain, schema, last_ = schema };
 
 struct CommandInfo {
   Command command;
@@ -49,6 +50,11 @@ inline constexpr auto command_table = std::to_array<CommandInfo>({
      "fencecheck check cases/indefinite/future-fence.yaml"},
     {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg"},
+    {Command::conform, "conform",
+     "compare the dependencies of a trace or a kernel log with those that a design permits",
+     "fencecheck conform cases/conform/pipeline.yaml cases/conform/pipeline-conforming.trace"},
+    {Command::record, "record", "print, or run, the command that records what this kernel offers",
+     "fencecheck record --run -- sleep 30"},
     {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020"},
     {Command::schema, "schema", "print the JSON Schema of scenarios, for editors",
      "fencecheck schema > fencecheck.json"},
@@ -60,7 +66,10 @@ enum class StoryMode : std::uint8_t { automatic, always, never, last_ = never };
 struct Options {
   Command command = Command::check;
   std::vector<std::string> inputs;
-  std::string output;  // draw: a file; empty: standard output
+  std::string output;    // draw: a file; empty: standard output
+  bool combine = false;  // check: traces and kernel logs are of one machine
+  RecordOptions record;
+  bool run = false;  // record: do it
   DotView view = DotView::instances;
   std::string topic;  // explain
   StoryMode story = StoryMode::automatic;

@@ -62,7 +62,8 @@ void Writer::party(const Finding& finding, std::size_t i) {
   line("    {}{}", painted(Paint::name, party.name),
        party.holds.empty() ? "" : fmt::format(" ({})", fmt::join(party.holds, ", ")));
   if (party.waits_for.empty()) return;
-  line("      waits for {} [{}] at line {}", party.waits_for, info(party.cause).id, party.at.line);
+  line("      waits for {} [{}]{}", party.waits_for, info(party.cause).id,
+       party.at.line == 0 ? "" : fmt::format(" at line {}", party.at.line));
   for (const WaitInterval& wait : party.waits)
     line("        from {:.6f} for {}: {}", static_cast<double>(wait.begin.count()) / 1e6, seconds(wait.length),
          wait.ended_by);

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "graph/input/identity.hpp"
 #include "graph/input/observed_findings.hpp"
 #include "graph/input/observed_hangs.hpp"
 #include "graph/input/wait_history.hpp"
@@ -44,6 +45,7 @@ void GraphBuilder::add(const Need& need) {
   edge.cause = wait_cause(trace_.stacks[event.stack]);
   edge.at = {event.line, 0, 1};
   edge.label = trace_.timed ? "waits " + duration(waited(trace_, need)) : "waits";
+  if (need.end != never) edge.until = {trace_.events[need.end].line, 0, 1};
   boost::add_edge(waiter, awaited, edge, graph_);
 }
 
@@ -51,8 +53,8 @@ VertexId GraphBuilder::task(Pid pid, Moment at) {
   const auto known = tasks_.find(pid);
   if (known != tasks_.end()) return known->second;
   const Place place{trace_.events[at].line, 0, 1};
-  const VertexId vertex =
-      boost::add_vertex(Vertex{task_name(trace_, history_, pid), VertexKind::task, false, place, ""}, graph_);
+  const VertexId vertex = boost::add_vertex(
+      Vertex{task_name(trace_, history_, pid), VertexKind::task, false, place, "", task_identity(pid)}, graph_);
   return tasks_.emplace(pid, vertex).first->second;
 }
 
@@ -60,7 +62,8 @@ VertexId GraphBuilder::fence(LifeId id) {
   const auto known = fences_.find(id);
   if (known != fences_.end()) return known->second;
   const FenceLife& life = history_.lives[id];
-  Vertex vertex{fence_name(trace_, life), VertexKind::fence, false, {}, ""};
+  Vertex vertex{
+      fence_name(trace_, life), VertexKind::fence, false, {}, "", fence_identity(life.key.context, life.key.seqno)};
   if (life.created != never) vertex.at = {trace_.events[life.created].line, 0, 1};
   const VertexId made = boost::add_vertex(vertex, graph_);
   fences_.emplace(id, made);
@@ -68,7 +71,9 @@ VertexId GraphBuilder::fence(LifeId id) {
     const VertexId owing = task(*pid, life.created);
     graph_[owing].user_controlled = true;
     const std::string label = fmt::format("signalled by {}", life.user_signalled->signalled_by);
-    boost::add_edge(made, owing, Edge{Cause::userspace, false, label, vertex.at}, graph_);
+    Edge owes{Cause::userspace, false, label, vertex.at};
+    if (life.signalled != never) owes.until = {trace_.events[life.signalled].line, 0, 1};
+    boost::add_edge(made, owing, owes, graph_);
   }
   return made;
 }

@@ -31,18 +31,21 @@ void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fen
   fields.read("timeout", fence.timeout);
   fields.read("imports", fence.imports);
   fields.read("array", fence.array);
+  fields.read("seen-as", fence.seen_as);
 }
 
 void read_timeline(const YamlEntry& entry, const KeyRow&, TimelineDeclaration& timeline, Diagnostics& diagnostics) {
   const Fields<Context::timeline> fields(entry, diagnostics);
   fields.read("kind", timeline.kind);
   fields.read("points", timeline.points);
+  fields.read("seen-as", timeline.seen_as);
 }
 
 void read_lock(const YamlEntry& entry, const KeyRow& row, LockDeclaration& lock, Diagnostics& diagnostics) {
   if (!is_long(*entry.value, row)) return read_part(*entry.value, row, lock.kind, diagnostics);
   const Fields<Context::lock_object> fields(entry, diagnostics);
   fields.read("kind", lock.kind);
+  fields.read("seen-as", lock.seen_as);
 }
 
 void read_variable(const YamlEntry& entry, const KeyRow& row, VariableDeclaration& variable, Diagnostics& diagnostics) {
@@ -62,6 +65,7 @@ void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& que
   const Fields<Context::queue> fields(entry, diagnostics);
   fields.read("kind", queue.runs_on);
   fields.read("width", queue.width);
+  fields.read("seen-as", queue.seen_as);
 }
 
 // The steps of something that is there for its steps.
@@ -78,6 +82,7 @@ void read_procedure(const YamlEntry& entry, const KeyRow& row, ProcedureDeclarat
 void read_thread(const YamlEntry& entry, const KeyRow&, ThreadDeclaration& thread, Diagnostics& diagnostics) {
   const Fields<Context::thread> fields(entry, diagnostics);
   fields.read("kind", thread.kind);
+  fields.read("seen-as", thread.seen_as);
   const Key<Context::thread> steps("steps");
   if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_program(*list->value, steps.row, diagnostics);
 }
@@ -173,6 +178,7 @@ Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
   fields.read_table("procedures", scenario.procedures, read_procedure);
   fields.read_table("shrinkers", scenario.shrinkers, read_procedure);
   fields.read_table("notifiers", scenario.notifiers, read_procedure);
+  fields.read("outside", scenario.outside);
   fields.read_table("threads", scenario.threads, read_thread);
   return scenario;
 }

@@ -36,17 +36,20 @@ struct FenceDeclaration {
   std::optional<Milliseconds> timeout;  // a fallback timer signals it
   std::optional<Name> imports;          // a dma-fence that stands for this user-controlled fence
   std::vector<Name> array;              // a fence array: signals when all of these have signalled
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct TimelineDeclaration {
   Name name;
   FenceKind kind = FenceKind::kernel;
   std::uint32_t points = 0;  // points 1 … points; signalling one signals all before it
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct LockDeclaration {
   Name name;
   LockKind kind = LockKind::mutex;
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct VariableDeclaration {
@@ -63,6 +66,7 @@ struct QueueDeclaration {
   Name name;
   ThreadKind runs_on = ThreadKind::engine;  // engine or worker
   std::uint32_t width = 1;                  // how many jobs may run at once; jobs start in order
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct RegionDeclaration {
@@ -199,6 +203,7 @@ struct ThreadDeclaration {
   Name name;
   ThreadKind kind = ThreadKind::user;
   Block steps;
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 // Steps that other steps include: procedures by name; shrinkers and notifiers
@@ -227,6 +232,7 @@ struct Scenario {
   std::vector<ProcedureDeclaration> shrinkers;
   std::vector<ProcedureDeclaration> notifiers;
   std::vector<ThreadDeclaration> threads;
+  std::vector<std::string> outside{};  // what recordings show and the design says nothing about, on purpose
 };
 
 }  // namespace fencecheck

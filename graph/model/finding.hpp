@@ -43,7 +43,26 @@ constexpr const FindingInfo& info(FindingKind kind) { return finding_table[stati
 
 // Rules of the DMA-fence contract; ids as in the kernel's own documents where
 // they have one, else ours. Ids never change: users suppress and search them.
-enum class Rule : std::uint8_t { indefinite_fence, last_ = indefinite_fence };
+enum class Rule : std::uint8_t {
+  indefinite_fence,
+  lock_held_across_wait,
+  reservation_in_signalling,
+  mmap_lock_in_signalling,
+  reclaim_in_signalling,
+  notifier_in_signalling,
+  wait_in_signalling,
+  sleep_in_callback,
+  mmap_lock_under_reservation,
+  reservation_in_notifier,
+  reservations_without_ticket,
+  reservation_in_shrinker,
+  wait_in_run_job,
+  lock_in_recovery,
+  sleep_in_atomic,
+  nesting_without_lock,
+  surplus_dependency,
+  last_ = surplus_dependency
+};
 
 struct RuleInfo {
   Rule rule;
@@ -58,6 +77,51 @@ inline constexpr auto rule_table = std::to_array<RuleInfo>({
      "wait for the user fence in userspace before submitting, or give the job a preempt fence instead of an "
      "end-of-batch fence; a timeout does not help",
      "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+    {Rule::lock_held_across_wait, "FDG005",
+     "a lock that a signalling path takes is held elsewhere across a wait for a fence",
+     "drop the lock before the wait or the allocation, or do not take it between publishing a fence and signalling it",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Signalling Annotations"},
+    {Rule::reservation_in_signalling, "FDG006", "a reservation object is locked on the way to a signal",
+     "collect and lock what the job needs before its fence is published; in a worker use dma_resv_trylock()",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::mmap_lock_in_signalling, "FDG007", "mmap_lock is taken, or user memory is touched, on the way to a signal",
+     "copy from and to user memory before the fence is published",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::reclaim_in_signalling, "FDG008", "an allocation on the way to a signal may reclaim memory",
+     "allocate before the fence is published, or with GFP_ATOMIC or GFP_NOWAIT and a way to go on without",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::notifier_in_signalling, "FDG009", "an allocation on the way to a signal may run MMU notifiers",
+     "GFP_NOFS and GFP_NOIO do not help: allocate before the fence is published, or with GFP_ATOMIC or GFP_NOWAIT",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::wait_in_signalling, "FDG011", "a fence is waited for on the way to a signal",
+     "make the other fence a dependency of the job, or wait before this one is published",
+     "drivers/dma-buf/dma-fence.c, __dma_fence_might_wait"},
+    {Rule::sleep_in_callback, "FDG015",
+     "enable_signaling or a fence's callback may sleep, or takes the fence's lock again",
+     "queue a work item from the callback, and do there what may sleep",
+     "include/linux/dma-fence.h, dma_fence_ops and dma_fence_func_t"},
+    {Rule::mmap_lock_under_reservation, "FDG032", "mmap_lock is taken while a reservation object is locked",
+     "fault user memory in and pin it before the reservation object is locked",
+     "Documentation/gpu/drm-vm-bind-locking.rst"},
+    {Rule::reservation_in_notifier, "FDG033", "an MMU notifier locks a reservation object or the VM",
+     "in the notifier only raise the sequence number under the notifier lock, and wait for fences",
+     "Documentation/gpu/drm-vm-bind-locking.rst"},
+    {Rule::reservations_without_ticket, "FDG043", "two reservation objects are locked without a common ww ticket",
+     "lock all of them in one drm_exec or ww_acquire_ctx, and start again on -EDEADLK", "drivers/dma-buf/dma-resv.c"},
+    {Rule::reservation_in_shrinker, "FDG044", "memory reclaim waits for the lock of a reservation object",
+     "use dma_resv_trylock() in shrinkers, and skip what is locked; free such objects from a worker",
+     "drivers/dma-buf/dma-resv.c, dma_resv_lockdep"},
+    {Rule::wait_in_run_job, "FDG063", "run_job, prepare_job or free_job waits for a fence",
+     "return the fence from prepare_job, and let the scheduler wait", "include/drm/gpu_scheduler.h"},
+    {Rule::lock_in_recovery, "FDG067", "recovery from a timeout takes a lock that is held across a wait for a fence",
+     "recover without that lock, or signal the hung fences before it is taken",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::sleep_in_atomic, "LCK001", "a lock that may sleep is taken where nothing may sleep",
+     "do it from a work item, or outside the spinlock or interrupt", "Documentation/locking/locktypes.rst"},
+    {Rule::nesting_without_lock, "LCK002", "locks of one class are nested without the lock that orders them",
+     "take the lock that is named in the nesting annotation first", "include/linux/lockdep.h, lock_acquire nest_lock"},
+    {Rule::surplus_dependency, "CNF001", "a recording shows a dependency that the design does not permit",
+     "take the dependency out of the driver, or put it into the design and check that again", "docs/snapshots.md"},
 });
 static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
 constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }
