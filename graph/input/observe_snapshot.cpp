@@ -103,7 +103,8 @@ Party Observer::waiter(std::size_t index) const {
   const auto edge = boost::edge(built_.task(index), awaited, graph_).first;
   Party party;
   party.name = fmt::format("task {}", task_name(task.task));
-  party.waits_for = graph_[awaited].name;
+  const bool unnamed = graph_[awaited].identity.find(" of task ") != std::string::npos;
+  party.waits_for = unnamed ? fmt::format("a {} that the log does not name", info(task.on).id) : graph_[awaited].name;
   party.cause = graph_[edge].cause;
   party.at = task.at;
   party.released_by = graph_[edge].label;

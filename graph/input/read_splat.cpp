@@ -67,7 +67,9 @@ constexpr auto lock_frames = std::to_array<std::string_view>({"lock_acquire",
                                                               "alloc_pages",
                                                               "__alloc_pages",
                                                               "__fs_reclaim_acquire",
-                                                              "__dma_fence_might_wait"});
+                                                              "__dma_fence_might_wait",
+                                                              "__might_resched",
+                                                              "__might_sleep"});
 
 std::string lock_site(const std::vector<std::string>& frames) {
   const auto site = std::ranges::find_if(frames, [](const std::string& frame) {
@@ -109,6 +111,7 @@ class SplatReader {
   bool marker(const LogLine& line);
   bool link(const LogLine& line);
   bool frame(const LogLine& line);
+  bool who_sleeps(std::string_view text);
   void lock(const LockUse& use);
   void finish_circular();
   void finish_irq();
@@ -182,6 +185,16 @@ bool SplatReader::frame(const LogLine& line) {
   return true;
 }
 
+// "in_atomic(): 1, irqs_disabled(): 128, non_block: 0, pid: 280, name: client"
+bool SplatReader::who_sleeps(std::string_view text) {
+  const std::size_t pid = text.find("pid: ");
+  const std::size_t name = text.find(", name: ");
+  if (!text.starts_with("in_atomic()") || pid == std::string_view::npos || name == std::string_view::npos) return false;
+  splat_.task.comm = std::string(text.substr(name + 8));
+  splat_.task.pid = static_cast<std::uint32_t>(parse_number(text.substr(pid + 5, name - pid - 5)).value_or(0));
+  return true;
+}
+
 void SplatReader::lock(const LockUse& use) {
   loose_.push_back(use);
   switch (awaited_) {
@@ -222,6 +235,7 @@ void SplatReader::line(std::size_t& index) {
     index += used - 1;
     return;
   }
+  if (splat_.kind == SplatKind::sleeping && who_sleeps(line.text)) return;
   if (marker(line) || link(line)) return;
   if (const auto use = parse_lock_use(line)) {
     link_.reset();

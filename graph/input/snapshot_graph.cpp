@@ -198,11 +198,12 @@ void SnapshotGraph::add_signallers(std::size_t blocked) {
   std::vector<std::size_t> candidates;
   for (std::size_t i = 0; i < snapshot_.blocked.size(); ++i) {
     const BlockedTask& task = snapshot_.blocked[i];
-    const SignallingFlow* flow = signalling_flow(task.stack);
-    // A worker that runs jobs waits for the fences of others; recovery waits for those of the hung GPU itself.
-    if (flow != nullptr && task.on != BlockedOn::something_else && (i != blocked || flow->recovery))
+    if (i != blocked && task.on != BlockedOn::something_else && signalling_flow(task.stack) != nullptr)
       candidates.push_back(i);
   }
+  // A worker that runs jobs waits for the fences of others; recovery waits for those of the hung GPU itself.
+  const SignallingFlow* own = signalling_flow(snapshot_.blocked[blocked].stack);
+  if (candidates.empty() && own != nullptr && own->recovery) candidates.push_back(blocked);
   for (const std::size_t i : candidates) {
     const BlockedTask& task = snapshot_.blocked[i];
     const SignallingFlow* flow = signalling_flow(task.stack);
