@@ -135,8 +135,7 @@ ExitStatus check(const Options& options) {
 
 ExitStatus conform(const Options& options) {
   const ConformChecked checked = conform_files(options.inputs.at(0), options.inputs.at(1), budget_of(options));
-  print_diagnostics(checked.design);
-  if (!checked.recording.report && !checked.design.diagnostics.ok()) return ExitStatus::bad_input;
+  if (!checked.design.diagnostics.ok()) print_diagnostics(checked.design);
   return tell(checked.recording, false, options);
 }
 

@@ -58,7 +58,8 @@ bool plain(char c) {
 }  // namespace
 
 std::optional<Recording> plan_recording(const RecordOptions& options, std::string& error) {
-  const fs::path events = options.tracefs / "events";
+  const fs::path tracefs = options.tracefs;
+  const fs::path events = tracefs / "events";
   std::error_code failed;
   const fs::directory_iterator readable(events, failed);
   if (failed) {
@@ -68,7 +69,7 @@ std::optional<Recording> plan_recording(const RecordOptions& options, std::strin
   }
   Recording recording;
   recording.command = {"trace-cmd", "record"};
-  if (const std::string clock = clock_of(options.tracefs); !clock.empty())
+  if (const std::string clock = clock_of(tracefs); !clock.empty())
     recording.command.insert(recording.command.end(), {"-C", clock});
   recording.command.insert(recording.command.end(), {"-b", std::to_string(options.kilobytes)});
   for (const WantedEvent& row : wanted_event_table) {

@@ -61,7 +61,7 @@ inline constexpr auto wanted_event_table = std::to_array<WantedEvent>({
 });
 
 struct RecordOptions {
-  std::filesystem::path tracefs = "/sys/kernel/tracing";
+  std::string tracefs = "/sys/kernel/tracing";
   std::string output = "fencecheck.dat";
   std::uint64_t kilobytes = 20'000;  // of the ring buffer of each CPU
   bool locks = false;
