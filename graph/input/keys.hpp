@@ -123,7 +123,8 @@ inline constexpr auto key_table = std::to_array<KeyRow>({
     {Context::fence, "array", Shape::full_list, Form::fence, Context::none, Presence::at_most_one,
      "It signals when all of these have signalled.", "[a, b]"},
     {Context::fence, "seen-as", Shape::one_or_list, Form::line, Context::none, Presence::optional,
-     "How recordings call it: `DRIVER/TIMELINE`, or `DRIVER/TIMELINE@COMM` for those that a task owes; `*` and `?` match.",
+     "How recordings call it: `DRIVER/TIMELINE`, or `DRIVER/TIMELINE@COMM` for those that a task owes; `*` and `?` "
+     "match.",
      "[vgem/unbound@client-0]"},
     {Context::timeline, "kind", Shape::one, Form::fence_kind, Context::none, Presence::optional,
      "Who signals its points. Without it: kernel.", "kernel"},

@@ -36,13 +36,13 @@ struct FenceDeclaration {
   std::optional<Milliseconds> timeout;  // a fallback timer signals it
   std::optional<Name> imports;          // a dma-fence that stands for this user-controlled fence
   std::vector<Name> array;              // a fence array: signals when all of these have signalled
-  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
+  std::vector<std::string> seen_as{};   // how recordings call it; see graph/conform.hpp
 };
 
 struct TimelineDeclaration {
   Name name;
   FenceKind kind = FenceKind::kernel;
-  std::uint32_t points = 0;  // points 1 … points; signalling one signals all before it
+  std::uint32_t points = 0;            // points 1 … points; signalling one signals all before it
   std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
@@ -66,7 +66,7 @@ struct QueueDeclaration {
   Name name;
   ThreadKind runs_on = ThreadKind::engine;  // engine or worker
   std::uint32_t width = 1;                  // how many jobs may run at once; jobs start in order
-  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
+  std::vector<std::string> seen_as{};       // how recordings call it; see graph/conform.hpp
 };
 
 struct RegionDeclaration {
