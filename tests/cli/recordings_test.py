@@ -234,8 +234,8 @@ class Conform(Case):
 
     def test_unmapped_objects_are_unknown(self):
         stranger = (CONFORM / "pipeline-conforming.trace").read_text() + "".join(
-            f"  stranger-13 [002] ..... 1.000{time}: dma_fence_{event}: driver=sw_sync timeline=other context=3 seqno=1\n"
-            for time, event in ((600, "init"), (700, "wait_start"), (750, "signaled"), (800, "wait_end")))
+            f"  stranger-13 [002] ..... 1.000{us}: dma_fence_{name}: driver=sw_sync timeline=other context=3 seqno=1\n"
+            for us, name in ((600, "init"), (700, "wait_start"), (750, "signaled"), (800, "wait_end")))
         trace = self.file("stranger.trace", stranger)
         self.assertIn("no object of the design is seen as 'stranger', 'sw_sync/other'",
                       self.conform(UNKNOWN, CONFORM / "pipeline.yaml", trace))
