@@ -54,7 +54,8 @@ std::optional<Start> start_at(const LogLine& line, std::size_t index) {
   if (parse_blocked_headline(line)) return Start{index, Section::blocked, {}, nullptr};
   if (text.starts_with("Showing all locks held in the system")) return Start{index, Section::locks, {}, nullptr};
   for (const OtherReport& row : other_table)
-    if (text.starts_with(row.words) || (row.words.starts_with("Watchdog") && text.find(row.words) != text.npos))
+    if (text.starts_with(row.words) ||
+        (row.words.starts_with("Watchdog") && text.find(row.words) != std::string_view::npos))
       return Start{index, Section::other, {}, &row};
   return std::nullopt;
 }
