@@ -11,13 +11,16 @@
 
 #include "checker/decide.hpp"
 #include "checker/input.hpp"
+#include "checker/predict.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/observe.hpp"
+#include "graph/input/observe_snapshot.hpp"
 #include "graph/input/open_input.hpp"
 #include "graph/input/read_dot.hpp"
 #include "graph/input/read_ftrace.hpp"
 #include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_snapshot.hpp"
 #include "graph/input/read_trace_dat.hpp"
 #include "graph/input/read_yaml.hpp"
 
@@ -102,43 +105,44 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
   return report;
 }
 
-// Reads one trace, whatever its format, to its end.
-std::optional<Report> check_trace(const TraceStream& stream, Source& source, Diagnostics& diagnostics,
-                                  const ObserveOptions& options) {
-  Observation seen = observe(stream, source, options);
-  if (!diagnostics.ok()) return std::nullopt;
+// The report of something that happened.
+Report observed_report(Observation seen, const Source& source, std::string_view kind, std::optional<Expectation> expect) {
   Report report;
   report.title = file_title(source.name);
-  report.kind = "trace";
+  report.kind = kind;
   report.size = seen.size;
   report.answers = std::move(seen.answers);
   report.findings = std::move(seen.findings);
   report.losses = std::move(seen.losses);
   report.assumptions = std::move(seen.assumptions);
   report.summary = std::move(seen.summary);
-  report.expect = stream.facts->expect;
+  report.expect = std::move(expect);
   report.graph = seen.graph;
+  report.whole_graph = seen.whole_graph;
   report.cycles = std::move(seen.cycles);
   return report;
 }
 
+// Reads one trace, whatever its format, to its end.
 template <class Reader>
-TraceStream stream_of(Reader& reader) {
-  return {[&reader](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
+std::optional<Report> check_trace(Reader reader, Source& source, const Diagnostics& diagnostics, const Budget& budget,
+                                  const ObserveOptions& options) {
+  const TraceStream stream{[&reader](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
+  Predictor predictor(budget);
+  ObserveOptions watching = options;
+  watching.another_order = [&](const observed::OrderWindow& window) { predictor.take(window); };
+  Observation seen = observe(stream, source, watching);
+  if (!diagnostics.ok()) return std::nullopt;
+  const bool locks = seen.lock_events;
+  Report report = observed_report(std::move(seen), source, "trace", reader.facts().expect);
+  if (locks) predictor.conclude(report, options.window);
+  return report;
 }
 
-std::optional<Report> check_any_trace(InputKind kind, OpenedInput& input, Source& source, Diagnostics& diagnostics,
-                                      const ObserveOptions& options) {
-  if (kind == InputKind::trace_dat) {
-    TraceDatReader reader(input.file(), diagnostics);
-    return check_trace(stream_of(reader), source, diagnostics, options);
-  }
-  if (kind == InputKind::perfetto) {
-    PerfettoReader reader(input.stream(), diagnostics);
-    return check_trace(stream_of(reader), source, diagnostics, options);
-  }
-  FtraceReader reader(input.stream(), source, diagnostics);
-  return check_trace(stream_of(reader), source, diagnostics, options);
+std::optional<Report> check_snapshot(const Source& source, Diagnostics& diagnostics) {
+  const std::optional<Snapshot> snapshot = read_snapshot(source, diagnostics);
+  if (!snapshot) return std::nullopt;
+  return observed_report(observe(*snapshot), source, "snapshot", snapshot->expect);
 }
 
 std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
@@ -154,6 +158,33 @@ std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
     text.write(block.data(), in.gcount());
   }
   return std::move(text).str();
+}
+
+// Inputs that are read whole.
+std::optional<Report> check_text(InputKind kind, const Source& source, Diagnostics& diagnostics, const Budget& budget) {
+  if (kind == InputKind::scenario) return check_scenario(source, diagnostics, budget);
+  return kind == InputKind::snapshot ? check_snapshot(source, diagnostics) : check_graph(source, diagnostics);
+}
+
+std::optional<Report> check_any(InputKind kind, OpenedInput& input, Checked& checked, const Budget& budget,
+                                const ObserveOptions& options) {
+  Source& source = checked.source;
+  Diagnostics& diagnostics = checked.diagnostics;
+  switch (kind) {
+    case InputKind::trace:
+      return check_trace(FtraceReader(input.stream(), source, diagnostics), source, diagnostics, budget, options);
+    case InputKind::trace_dat:
+      return check_trace(TraceDatReader(input.file(), diagnostics), source, diagnostics, budget, options);
+    case InputKind::perfetto:
+      return check_trace(PerfettoReader(input.stream(), diagnostics), source, diagnostics, budget, options);
+    case InputKind::scenario:
+    case InputKind::graph:
+    case InputKind::snapshot:
+      source.text = read_whole(input.stream(), diagnostics);
+      input.check(diagnostics);
+      return diagnostics.ok() ? check_text(kind, source, diagnostics, budget) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::string words(const std::vector<FindingKind>& kinds) {
@@ -214,16 +245,8 @@ Checked check_file(const std::string& path, const Budget& budget, const ObserveO
     checked.source.text = input.beginning();
     return checked;
   }
-  if (*kind != InputKind::scenario && *kind != InputKind::graph) {
-    checked.report = check_any_trace(*kind, input, checked.source, checked.diagnostics, options);
-    input.check(checked.diagnostics);
-  } else {
-    checked.source.text = read_whole(input.stream(), checked.diagnostics);
-    input.check(checked.diagnostics);
-    if (checked.diagnostics.ok())
-      checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
-                                                    : check_graph(checked.source, checked.diagnostics);
-  }
+  checked.report = check_any(*kind, input, checked, budget, options);
+  if (checked.diagnostics.ok()) input.check(checked.diagnostics);
   if (!checked.diagnostics.ok()) checked.report.reset();
   if (!checked.report) return checked;
   checked.report->warnings = warnings(checked.diagnostics);

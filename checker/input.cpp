@@ -7,7 +7,9 @@
 #include <cctype>
 #include <filesystem>
 
+#include "graph/input/kernel_log.hpp"
 #include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_snapshot.hpp"
 #include "graph/input/read_trace_dat.hpp"
 
 namespace fencecheck {
@@ -15,8 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 10> endings{".yaml",   ".yml", ".dot", ".gv",      ".trace",
-                                                   ".ftrace", ".txt", ".dat", ".pftrace", ".html"};
+constexpr auto endings =
+    std::to_array<std::string_view>({".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt", ".dat", ".pftrace",
+                                     ".html", ".dmesg", ".log"});
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
@@ -78,6 +81,7 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
   bool in_comment = false;
   bool tracer = false;
   while (!text.empty()) {
+    const std::string_view rest = text;
     std::string_view line = first_line(text);
     if (const std::size_t end = line.find("*/"); line.starts_with("/*") && end != std::string_view::npos) {
       line.remove_prefix(std::min(line.find_first_not_of(" \t", end + 2), line.size()));
@@ -87,8 +91,11 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
     const bool comment = in_comment || line.empty() || line.starts_with('#') || line.starts_with("//");
     if (in_comment && line.find("*/") != std::string_view::npos) in_comment = false;
     if (comment) continue;
-    if (tracer || looks_like_trace(line)) return InputKind::trace;
+    if (tracer) return InputKind::trace;
+    if (without_log_prefix(line).prefixed) return InputKind::snapshot;
+    if (looks_like_trace(line)) return InputKind::trace;
     if (looks_like_dot(line)) return InputKind::graph;
+    if (!starts_with_word(line, "fencecheck") && looks_like_snapshot(rest)) return InputKind::snapshot;
     if (looks_like_yaml(line)) return InputKind::scenario;
     return std::nullopt;
   }
@@ -111,9 +118,7 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
-      result.push_back({argument, false,
-                        "the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt, *.dat, "
-                        "*.pftrace, *.html)"});
+      result.push_back({argument, false, fmt::format("the folder holds no input (*{})", fmt::join(endings, ", *"))});
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
@@ -123,7 +128,7 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
 
 std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagnostics) {
   if (beginning.empty()) {
-    diagnostics.error({}, "empty: expected a scenario, a trace or a graph");
+    diagnostics.error({}, "empty: expected a scenario, a trace, a graph or a kernel log");
     return std::nullopt;
   }
   if (is_trace_dat(beginning)) return InputKind::trace_dat;
@@ -138,7 +143,8 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
   const auto kind = kind_of_text(beginning);
   if (!kind)
     diagnostics.error({1, 0, 1},
-                      "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT)");
+                      "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT), "
+                      "nor a kernel log");
   return kind;
 }
 

@@ -15,10 +15,12 @@
 
 #include "checker/baseline.hpp"
 #include "checker/check.hpp"
+#include "checker/combine.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
+#include "checker/record.hpp"
 #include "checker/run_checks.hpp"
 #include "checker/watch.hpp"
 #include "encoders/dot.hpp"
@@ -112,7 +114,8 @@ std::optional<Baseline> read_baseline(const Options& options) {
 }
 
 Run run_with_progress(const Options& options, Baseline* baseline) {
-  const std::vector<InputFile> inputs = input_files(options.operands);
+  const bool conform = options.command == Command::conform;
+  const std::vector<InputFile> inputs = conform ? std::vector<InputFile>{} : input_files(options.operands);
   const Progress progress(inputs.size());
   const bool text = printed_report(options) == nullptr;
   const auto tell = [&](const Checked& input) {
@@ -122,8 +125,8 @@ Run run_with_progress(const Options& options, Baseline* baseline) {
     progress.clear();
     print(stream, to_text(input, style_of(stream, options)));
   };
-  return run_checks(inputs, options, {[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell},
-                    baseline);
+  const RunListener listener{[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell};
+  return conform ? run_conform(options, listener, baseline) : run_checks(inputs, options, listener, baseline);
 }
 
 // A baseline is only written by a run that has seen every input.
@@ -159,6 +162,48 @@ void print_diagnostics(const Checked& checked) {
   print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
 }
 
+// What the buffers lost while trace-cmd was running.
+ExitStatus tell_losses(const RecordOptions& options) {
+  const auto losses = buffer_losses(options.tracefs);
+  if (!losses) {
+    print(stderr, "fencecheck: the buffers have no statistics: whether events were lost is not known\n");
+    return ExitStatus::unknown;
+  }
+  for (const BufferLoss& loss : *losses)
+    print(stdout, fmt::format("{}: {} events overwritten, {} dropped\n", loss.cpu, loss.overrun, loss.dropped));
+  if (losses->empty()) {
+    print(stdout, "no event was lost\n");
+    return ExitStatus::nothing_found;
+  }
+  print(stdout, fmt::format("record again with --buffer {}\n", options.kilobytes * 4));
+  return ExitStatus::unknown;
+}
+
+ExitStatus record(const Options& options) {
+  RecordOptions asked = options.record;
+  asked.command = options.operands;
+  std::string error;
+  std::optional<Recording> recording = plan_recording(asked, error);
+  if (!recording) {
+    print(stderr, error + "\n");
+    return ExitStatus::bad_input;
+  }
+  for (const std::string& lack : recording->lacks) print(stdout, "# " + lack + "\n");
+  if (!options.run || !recording->enough) {
+    print(stdout, shell_words(recording->command) + "\n");
+    return recording->enough ? ExitStatus::nothing_found : ExitStatus::unknown;
+  }
+  recording->command.insert(recording->command.begin() + 2, "-k");  // keeps the statistics
+  print(stdout, shell_words(recording->command) + "\n");
+  (void)std::fflush(stdout);
+  const std::optional<int> status = run_command(recording->command);
+  if (!status) throw std::runtime_error("trace-cmd cannot be started: is it installed?");
+  if (*status != 0) throw std::runtime_error(fmt::format("trace-cmd failed with status {}", *status));
+  const ExitStatus lost = tell_losses(asked);
+  if (run_command({"trace-cmd", "reset"}) != 0) throw std::runtime_error("'trace-cmd reset' failed");
+  return lost;
+}
+
 ExitStatus draw(const Options& options) {
   const std::string ending =
       options.output.empty() ? ".dot" : std::filesystem::path(options.output).extension().string();
@@ -167,11 +212,19 @@ ExitStatus draw(const Options& options) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': the ending must be .dot, .svg or .png\n", options.output));
     return ExitStatus::usage;
   }
-  const Checked checked = check_file(options.operands.front(), shown_budget(options), observe_options_of(options));
-  if (!checked.report) {
-    print_diagnostics(checked);
-    return ExitStatus::bad_input;
+  std::vector<Checked> inputs;
+  for (const std::string& path : options.operands) {
+    inputs.push_back(check_file(path, shown_budget(options), observe_options_of(options)));
+    if (!inputs.back().report) {
+      print_diagnostics(inputs.back());
+      return ExitStatus::bad_input;
+    }
   }
+  if (inputs.size() > 1 && !std::ranges::all_of(inputs, is_recording)) {
+    print(stderr, "fencecheck: only traces and kernel logs can be drawn together\n");
+    return ExitStatus::usage;
+  }
+  const Checked checked = inputs.size() > 1 ? combine(inputs) : std::move(inputs.front());
   const Report& report = *checked.report;
   const std::string dot = to_dot(*report.graph, {options.view, report.title, report.cycles, true});
   const std::string content = picture == nullptr ? dot : render(dot, picture->picture);
@@ -203,9 +256,12 @@ ExitStatus explain(const Options& options) {
 ExitStatus run(const Options& options) {
   switch (options.command) {
     case Command::check:
+    case Command::conform:
       return check(options);
     case Command::draw:
       return draw(options);
+    case Command::record:
+      return record(options);
     case Command::explain:
       return explain(options);
     case Command::schema:

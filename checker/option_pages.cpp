@@ -55,7 +55,7 @@ std::string roff_option(const OptionInfo& row) {
 std::string roff_command(const CommandInfo& row) {
   std::string text = fmt::format(".SS {}\nfencecheck {}", row.id, row.id);
   if (!options_of(row.command).empty()) text += " [\\fIOPTION\\fR]...";
-  if (!row.operand.empty()) text += fmt::format(" \\fI{}\\fR{}", row.operand, row.several ? "..." : "");
+  if (!row.operand.empty()) text += fmt::format(" \\fI{}\\fR{}", row.operand, row.most != 1 ? "..." : "");
   text += fmt::format("\n.PP\n{}.\n", roff(row.says));
   if (!row.operand.empty()) text += fmt::format(".TP\n\\fI{}\\fR\n{}.\n", row.operand, roff(row.operand_says));
   for (const OptionInfo* option : options_of(row.command)) text += roff_option(*option);
@@ -130,7 +130,7 @@ std::string manual_page() {
     text += fmt::format(".B fencecheck {}\n{}.br\n", row.id,
                         row.operand.empty()
                             ? ""
-                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand, row.several ? "..." : ""));
+                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand, row.most != 1 ? "..." : ""));
   text +=
       ".SH DESCRIPTION\nDecides whether a fencing design, or what a trace shows, can deadlock, and if so, exactly "
       "how.\n"
@@ -191,7 +191,7 @@ std::string zsh_completion() {
     if (row.operand_words != nullptr)
       operand = fmt::format("1:{}:({})", row.operand, fmt::join(ids(row.operand_words), " "));
     else if (!row.operand.empty())
-      operand = fmt::format("{}:{}:_files", row.several ? "*" : "1", row.operand);
+      operand = fmt::format("{}:{}:_files", row.most != 1 ? "*" : "1", row.operand);
     if (!operand.empty()) text += fmt::format("        {} \\\n", quoted(operand));
     text += "        '--help[Print help]'\n      ;;\n";
   }

@@ -63,8 +63,8 @@ void add(CLI::App& command, const OptionInfo& row, Options& options) {
 std::string contradiction(const Options& options) {
   if (options.baseline.empty() && (options.baseline_strict || options.update_baseline))
     return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
-  if (options.watch && (!options.reports.empty() || !options.baseline.empty()))
-    return "--watch excludes --report, --terse and --baseline";
+  if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine))
+    return "--watch excludes --report, --terse, --baseline and --combine";
   return {};
 }
 
@@ -85,8 +85,9 @@ Parsed parse_options(int argc, const char* const* argv) {
     command->callback([&options, &row] { options.command = row.command; });
     if (!row.operand.empty()) {
       auto* const operand =
-          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))->required();
-      if (!row.several) operand->expected(1);
+          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))->required(row.least > 0);
+      operand->expected(static_cast<int>(row.least),
+                        row.most == 0 ? CLI::detail::expected_max_vector_size : static_cast<int>(row.most));
     }
     for (const OptionInfo& option : option_table())
       if (option.commands.has(row.command)) add(*command, option, options);

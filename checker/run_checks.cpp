@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "checker/check.hpp"
+#include "checker/combine.hpp"
+#include "checker/conform.hpp"
 #include "checker/gate.hpp"
 
 namespace fencecheck {
@@ -121,29 +123,69 @@ Budget budget_of(const Options& options) {
   return budget;
 }
 
-ObserveOptions observe_options_of(const Options& options) { return {options.late}; }
+ObserveOptions observe_options_of(const Options& options) { 
+  ObserveOptions observe;
+  observe.late = options.late;
+  observe.window = options.window;
+  return observe;
+}
+
+namespace {
+
+// Puts inputs that are checked into the run, one after the other.
+class RunBuilder {
+ public:
+  RunBuilder(const Options& options, const RunListener& listener, Baseline* baseline)
+      : options_(options), listener_(listener), baseline_(baseline) {
+    run_.version = FENCECHECK_VERSION;
+    run_.folder = std::filesystem::current_path().string();
+    run_.unknown_fails = options.unknown_fails;
+    run_.stale_fails = options.baseline_strict;
+    run_.baseline = options.baseline;
+  }
+
+  void add(Checked input) {
+    if (baseline_ != nullptr) baseline_->apply(input, options_.update_baseline);
+    input.result = result_of(input, options_.unknown_fails);
+    if (input.report) cut(*input.report, options_.most_findings);
+    run_.inputs.push_back(std::move(input));
+    listener_.finished(run_.inputs.back());
+  }
+  [[nodiscard]] const std::vector<Checked>& inputs() const { return run_.inputs; }
+
+  Run finish() {
+    if (baseline_ != nullptr && !options_.update_baseline) run_.stale = baseline_->stale();
+    run_.interrupted = interrupted();
+    return std::move(run_);
+  }
+
+ private:
+  const Options& options_;
+  const RunListener& listener_;
+  Baseline* baseline_;
+  Run run_;
+};
+
+}  // namespace
 
 Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                Baseline* baseline) {
-  Run run;
-  run.version = FENCECHECK_VERSION;
-  run.folder = std::filesystem::current_path().string();
-  run.unknown_fails = options.unknown_fails;
-  run.stale_fails = options.baseline_strict;
-  run.baseline = options.baseline;
+  RunBuilder builder(options, listener, baseline);
   Pool pool(files, options);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());
-    Checked input = pool.take(i);
-    if (baseline != nullptr) baseline->apply(input, options.update_baseline);
-    input.result = result_of(input, options.unknown_fails);
-    if (input.report) cut(*input.report, options.most_findings);
-    run.inputs.push_back(std::move(input));
-    listener.finished(run.inputs.back());
+    builder.add(pool.take(i));
   }
-  if (baseline != nullptr && !options.update_baseline) run.stale = baseline->stale();
-  run.interrupted = interrupted();
-  return run;
+  if (options.combine) builder.add(combine(builder.inputs()));
+  return builder.finish();
+}
+
+Run run_conform(const Options& options, const RunListener& listener, Baseline* baseline) {
+  RunBuilder builder(options, listener, baseline);
+  for (Checked& input : conform_files(options.operands.at(0), options.operands.at(1), budget_of(options),
+                                      observe_options_of(options)))
+    builder.add(std::move(input));
+  return builder.finish();
 }
 
 }  // namespace fencecheck

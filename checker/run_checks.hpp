@@ -29,8 +29,12 @@ struct RunListener {
 // One Checked for each file, in their order whatever the number of threads.
 // After an interrupt the rest is not checked: its answers are unknown and say
 // so. Throws what check_file throws, of the first input that does.
+// With --combine there is one more input at the end: all recordings together.
 // Findings beyond --findings are cut, known ones first. `baseline` may be null.
 [[nodiscard]] Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                              Baseline* baseline);
+
+// The operands are a design and a recording, which are compared.
+[[nodiscard]] Run run_conform(const Options& options, const RunListener& listener, Baseline* baseline);
 
 }  // namespace fencecheck

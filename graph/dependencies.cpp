@@ -306,6 +306,9 @@ SystemGraph Builder::run() {
     add_discharges(thread);
     add_sections(thread);
     add_job(thread);
+    result_.waits.emplace_back();
+    for (const Step& step : system_.threads[thread].program)
+      for (const Target& target : targets(step)) result_.waits.back().push_back(target.vertex);
   }
   result_.graph = graph_;
   return std::move(result_);

@@ -10,6 +10,7 @@
 #include "graph/input/observed_findings.hpp"
 #include "graph/input/observed_graph.hpp"
 #include "graph/input/observed_hangs.hpp"
+#include "graph/input/order_window.hpp"
 #include "graph/input/timeline_summary.hpp"
 
 namespace fencecheck {
@@ -26,7 +27,9 @@ std::string counted(std::uint64_t count, std::string_view one) {
 
 // All that watches while a trace is read.
 struct Watch {
-  Watch(const TraceFacts& facts, std::uint64_t late) : now(facts), hangs(now, late), contract(now), timelines(now) {}
+  Watch(const TraceFacts& facts, const ObserveOptions& asked)
+      : options(asked), now(facts), hangs(now, asked.late.value_or(late_wait)), contract(now), timelines(now),
+        orders(now, asked.window, asked.another_order) {}
 
   void take(const TraceRecord& record) {
     hangs.before(record);
@@ -35,6 +38,7 @@ struct Watch {
     hangs.after(record);
     contract.after(record);
     timelines.after(record);
+    orders.after(record);
     note_wait(record);
   }
 
@@ -43,13 +47,15 @@ struct Watch {
     const WaitRef wait = now.waiting(record.pid);
     if (!wait || wait->first().line != record.line) return;
     ++waits;
-    if (drawn.size() < drawn_waits) drawn.push_back(wait);
+    if (drawn.size() < options.drawn) drawn.push_back(wait);
   }
 
+  ObserveOptions options;
   Reconstruction now;
   HangWatch hangs;
   ContractWatch contract;
   TimelineSummary timelines;
+  OrderWatch orders;
   std::uint64_t waits = 0;
   std::vector<WaitRef> drawn;
 };
@@ -153,7 +159,8 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
                                           counted(hangs.short_lived, "cycle or timeout"), duration(long_wait)));
   say(hangs.hidden != 0,
       fmt::format("{} not reported because events are missing that may have ended it", counted(hangs.hidden, "cycle")));
-  say(watch.waits > drawn_waits, fmt::format("only the first {} waits are drawn, and all hangs", drawn_waits));
+  say(watch.waits > watch.drawn.size(),
+      fmt::format("only the first {} waits are drawn, and all hangs", watch.drawn.size()));
   return said;
 }
 
@@ -176,9 +183,10 @@ void keep_lines(Source& source, const WaitPath& path) {
 }  // namespace
 
 Observation observe(const TraceStream& stream, Source& source, const ObserveOptions& options) {
-  Watch watch(*stream.facts, options.late.value_or(late_wait));
+  Watch watch(*stream.facts, options);
   TraceRecord record;
   while (stream.next(record)) watch.take(record);
+  watch.orders.finish();
   Hangs hangs = watch.hangs.finish();
   std::ranges::stable_sort(hangs.found, {}, &Hang::kind);
 
@@ -186,6 +194,9 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   const auto graph = std::make_shared<DependencyGraph>();
   ObservedGraph drawing(watch.now, *graph);
   for (const WaitRef& wait : watch.drawn) drawing.add(*wait);
+  for (const auto& [pid, task] : watch.now.tasks())
+    for (const WaitRef& wait : task.open)
+      if (wait->fence) drawing.add(*wait);
   std::set<std::string> known;  // one problem, one finding
   for (const Hang& hang : hangs.found) {
     Finding finding = describe(watch.now, hang);
@@ -205,10 +216,12 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   }
   for (const LateWait& late : hangs.late) (void)drawing.add(late.path);
   observation.graph = graph;
+  observation.whole_graph = watch.waits == watch.drawn.size();
   observation.answers.push_back(answer(watch, hangs, hanging));
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }
+  observation.lock_events = watch.now.lock_events();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

@@ -6,6 +6,7 @@
 // that are open at once, not with the trace.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,12 +19,20 @@
 
 namespace fencecheck {
 
+namespace observed {
+struct OrderWindow;
+}
+
 // After a wait that took so long, for a reason that the trace does not show, "no hang" cannot be said.
 inline constexpr std::uint64_t late_wait = 10'000'000'000;  // ns
-inline constexpr std::size_t drawn_waits = 2'000;           // the first of a trace, and all of its hangs
+inline constexpr std::size_t drawn_waits = 2'000;           // the first of a trace
 
 struct ObserveOptions {
   std::optional<std::uint64_t> late;  // ns: longer waits are findings; without it late_wait makes them doubts
+  std::size_t drawn = drawn_waits;    // how many waits the graph holds, beside the hangs
+  std::size_t window = 20'000;        // lock and fence events whose order is looked at together
+  // Called with each stretch of the trace that may hang in another order; see order_window.hpp. May be empty.
+  std::function<void(const observed::OrderWindow&)> another_order;
 };
 
 struct Observation {
@@ -31,6 +40,8 @@ struct Observation {
   // a hang: its edges need not have existed at the same time. `cycles` are those that did.
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;
+  bool whole_graph = true;  // every wait is in it
+  bool lock_events = false;
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it
   std::vector<Loss> losses;

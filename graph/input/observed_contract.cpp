@@ -3,22 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include "graph/input/lock_names.hpp"
 
 namespace fencecheck::observed {
 namespace {
 
 constexpr std::size_t locks_limit = 10'000;
-
-// What lockdep shows like a lock, and nobody can wait for.
-constexpr auto annotations = std::to_array<std::string_view>(
-    {"dma_fence_map", "fs_reclaim", "mmu_notifier_", "drm_sched_lockdep_map", "rcu_", "(wq_completion)",
-     "(work_completion)", "reservation_ww_class_acquire", "sched_map"});
-
-bool is_annotation(std::string_view name) {
-  return std::ranges::any_of(annotations, [&](std::string_view prefix) { return name.starts_with(prefix); });
-}
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "graph/input/identity.hpp"
 #include "graph/input/observed_findings.hpp"
 #include "graph/input/observed_hangs.hpp"
 #include "graph/input/wait_site.hpp"
@@ -16,7 +17,13 @@ void ObservedGraph::add(const Wait& wait) {
   properties.cause = wait.under.empty() ? wait_cause(wait.stack) : Cause::memory_management;
   properties.at = {wait.first().line, 0, 1};
   properties.label = seen_.facts().timed ? "waits " + duration(waited(seen_.facts(), wait)) : "waits";
+  properties.until = until(&wait);
   edge(waiter, awaited, std::move(properties));
+}
+
+// Where the wait was over.
+Place ObservedGraph::until(const Wait* wait) {
+  return wait == nullptr || wait->how == WaitEnd::open ? Place{} : Place{wait->end_line, 0, 1};
 }
 
 Cycle ObservedGraph::add(const WaitPath& path) {
@@ -30,7 +37,7 @@ Cycle ObservedGraph::add(const WaitPath& path) {
       continue;
     }
     const VertexId awaited = step.fence ? fence(step.fence) : lock(*step.wait);
-    if (waiter != awaited) walk.push_back(edge(waiter, awaited, Edge{step.cause, false, "waits", at}));
+    if (waiter != awaited) walk.push_back(edge(waiter, awaited, Edge{step.cause, false, "waits", at, until(step.wait.get())}));
     if (!known) continue;
     const VertexId owner = actor(step.owner, step.line);
     if (owner == awaited) continue;  // a container is its own party
@@ -42,7 +49,9 @@ Cycle ObservedGraph::add(const WaitPath& path) {
 
 EdgeId ObservedGraph::edge(VertexId from, VertexId to, Edge properties) {
   const auto [known, exists] = boost::edge(from, to, graph_);
-  return exists ? known : boost::add_edge(from, to, std::move(properties), graph_).first;
+  if (!exists) return boost::add_edge(from, to, std::move(properties), graph_).first;
+  if (properties.until.line == 0) graph_[known].until = {};  // of several waits one was not over
+  return known;
 }
 
 VertexId ObservedGraph::actor(const Actor& actor, std::uint32_t line) {
@@ -54,15 +63,15 @@ VertexId ObservedGraph::actor(const Actor& actor, std::uint32_t line) {
 VertexId ObservedGraph::task(Pid pid, std::uint32_t line) {
   const auto known = tasks_.find(pid);
   if (known != tasks_.end()) return known->second;
-  const VertexId made =
-      boost::add_vertex(Vertex{seen_.task_name(pid), VertexKind::task, false, {line, 0, 1}, ""}, graph_);
-  return tasks_.emplace(pid, made).first->second;
+  const Vertex vertex{seen_.task_name(pid), VertexKind::task, false, {line, 0, 1}, "", task_identity(pid)};
+  return tasks_.emplace(pid, boost::add_vertex(vertex, graph_)).first->second;
 }
 
 VertexId ObservedGraph::fence(const Fence& fence) {
   const auto known = fences_.find(fence);
   if (known != fences_.end()) return known->second;
-  Vertex vertex{seen_.fence_name(*fence), VertexKind::fence, false, {}, ""};
+  Vertex vertex{seen_.fence_name(*fence), VertexKind::fence, false, {}, "",
+                fence_identity(fence->key.context, fence->key.seqno)};
   if (fence->created.seen()) vertex.at = {fence->created.line, 0, 1};
   const VertexId made = boost::add_vertex(vertex, graph_);
   fences_.emplace(fence, made);
@@ -70,7 +79,8 @@ VertexId ObservedGraph::fence(const Fence& fence) {
     const VertexId owing = task(*pid, fence->created.line);
     graph_[owing].user_controlled = true;
     const std::string label = fmt::format("signalled by {}", fence->user_signalled->signalled_by);
-    boost::add_edge(made, owing, Edge{Cause::userspace, false, label, vertex.at}, graph_);
+    const Place signalled{fence->signalled.line, 0, 1};
+    boost::add_edge(made, owing, Edge{Cause::userspace, false, label, vertex.at, signalled}, graph_);
   }
   return made;
 }
@@ -86,7 +96,8 @@ VertexId ObservedGraph::lock(const Wait& wait) {
   const auto known = locks_.find(wait.lock);
   if (known != locks_.end()) return known->second;
   const std::string name = wait.lock_name.empty() ? fmt::format("{:x}", wait.lock) : wait.lock_name;
-  const Vertex vertex{"lock " + name, VertexKind::lock, false, {wait.first().line, 0, 1}, ""};
+  const Vertex vertex{"lock " + name, VertexKind::lock, false, {wait.first().line, 0, 1}, "",
+                      lock_identity(fmt::format("{:x}", wait.lock))};
   return locks_.emplace(wait.lock, boost::add_vertex(vertex, graph_)).first->second;
 }
 

@@ -24,6 +24,7 @@ class ObservedGraph {
   VertexId job(const std::shared_ptr<Job>& job);
   VertexId lock(const Wait& wait);
   VertexId actor(const Actor& actor, std::uint32_t line);
+  static Place until(const Wait* wait);
   EdgeId edge(VertexId from, VertexId to, Edge properties);
 
   const Reconstruction& seen_;

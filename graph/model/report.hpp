@@ -44,6 +44,7 @@ struct Report {
   std::optional<Expectation> expect;
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;  // of `graph`, to be highlighted
+  bool whole_graph = true;    // false: not every wait of a trace is in `graph`
 };
 
 }  // namespace fencecheck
