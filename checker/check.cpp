@@ -131,9 +131,14 @@ std::optional<Report> check_trace(Reader reader, Source& source, const Diagnosti
   Predictor predictor(budget);
   ObserveOptions watching = options;
   watching.another_order = [&](const observed::OrderWindow& window) { predictor.take(window); };
+  watching.stop = [&](const TraceFacts& facts) -> std::string {
+    if (budget.progress) budget.progress(fmt::format("{}: {} events read", source.name, facts.events));
+    if (interrupted()) return "interrupted";
+    return budget.out_of_time() ? "the time limit was reached (--timeout)" : "";
+  };
   Observation seen = observe(stream, source, watching);
   if (!diagnostics.ok()) return std::nullopt;
-  const bool locks = seen.lock_events;
+  const bool locks = seen.locks_recorded;
   Report report = observed_report(std::move(seen), source, "trace", reader.facts().expect);
   if (locks) predictor.conclude(report, options.window);
   return report;

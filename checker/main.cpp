@@ -125,7 +125,8 @@ Run run_with_progress(const Options& options, Baseline* baseline) {
     progress.clear();
     print(stream, to_text(input, style_of(stream, options)));
   };
-  const RunListener listener{[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell};
+  const RunListener listener{[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell,
+                             shown_budget(options).progress};
   return conform ? run_conform(options, listener, baseline) : run_checks(inputs, options, listener, baseline);
 }
 

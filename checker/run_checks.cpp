@@ -16,6 +16,8 @@
 namespace fencecheck {
 namespace {
 
+using HowFar = std::function<void(const std::string&)>;
+
 Checked not_checked(const InputFile& file) {
   Checked checked;
   checked.source.name = file.path;
@@ -30,14 +32,16 @@ Checked not_checked(const InputFile& file) {
   return checked;
 }
 
-Checked check_input(const InputFile& file, const Options& options) {
+Checked check_input(const InputFile& file, const Options& options, const HowFar& how_far) {
   const auto begin = std::chrono::steady_clock::now();
+  Budget budget = budget_of(options);
+  budget.progress = how_far;
   Checked checked;
   if (!file.error.empty()) {
     checked.source.name = file.path;
     checked.diagnostics.error({}, file.error);
   } else {
-    checked = interrupted() ? not_checked(file) : check_file(file.path, budget_of(options), observe_options_of(options));
+    checked = interrupted() ? not_checked(file) : check_file(file.path, budget, observe_options_of(options));
   }
   if (options.timing) checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
@@ -56,8 +60,8 @@ void cut(Report& report, std::size_t most) {
 // Inputs are taken in their order by whoever is free, and handed out in that order.
 class Pool {
  public:
-  Pool(const std::vector<InputFile>& files, const Options& options)
-      : files_(files), options_(options), done_(files.size(), false), results_(files.size()), errors_(files.size()) {
+  Pool(const std::vector<InputFile>& files, const Options& options, HowFar how_far)
+      : files_(files), options_(options), how_far_(files.size() == 1 ? std::move(how_far) : HowFar{}), done_(files.size(), false), results_(files.size()), errors_(files.size()) {
     const unsigned wanted = options.jobs == 0 ? std::thread::hardware_concurrency() : options.jobs;
     const std::size_t threads = std::min<std::size_t>(files.size(), std::max(1U, wanted));
     for (std::size_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
@@ -90,7 +94,7 @@ class Pool {
   void work() {
     for (std::size_t index = next_++; index < files_.size(); index = next_++) {
       try {
-        results_[index] = check_input(files_[index], options_);
+        results_[index] = check_input(files_[index], options_, how_far_);
       } catch (...) {
         errors_[index] = std::current_exception();
       }
@@ -103,6 +107,7 @@ class Pool {
 
   const std::vector<InputFile>& files_;
   const Options& options_;
+  HowFar how_far_;
   std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -171,7 +176,7 @@ class RunBuilder {
 Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                Baseline* baseline) {
   RunBuilder builder(options, listener, baseline);
-  Pool pool(files, options);
+  Pool pool(files, options, listener.how_far);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());
     builder.add(pool.take(i));

@@ -24,6 +24,7 @@ namespace fencecheck {
 struct RunListener {
   std::function<void(std::size_t done, std::size_t total)> progress;
   std::function<void(const Checked& input)> finished;
+  std::function<void(const std::string&)> how_far{};  // of an input that is alone, from its own thread; may be empty
 };
 
 // One Checked for each file, in their order whatever the number of threads.

@@ -20,6 +20,7 @@ using namespace observed;  // NOLINT(google-build-using-namespace): what is obse
 namespace {
 
 constexpr std::size_t summary_lines = 12;
+constexpr std::uint64_t events_between_looks = 4096;  // at the clock and for an interrupt
 
 std::string counted(std::uint64_t count, std::string_view one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
@@ -58,6 +59,7 @@ struct Watch {
   OrderWatch orders;
   std::uint64_t waits = 0;
   std::vector<WaitRef> drawn;
+  std::string stopped;  // why it was not read to its end
 };
 
 std::string gaps(const TraceFacts& facts) {
@@ -85,6 +87,8 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
   if (found != 0) {
     answer.verdict = Verdict::violated;
     answer.reason = counted(found, "hang") + " in the trace";
+  } else if (!watch.stopped.empty()) {
+    answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, watch.stopped);
   } else if (watch.now.fence_events() == 0) {
     answer.reason = "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
   } else if (const std::string lost = gaps(facts); !lost.empty()) {
@@ -105,7 +109,7 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 // Of a trace without findings nothing is said about the contract where too little was recorded to break it.
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0) return Answer{"contract", Verdict::violated, counted(found, "broken rule") + " in the trace"};
-  if (watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  if (!watch.stopped.empty() || watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty()) return std::nullopt;
   return Answer{"contract", Verdict::holds, "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 
@@ -144,8 +148,9 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
   say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
-  say(now.jobs() != 0 && !now.lock_events(),
-      "no lock events: locks between tasks and run_job are not seen, nor what another order of events could do");
+  say(fences && !watch.orders.recorded(),
+      "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor what "
+      "another order of events could do");
   say(now.inferred_containers() != 0,
       fmt::format("the members of {} are inferred from the order in which signals were asked for",
                   counted(now.inferred_containers(), "container fence")));
@@ -185,9 +190,12 @@ void keep_lines(Source& source, const WaitPath& path) {
 Observation observe(const TraceStream& stream, Source& source, const ObserveOptions& options) {
   Watch watch(*stream.facts, options);
   TraceRecord record;
-  while (stream.next(record)) watch.take(record);
+  for (std::uint64_t count = 1; watch.stopped.empty() && stream.next(record); ++count) {
+    watch.take(record);
+    if (count % events_between_looks == 0 && options.stop) watch.stopped = options.stop(*stream.facts);
+  }
   watch.orders.finish();
-  Hangs hangs = watch.hangs.finish();
+  Hangs hangs = watch.hangs.finish(watch.stopped.empty());
   std::ranges::stable_sort(hangs.found, {}, &Hang::kind);
 
   Observation observation;
@@ -221,8 +229,10 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }
-  observation.lock_events = watch.now.lock_events();
+  observation.locks_recorded = watch.orders.recorded();
   observation.losses = stream.facts->losses;
+  if (!watch.stopped.empty())
+    observation.losses.push_back({std::string(info(LossKind::not_read).id), 1, true, {stream.facts->last_line, 0, 1}});
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);
   observation.size = fmt::format("{}, {}, {}", counted(drawing.tasks(), "task"), counted(drawing.fences(), "fence"),

@@ -33,6 +33,8 @@ struct ObserveOptions {
   std::size_t window = 20'000;        // lock and fence events whose order is looked at together
   // Called with each stretch of the trace that may hang in another order; see order_window.hpp. May be empty.
   std::function<void(const observed::OrderWindow&)> another_order;
+  // Called now and then: why not to read on, or an empty string. May be empty.
+  std::function<std::string(const TraceFacts&)> stop;
 };
 
 struct Observation {
@@ -41,7 +43,7 @@ struct Observation {
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;
   bool whole_graph = true;  // every wait is in it
-  bool lock_events = false;
+  bool locks_recorded = false;
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it
   std::vector<Loss> losses;

@@ -187,8 +187,9 @@ void HangWatch::add_late(const WaitRef& wait, const WaitPath& path) {
   }
 }
 
-Hangs HangWatch::finish() {
-  for (const Pid pid : waiting_) look_at_the_end(pid);
+Hangs HangWatch::finish(bool at_the_end) {
+  if (at_the_end)
+    for (const Pid pid : waiting_) look_at_the_end(pid);
   for (const Pending& each : pending_) {
     if (!each.path.empty() && each.wait->how == WaitEnd::gave_up) add_late(each.wait, each.path);
   }

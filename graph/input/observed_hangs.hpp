@@ -58,7 +58,8 @@ class HangWatch {
   // Around each Reconstruction::apply().
   void before(const TraceRecord& record);
   void after(const TraceRecord& record);
-  [[nodiscard]] Hangs finish();
+  // `at_the_end`: of the trace, so that what is still closed counts.
+  [[nodiscard]] Hangs finish(bool at_the_end);
 
  private:
   struct Affected {

@@ -10,7 +10,8 @@ OrderWatch::OrderWatch(const Reconstruction& now, std::size_t size, Take take)
     : now_(now), size_(std::max<std::size_t>(size, 2)), take_(std::move(take)) {}
 
 void OrderWatch::after(const TraceRecord& record) {
-  if (!take_) return;
+  recorded_ = recorded_ || record.kind == TraceEventKind::lock_acquire;
+  if (!take_ || !recorded_) return;
   const bool own = record.context != TraceContext::interrupt;
   const Task* task = own ? now_.task(record.pid) : nullptr;
   Happening happening;
@@ -36,7 +37,7 @@ void OrderWatch::after(const TraceRecord& record) {
     case TraceEventKind::request_done:
     case TraceEventKind::job_done: {
       const Fence fence = now_.find(record.fence());
-      if (!fence || fence->signalled.line != record.line) return;
+      if (!fence || !fence->signalled.seen()) return;
       happening.kind = Happening::Kind::signal;
       happening.fences = {fence};
       return add(std::move(happening));
@@ -124,7 +125,6 @@ void OrderWatch::look() {
   if (seeds_ == 0 || window_.empty()) return;
   auto system = another_order(now_, window_, held_, names_);
   if (!system) return;
-  ++windows_;
   take_({std::move(*system), window_.front().line, window_.back().line});
 }
 

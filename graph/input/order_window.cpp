@@ -128,7 +128,8 @@ void WindowModel::sort_out() {
     if (each.kind == Kind::run && each.job->hardware) hardware_of_.try_emplace(each.job->hardware, each.job);
     if (each.kind == Kind::queue) queued_.try_emplace(each.job, &each);
     if (each.kind == Kind::create) created_.try_emplace(each.fences.front(), &each);
-    if (each.kind == Kind::signal) signalled_.try_emplace(each.fences.front(), &each);
+    // Several events may say that a fence has signalled; the first one counts.
+    if (each.kind == Kind::signal && !signalled_.try_emplace(each.fences.front(), &each).second) continue;
     if (each.hardware) continue;
     sequences_[actor_of(each)].push_back(&each);
     if (const auto waking = woken.find(each.pid); waking != woken.end()) {
@@ -325,7 +326,7 @@ void WindowModel::find_causes(const ActorKey& actor) {
 
 void WindowModel::write(Thread& thread, const Happening& happening, std::map<std::uint64_t, std::uint32_t>& depths) {
   if (const auto first = before_.find(&happening); first != before_.end())
-    add(thread, Wait{first->second, Join::all}, Cause::explicit_sync, happening.line);
+    add(thread, fencecheck::Wait{first->second, Join::all}, Cause::explicit_sync, happening.line);
   switch (happening.kind) {
     case Kind::take:
       if (kept_.contains(happening.lock) && depths[happening.lock]++ == 0)
@@ -338,7 +339,7 @@ void WindowModel::write(Thread& thread, const Happening& happening, std::map<std
     case Kind::wait: {
       std::vector<FenceId> awaited;
       for (const Fence& each : resolved(happening.fences)) awaited.push_back(fence(each));
-      if (!awaited.empty()) add(thread, Wait{awaited, Join::all}, Cause::explicit_sync, happening.line);
+      if (!awaited.empty()) add(thread, fencecheck::Wait{awaited, Join::all}, Cause::explicit_sync, happening.line);
       break;
     }
     case Kind::signal:
@@ -400,7 +401,7 @@ void WindowModel::write_job(const std::shared_ptr<Job>& job) {
   for (const Dependency& each : job->dependencies)
     if (signalled_.contains(each.fence)) dependencies.push_back(fence(each.fence));
   add(entity, Begin{}, Cause::scheduling, job->queued.line);
-  if (!dependencies.empty()) add(entity, Wait{dependencies, Join::all}, Cause::explicit_sync, job->queued.line);
+  if (!dependencies.empty()) add(entity, fencecheck::Wait{dependencies, Join::all}, Cause::explicit_sync, job->queued.line);
   add(entity, Push{worker}, Cause::scheduling, line);
   add(entity, Finish{}, Cause::scheduling, line);
 
@@ -425,7 +426,7 @@ void WindowModel::write_free_hardware() {
     thread.kind = ThreadKind::engine;
     thread.at = {each.line, 0, 1};
     if (const auto creation = creations_.find(done); creation != creations_.end())
-      add(thread, Wait{{creation->second}, Join::all}, Cause::explicit_sync, each.line);
+      add(thread, fencecheck::Wait{{creation->second}, Join::all}, Cause::explicit_sync, each.line);
     add(thread, Signal{{fence(done)}}, Cause::explicit_sync, each.line);
     system_.threads.push_back(std::move(thread));
   }

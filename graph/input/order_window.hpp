@@ -62,7 +62,8 @@ class OrderWatch {
   void after(const TraceRecord& record);
   // At the end of the trace: the rest.
   void finish();
-  [[nodiscard]] std::uint64_t windows() const { return windows_; }
+  // Says the trace which locks are taken? Contention alone does not, nor do the events of mmap_lock.
+  [[nodiscard]] bool recorded() const { return recorded_; }
 
  private:
   void add(Happening happening);
@@ -79,7 +80,7 @@ class OrderWatch {
   std::map<Pid, Happening::Kind> last_;         // what each task did last
   std::vector<std::string> names_;
   std::map<std::string, std::uint32_t, std::less<>> name_ids_;
-  std::uint64_t windows_ = 0;
+  bool recorded_ = false;
   std::uint64_t seeds_ = 0;  // waits in the window that a lock is held over
 };
 

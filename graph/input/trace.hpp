@@ -30,7 +30,8 @@ enum class LossKind : std::uint8_t {
   cut_short,
   no_final_newline,
   clock_went_back,
-  last_ = clock_went_back
+  not_read,
+  last_ = not_read
 };
 
 struct LossInfo {
@@ -50,6 +51,7 @@ inline constexpr auto loss_table = std::to_array<LossInfo>({
     {LossKind::cut_short, true, "cut-short", "entries that the header promises and the file does not have"},
     {LossKind::no_final_newline, true, "no-final-newline", "the last line has no end: it may have been cut"},
     {LossKind::clock_went_back, true, "clock-went-back", "events older than the one before them on the same CPU"},
+    {LossKind::not_read, true, "not-read", "the rest of the trace, as --timeout or an interrupt stopped the reading"},
 });
 static_assert(covers(loss_table, &LossInfo::kind, LossKind::last_));
 constexpr const LossInfo& info(LossKind kind) { return loss_table[static_cast<std::size_t>(kind)]; }
