@@ -63,7 +63,7 @@ std::string roff_command(const CommandInfo& row) {
 }
 
 // In single quotes of a POSIX shell.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "'";
   for (const char byte : text) result += byte == '\'' ? std::string("'\\''") : std::string(1, byte);
   return result + "'";
@@ -77,7 +77,7 @@ std::string names(const OptionInfo& row, std::string_view separator) {
 std::string bash_values(const OptionInfo& row) {
   if (row.completes == Argument::word)
     return fmt::format("mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\")",
-                       quoted(fmt::format("{}", fmt::join(ids(row.words), " "))));
+                       in_quotes(fmt::format("{}", fmt::join(ids(row.words), " "))));
   return row.completes == Argument::file ? "mapfile -t COMPREPLY < <(compgen -f -- \"$current\")" : "COMPREPLY=()";
 }
 
@@ -104,7 +104,7 @@ std::string zsh_option(const OptionInfo& row) {
     if (!name.empty())
       text +=
           fmt::format("        {} \\\n",
-                      quoted(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
+                      in_quotes(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
   return text;
 }
 
@@ -115,8 +115,8 @@ std::string fish_option(const CommandInfo& command, const OptionInfo& row) {
   if (row.completes == Argument::file) text += " -rF";
   if (row.completes == Argument::number) text += " -x";
   if (row.completes == Argument::word)
-    text += fmt::format(" -x -a {}", quoted(fmt::format("{}", fmt::join(ids(row.words), " "))));
-  return text + fmt::format(" -d {}\n", quoted(row.says));
+    text += fmt::format(" -x -a {}", in_quotes(fmt::format("{}", fmt::join(ids(row.words), " "))));
+  return text + fmt::format(" -d {}\n", in_quotes(row.says));
 }
 
 }  // namespace
@@ -166,10 +166,10 @@ std::string bash_completion() {
     std::string words = "--help";
     for (const OptionInfo* option : options_of(row.command)) words += " " + names(*option, " ");
     text +=
-        fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id, quoted(words));
+        fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id, in_quotes(words));
     if (row.operand_words != nullptr)
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
-                          quoted(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
+                          in_quotes(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
     else if (!row.operand.empty())
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n", row.id);
   }
@@ -180,7 +180,7 @@ std::string zsh_completion() {
   std::string text =
       fmt::format("#compdef fencecheck\n# {}\n_fencecheck() {{\n  local -a commands\n  commands=(\n", made_from);
   for (const CommandInfo& row : command_table())
-    text += fmt::format("    {}\n", quoted(fmt::format("{}:{}", row.id, zsh_text(row.says))));
+    text += fmt::format("    {}\n", in_quotes(fmt::format("{}:{}", row.id, zsh_text(row.says))));
   text +=
       "  )\n  if ((CURRENT == 2)); then\n    _describe command commands\n    return\n  fi\n"
       "  local command=${words[2]}\n  shift words\n  ((CURRENT--))\n  case $command in\n";
@@ -192,7 +192,7 @@ std::string zsh_completion() {
       operand = fmt::format("1:{}:({})", row.operand, fmt::join(ids(row.operand_words), " "));
     else if (!row.operand.empty())
       operand = fmt::format("{}:{}:_files", row.most != 1 ? "*" : "1", row.operand);
-    if (!operand.empty()) text += fmt::format("        {} \\\n", quoted(operand));
+    if (!operand.empty()) text += fmt::format("        {} \\\n", in_quotes(operand));
     text += "        '--help[Print help]'\n      ;;\n";
   }
   return text + "  esac\n}\n_fencecheck \"$@\"\n";
@@ -201,12 +201,12 @@ std::string zsh_completion() {
 std::string fish_completion() {
   std::string text = fmt::format("# {}\n", made_from);
   for (const CommandInfo& row : command_table())
-    text += fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, quoted(row.says));
+    text += fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, in_quotes(row.says));
   for (const CommandInfo& row : command_table()) {
     for (const OptionInfo* option : options_of(row.command)) text += fish_option(row, *option);
     if (row.operand_words == nullptr) continue;
     text += fmt::format("complete -c fencecheck -n '__fish_seen_subcommand_from {}' -f -a {}\n", row.id,
-                        quoted(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
+                        in_quotes(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
   }
   return text;
 }

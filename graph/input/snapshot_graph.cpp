@@ -7,7 +7,7 @@
 
 #include "graph/input/identity.hpp"
 #include "graph/input/lock_rules.hpp"
-#include "graph/input/observed_findings.hpp"
+#include "graph/input/wait_site.hpp"
 
 namespace fencecheck {
 namespace {

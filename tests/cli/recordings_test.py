@@ -204,7 +204,9 @@ Total 1 objects, 1048576 bytes
         self.assertIn("no task, fence or lock in common", done.stdout)
 
     def test_one_recording_is_not_several(self):
-        self.expect(USAGE, "check", "--combine", self.file("t.trace", self.TRACE))
+        done = self.expect(BAD_INPUT, "check", "--combine", self.file("t.trace", self.TRACE))
+        self.assertIn("two traces or kernel logs or more are needed", done.stderr)
+        self.expect(USAGE, "check", "--combine", "--watch", "t.trace")
 
 
 class Conform(Case):
