@@ -11,7 +11,7 @@ OrderWatch::OrderWatch(const Reconstruction& now, std::size_t size, Take take)
 
 void OrderWatch::after(const TraceRecord& record) {
   recorded_ = recorded_ || record.kind == TraceEventKind::lock_acquire;
-  if (!take_ || !recorded_) return;
+  if (!take_) return;
   const bool own = record.context != TraceContext::interrupt;
   const Task* task = own ? now_.task(record.pid) : nullptr;
   Happening happening;
@@ -30,7 +30,7 @@ void OrderWatch::after(const TraceRecord& record) {
       const Fence fence = now_.find(record.fence());
       if (!own || !fence || fence->created.line != record.line) return;
       happening.kind = Happening::Kind::create;
-      happening.fences = {fence};
+      happening.fence = fence;
       return add(std::move(happening));
     }
     case TraceEventKind::fence_signaled:
@@ -39,14 +39,15 @@ void OrderWatch::after(const TraceRecord& record) {
       const Fence fence = now_.find(record.fence());
       if (!fence || !fence->signalled.seen()) return;
       happening.kind = Happening::Kind::signal;
-      happening.fences = {fence};
+      happening.fence = fence;
       return add(std::move(happening));
     }
     case TraceEventKind::wait_start: {
       const WaitRef wait = own ? now_.waiting(record.pid) : nullptr;
       if (!wait || !wait->fence || wait->first().line != record.line) return;
       happening.kind = Happening::Kind::wait;
-      happening.fences = wait->fence->members.empty() ? std::vector<Fence>{wait->fence} : wait->fence->members;
+      happening.fence = wait->fence;
+      happening.members = wait->fence->members;
       return add(std::move(happening));
     }
     case TraceEventKind::job_queue:
@@ -109,7 +110,8 @@ void OrderWatch::add(Happening happening) {
     const bool holds = task != nullptr && std::ranges::any_of(task->held, [](const HeldLock& lock) {
       return !lock.tried && !is_annotation(lock.name) && !has_tickets(lock.name);
     });
-    if (holds) ++seeds_;
+    happening.seed = holds;
+    seeds_ += holds ? 1U : 0U;
   }
   window_.push_back(std::move(happening));
   if (window_.size() < size_) return;
@@ -132,6 +134,7 @@ void OrderWatch::look() {
 void OrderWatch::forget_first_half() {
   for (std::size_t left = size_ / 2; left > 0; --left) {
     const Happening& first = window_.front();
+    seeds_ -= first.seed ? 1U : 0U;
     if (first.kind == Happening::Kind::take) held_[first.pid].push_back(first);
     if (const auto known = held_.find(first.pid); first.kind == Happening::Kind::release && known != held_.end()) {
       std::vector<Happening>& held = known->second;
@@ -142,7 +145,6 @@ void OrderWatch::forget_first_half() {
     }
     window_.pop_front();
   }
-  seeds_ = 1;  // some may be left: another_order() finds out
 }
 
 }  // namespace fencecheck::observed

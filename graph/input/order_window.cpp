@@ -55,7 +55,7 @@ class WindowModel {
   void extend(const ActorKey& actor, std::uint32_t line);
   void need(const Fence& fence);
   void need(const std::shared_ptr<Job>& job);
-  [[nodiscard]] std::vector<Fence> resolved(const std::vector<Fence>& fences) const;
+  [[nodiscard]] std::vector<Fence> resolved(const Happening& happening) const;
   [[nodiscard]] bool takes_part(const Happening& happening) const;
 
   // The order that is kept.
@@ -104,8 +104,8 @@ class WindowModel {
 
 ActorKey WindowModel::actor_of(const Happening& happening) const {
   if (happening.kind == Kind::queue) return {happening.pid, std::nullopt};
-  if (happening.kind == Kind::signal && happening.fences.front()->scheduled) {  // the end of run_job
-    const auto job = happening.fences.front()->job.lock();
+  if (happening.kind == Kind::signal && happening.fence->scheduled) {  // the end of run_job
+    const auto job = happening.fence->job.lock();
     if (job && ran_.contains(job)) return {job->run.pid, job->finished->key};
   }
   if (happening.job && ran_.contains(happening.job)) return {happening.pid, happening.job->finished->key};
@@ -127,9 +127,9 @@ void WindowModel::sort_out() {
     if (each.kind == Kind::run) ran_.try_emplace(each.job, &each);
     if (each.kind == Kind::run && each.job->hardware) hardware_of_.try_emplace(each.job->hardware, each.job);
     if (each.kind == Kind::queue) queued_.try_emplace(each.job, &each);
-    if (each.kind == Kind::create) created_.try_emplace(each.fences.front(), &each);
+    if (each.kind == Kind::create) created_.try_emplace(each.fence, &each);
     // Several events may say that a fence has signalled; the first one counts.
-    if (each.kind == Kind::signal && !signalled_.try_emplace(each.fences.front(), &each).second) continue;
+    if (each.kind == Kind::signal && !signalled_.try_emplace(each.fence, &each).second) continue;
     if (each.hardware) continue;
     sequences_[actor_of(each)].push_back(&each);
     if (const auto waking = woken.find(each.pid); waking != woken.end()) {
@@ -140,10 +140,11 @@ void WindowModel::sort_out() {
   }
 }
 
-// Those that are signalled in the window: of others it is not known who would.
-std::vector<Fence> WindowModel::resolved(const std::vector<Fence>& fences) const {
-  std::vector<Fence> result;
-  std::ranges::copy_if(fences, std::back_inserter(result), [&](const Fence& each) { return signalled_.contains(each); });
+// Its fences that are signalled in the window: of others it is not known who would.
+std::vector<Fence> WindowModel::resolved(const Happening& happening) const {
+  std::vector<Fence> result = happening.members;
+  if (result.empty()) result.push_back(happening.fence);
+  std::erase_if(result, [&](const Fence& each) { return !signalled_.contains(each); });
   return result;
 }
 
@@ -153,7 +154,7 @@ void WindowModel::keep_held(std::set<std::uint64_t>& kept) const {
     std::vector<std::uint64_t> held;
     for (const Happening* each : held_by(actor)) held.push_back(each->lock);
     for (const Happening* each : sequence) {
-      const bool waits = each->kind == Kind::wait && !resolved(each->fences).empty();
+      const bool waits = each->kind == Kind::wait && !resolved(*each).empty();
       if (waits || (each->kind == Kind::take && kept.contains(each->lock))) kept.insert(held.begin(), held.end());
       if (each->kind == Kind::take) held.push_back(each->lock);
       if (each->kind != Kind::release) continue;
@@ -209,7 +210,7 @@ void WindowModel::extend(const ActorKey& actor, std::uint32_t line) {
   if (line <= from || sequence == sequences_.end()) return;
   for (const Happening* each : sequence->second) {
     if (each->line <= from || each->line > line || each->kind != Kind::wait) continue;
-    for (const Fence& fence : resolved(each->fences)) need(fence);
+    for (const Fence& fence : resolved(*each)) need(fence);
   }
 }
 
@@ -309,8 +310,8 @@ void WindowModel::find_causes(const ActorKey& actor) {
     if (each->kind == Kind::take && kept_.contains(each->lock) && held.insert(each->lock).second && held.size() == 1)
       section = each;
     if (each->kind == Kind::release && held.erase(each->lock) == 1 && held.empty()) section = nullptr;
-    if (each->kind == Kind::wait || (each->kind == Kind::signal && needed_.contains(each->fences.front()))) {
-      for (const Fence& fence : resolved(each->fences)) follow_creation(fence, actor, *each, section);
+    if (each->kind == Kind::wait || (each->kind == Kind::signal && needed_.contains(each->fence))) {
+      for (const Fence& fence : resolved(*each)) follow_creation(fence, actor, *each, section);
     }
     const auto wakes = wakes_before_.find(each);
     if (wakes == wakes_before_.end()) continue;
@@ -338,13 +339,13 @@ void WindowModel::write(Thread& thread, const Happening& happening, std::map<std
       break;
     case Kind::wait: {
       std::vector<FenceId> awaited;
-      for (const Fence& each : resolved(happening.fences)) awaited.push_back(fence(each));
+      for (const Fence& each : resolved(happening)) awaited.push_back(fence(each));
       if (!awaited.empty()) add(thread, fencecheck::Wait{awaited, Join::all}, Cause::explicit_sync, happening.line);
       break;
     }
     case Kind::signal:
-      if (needed_.contains(happening.fences.front()))
-        add(thread, Signal{{fence(happening.fences.front())}}, Cause::explicit_sync, happening.line);
+      if (needed_.contains(happening.fence))
+        add(thread, Signal{{fence(happening.fence)}}, Cause::explicit_sync, happening.line);
       break;
     case Kind::queue:
       if (const auto job = entities_.find(happening.job); job != entities_.end())
@@ -416,8 +417,8 @@ void WindowModel::write_job(const std::shared_ptr<Job>& job) {
 // Fences that an interrupt signalled and no job of the window explains.
 void WindowModel::write_free_hardware() {
   for (const Happening& each : window_) {
-    if (each.kind != Kind::signal || !each.hardware || !needed_.contains(each.fences.front())) continue;
-    const Fence& done = each.fences.front();
+    if (each.kind != Kind::signal || !each.hardware || !needed_.contains(each.fence)) continue;
+    const Fence& done = each.fence;
     const auto known = hardware_of_.find(done);
     const auto job = known != hardware_of_.end() ? known->second : done->job.lock();
     if (job && jobs_.contains(job)) continue;

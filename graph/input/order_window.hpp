@@ -37,7 +37,9 @@ struct Happening {
   Pid pid = 0;
   bool hardware = false;     // an interrupt did it, or whatever runs jobs
   std::shared_ptr<Job> job;  // inside its run_job; queue, run: the job itself
-  std::vector<Fence> fences;
+  Fence fence;                 // created, signalled or waited for
+  std::vector<Fence> members;  // of a container that is waited for
+  bool seed = false;           // a wait that a lock is held over
   std::uint64_t lock = 0;
   std::uint32_t name = 0;  // of the lock: an index
   bool shared = false;
@@ -81,7 +83,7 @@ class OrderWatch {
   std::vector<std::string> names_;
   std::map<std::string, std::uint32_t, std::less<>> name_ids_;
   bool recorded_ = false;
-  std::uint64_t seeds_ = 0;  // waits in the window that a lock is held over
+  std::uint64_t seeds_ = 0;  // in the window
 };
 
 // The system of these happenings; nothing if no lock that is held over a wait is taken by two threads.

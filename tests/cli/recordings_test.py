@@ -125,7 +125,7 @@ class Snapshots(Case):
     def test_a_snapshot_is_drawn(self):
         log = SOURCE / "cases" / "snapshots" / "circular-reclaim.dmesg"
         drawn = self.expect(CLEAN, "draw", str(log)).stdout
-        for name in ("fs_reclaim", "dma_fence_map", "&gpu->active_lock"):
+        for name in ("fs_reclaim", "dma_fence_map", "&amp;gpu->active_lock"):
             self.assertIn(name, drawn)
         self.expect(CLEAN, "draw", str(log), "--view", "cycle", "-o", "out.svg")
 
@@ -253,7 +253,7 @@ class Conform(Case):
 
     def test_an_object_in_two_classes(self):
         design = (CONFORM / "pipeline.yaml").read_text().replace("seen-as: sw_sync/frames", 'seen-as: "sw_sync/*"')
-        story = self.conform(UNKNOWN, self.file("both.yaml", design), CONFORM / "pipeline-conforming.trace")
+        story = self.conform(UNKNOWN, self.file("both.yaml", design), CONFORM / "pipeline-surplus.trace")
         self.assertIn("more than one object of the design is seen as 'sw_sync/results'", story)
 
     def test_bad_inputs(self):
