@@ -7,14 +7,28 @@
 namespace fencecheck {
 namespace {
 
-constexpr std::string_view blanks = " \t\r";
 constexpr std::uint64_t cpu_limit = 65'536;
 constexpr std::uint64_t latency_limit = std::numeric_limits<std::uint64_t>::max() / 1000;  // us
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+// Plain loops: these run many times for each line, and the searches of string_view call memchr for each byte.
+std::size_t skip_blanks(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && is_blank(text[at])) ++at;
+  return at;
+}
+
+std::size_t find_blank(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && !is_blank(text[at])) ++at;
+  return at;
+}
 
 std::string_view trimmed_right(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(blanks) + 1);  // npos + 1 is 0: all blank
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 // Takes the number at the end of `text` away; nothing if there is none.
@@ -28,8 +42,8 @@ std::optional<std::uint64_t> take_number_right(std::string_view& text) {
 
 // Takes the next word away, and the blanks before it.
 std::string_view take_word(std::string_view& text) {
-  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(blanks));
+  text.remove_prefix(skip_blanks(text));
+  const std::string_view word = text.substr(0, find_blank(text));
   text.remove_prefix(word.size());
   return word;
 }
@@ -37,9 +51,9 @@ std::string_view take_word(std::string_view& text) {
 // trace-cmd writes the name of a buffer instance at the very beginning of the
 // line, where the kernel and trace-cmd otherwise pad the comm with blanks.
 std::string_view without_instance(std::string_view line) {
-  const auto colon = line.find(": ");
-  const bool instance = colon != std::string_view::npos && line.find_first_of(blanks) == colon + 1;
-  return instance ? line.substr(colon + 1) : line;
+  const auto blank = find_blank(line);
+  const bool instance = blank > 1 && blank < line.size() && line[blank] == ' ' && line[blank - 1] == ':';
+  return instance ? line.substr(blank) : line;
 }
 
 bool parse_task(std::string_view text, EventLine& event) {
@@ -118,8 +132,7 @@ bool parse_rest(std::string_view text, EventLine& event) {
 }  // namespace
 
 std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(blanks);
-  return begin == std::string_view::npos ? std::string_view{} : trimmed_right(text.substr(begin));
+  return trimmed_right(text.substr(skip_blanks(text)));
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -131,8 +144,9 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 std::optional<EventLine> parse_event_line(std::string_view line) {
   for (auto open = line.find('['); open != std::string_view::npos; open = line.find('[', open + 1)) {
-    const auto close = line.find_first_not_of("0123456789", open + 1);
-    if (close == std::string_view::npos || line[close] != ']') continue;  // a bracket inside the comm
+    auto close = open + 1;
+    while (close < line.size() && is_digit(line[close])) ++close;
+    if (close == line.size() || line[close] != ']') continue;  // a bracket inside the comm
     const auto cpu = parse_number(line.substr(open + 1, close - open - 1));
     EventLine event;
     if (!cpu || *cpu >= cpu_limit || !parse_task(line.substr(0, open), event)) continue;
@@ -155,7 +169,7 @@ std::optional<EventLine> parse_latency_line(std::string_view line) {
   std::string_view text = line.substr(0, end);
   const auto microseconds = take_number_right(text);
   text = trimmed_right(text);
-  const auto blank = text.find_last_of(blanks);
+  const auto blank = text.find_last_of(" \t\r");
   if (!microseconds || *microseconds > latency_limit || blank == std::string_view::npos) return std::nullopt;
   const std::string_view place = text.substr(blank + 1);
   const auto digits = std::min(place.find_first_not_of("0123456789"), place.size());

@@ -75,6 +75,14 @@ bool take(const PatternPart& part, std::string_view value, TraceRecord& record) 
   return true;
 }
 
+// The last place of the literal; as string_view::rfind, which compares at every byte.
+std::size_t last_place(std::string_view text, std::string_view literal) {
+  if (literal.empty() || literal.size() > text.size()) return literal.empty() ? text.size() : std::string_view::npos;
+  for (std::size_t at = text.size() - literal.size() + 1; at-- > 0;)
+    if (text[at] == literal.front() && text.substr(at).starts_with(literal)) return at;
+  return std::string_view::npos;
+}
+
 bool match_left(const EventPattern& pattern, std::string_view text, TraceRecord& record) {
   for (std::size_t index = 0; index < pattern.parts.size(); ++index) {
     const PatternPart& part = pattern.parts[index];
@@ -92,7 +100,7 @@ bool match_right(const EventPattern& pattern, std::string_view text, TraceRecord
   for (std::size_t index = pattern.parts.size(); index-- > 0;) {
     const PatternPart& part = pattern.parts[index];
     const auto at =
-        index == 0 ? (text.starts_with(part.literal) ? 0 : std::string_view::npos) : text.rfind(part.literal);
+        index == 0 ? (text.starts_with(part.literal) ? 0 : std::string_view::npos) : last_place(text, part.literal);
     if (at == std::string_view::npos) return false;
     if (!take(part, text.substr(at + part.literal.size()), record)) return false;
     text = text.substr(0, at);
