@@ -106,7 +106,8 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
 }
 
 // The report of something that happened.
-Report observed_report(Observation seen, const Source& source, std::string_view kind, std::optional<Expectation> expect) {
+Report observed_report(Observation seen, const Source& source, std::string_view kind,
+                       std::optional<Expectation> expect) {
   Report report;
   report.title = file_title(source.name);
   report.kind = kind;

@@ -17,9 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto endings =
-    std::to_array<std::string_view>({".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt", ".dat", ".pftrace",
-                                     ".html", ".dmesg", ".log"});
+constexpr auto endings = std::to_array<std::string_view>(
+    {".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt", ".dat", ".pftrace", ".html", ".dmesg", ".log"});
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();

@@ -102,9 +102,8 @@ std::string zsh_option(const OptionInfo& row) {
   std::string text;
   for (const std::string_view name : {row.letter, row.name})
     if (!name.empty())
-      text +=
-          fmt::format("        {} \\\n",
-                      in_quotes(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
+      text += fmt::format("        {} \\\n", in_quotes(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name,
+                                                                   zsh_text(row.says), values)));
   return text;
 }
 
@@ -128,9 +127,9 @@ std::string manual_page() {
       made_from, FENCECHECK_VERSION);
   for (const CommandInfo& row : command_table())
     text += fmt::format(".B fencecheck {}\n{}.br\n", row.id,
-                        row.operand.empty()
-                            ? ""
-                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand, row.most != 1 ? "..." : ""));
+                        row.operand.empty() ? ""
+                                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand,
+                                                          row.most != 1 ? "..." : ""));
   text +=
       ".SH DESCRIPTION\nDecides whether a fencing design, or what a trace shows, can deadlock, and if so, exactly "
       "how.\n"
@@ -165,8 +164,8 @@ std::string bash_completion() {
   for (const CommandInfo& row : command_table()) {
     std::string words = "--help";
     for (const OptionInfo* option : options_of(row.command)) words += " " + names(*option, " ");
-    text +=
-        fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id, in_quotes(words));
+    text += fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
+                        in_quotes(words));
     if (row.operand_words != nullptr)
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
                           in_quotes(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
@@ -201,7 +200,8 @@ std::string zsh_completion() {
 std::string fish_completion() {
   std::string text = fmt::format("# {}\n", made_from);
   for (const CommandInfo& row : command_table())
-    text += fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, in_quotes(row.says));
+    text +=
+        fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, in_quotes(row.says));
   for (const CommandInfo& row : command_table()) {
     for (const OptionInfo* option : options_of(row.command)) text += fish_option(row, *option);
     if (row.operand_words == nullptr) continue;

@@ -72,8 +72,8 @@ constexpr CommandSet reading{.check = true, .draw = true, .conform = true};
 
 const auto commands = std::to_array<CommandInfo>({
     {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
-     "fencecheck check cases/indefinite/future-fence.yaml", "INPUT", "Files and folders: scenarios, traces, graphs, kernel logs; - for standard input",
-     1, 0, nullptr},
+     "fencecheck check cases/indefinite/future-fence.yaml", "INPUT",
+     "Files and folders: scenarios, traces, graphs, kernel logs; - for standard input", 1, 0, nullptr},
     {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
      "A scenario, a trace, a graph or a kernel log; several traces and logs of one machine", 1, 0, nullptr},
@@ -82,8 +82,8 @@ const auto commands = std::to_array<CommandInfo>({
      "fencecheck conform cases/conform/pipeline.yaml cases/conform/pipeline-conforming.trace", "INPUT",
      "DESIGN, a scenario with seen-as keys, and RECORDING", 2, 2, nullptr},
     {Command::record, "record", "print, or run, the command that records what this kernel offers",
-     "fencecheck record --run -- sleep 30", "COMMAND",
-     "What to record; without it, until it is interrupted", 0, 0, nullptr},
+     "fencecheck record --run -- sleep 30", "COMMAND", "What to record; without it, until it is interrupted", 0, 0,
+     nullptr},
     {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020", "TOPIC",
      "The id of a finding or a rule, as printed in brackets", 1, 1, topics},
     {Command::schema, "schema", "print the JSON Schema of scenarios, for editors",

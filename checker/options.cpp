@@ -85,7 +85,8 @@ Parsed parse_options(int argc, const char* const* argv) {
     command->callback([&options, &row] { options.command = row.command; });
     if (!row.operand.empty()) {
       auto* const operand =
-          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))->required(row.least > 0);
+          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))
+              ->required(row.least > 0);
       operand->expected(static_cast<int>(std::max(row.least, std::size_t{1})),
                         row.most == 0 ? CLI::detail::expected_max_vector_size : static_cast<int>(row.most));
     }

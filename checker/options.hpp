@@ -93,8 +93,8 @@ struct Options {
   std::optional<std::chrono::milliseconds> timeout;  // of each input
   std::optional<std::uint64_t> memory;               // bytes
   bool reductions = true;
-  std::optional<std::uint64_t> late;                 // ns: longer waits in traces are findings
-  std::size_t window = 0;                            // events of traces whose order is looked at together
+  std::optional<std::uint64_t> late;  // ns: longer waits in traces are findings
+  std::size_t window = 0;             // events of traces whose order is looked at together
 };
 
 // The commands that know an option.

@@ -35,9 +35,8 @@ void Predictor::take(const observed::OrderWindow& window) {
   for (Finding& finding : decision.findings) {
     if (!info(finding.kind).hang) continue;
     if (!through_a_lock(finding)) {  // fences alone hang in every order, and this one went well
-      gave_up_ = fmt::format("{}: what was recorded does not explain why {} went on", where, finding.parties.empty()
-                                                                                                ? "everybody"
-                                                                                                : finding.parties[0].name);
+      gave_up_ = fmt::format("{}: what was recorded does not explain why {} went on", where,
+                             finding.parties.empty() ? "everybody" : finding.parties[0].name);
       continue;
     }
     finding.message = "in another order of these events " + finding.message;

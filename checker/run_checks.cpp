@@ -61,7 +61,12 @@ void cut(Report& report, std::size_t most) {
 class Pool {
  public:
   Pool(const std::vector<InputFile>& files, const Options& options, HowFar how_far)
-      : files_(files), options_(options), how_far_(files.size() == 1 ? std::move(how_far) : HowFar{}), done_(files.size(), false), results_(files.size()), errors_(files.size()) {
+      : files_(files),
+        options_(options),
+        how_far_(files.size() == 1 ? std::move(how_far) : HowFar{}),
+        done_(files.size(), false),
+        results_(files.size()),
+        errors_(files.size()) {
     const unsigned wanted = options.jobs == 0 ? std::thread::hardware_concurrency() : options.jobs;
     const std::size_t threads = std::min<std::size_t>(files.size(), std::max(1U, wanted));
     for (std::size_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
@@ -128,7 +133,7 @@ Budget budget_of(const Options& options) {
   return budget;
 }
 
-ObserveOptions observe_options_of(const Options& options) { 
+ObserveOptions observe_options_of(const Options& options) {
   ObserveOptions observe;
   observe.late = options.late;
   observe.window = options.window;
@@ -187,8 +192,8 @@ Run run_checks(const std::vector<InputFile>& files, const Options& options, cons
 
 Run run_conform(const Options& options, const RunListener& listener, Baseline* baseline) {
   RunBuilder builder(options, listener, baseline);
-  for (Checked& input : conform_files(options.operands.at(0), options.operands.at(1), budget_of(options),
-                                      observe_options_of(options)))
+  for (Checked& input :
+       conform_files(options.operands.at(0), options.operands.at(1), budget_of(options), observe_options_of(options)))
     builder.add(std::move(input));
   return builder.finish();
 }

@@ -131,9 +131,7 @@ bool parse_rest(std::string_view text, EventLine& event) {
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
-  return trimmed_right(text.substr(skip_blanks(text)));
-}
+std::string_view trimmed(std::string_view text) { return trimmed_right(text.substr(skip_blanks(text))); }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t number = 0;

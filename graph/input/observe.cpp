@@ -29,7 +29,11 @@ std::string counted(std::uint64_t count, std::string_view one) {
 // All that watches while a trace is read.
 struct Watch {
   Watch(const TraceFacts& facts, const ObserveOptions& asked)
-      : options(asked), now(facts), hangs(now, asked.late.value_or(late_wait)), contract(now), timelines(now),
+      : options(asked),
+        now(facts),
+        hangs(now, asked.late.value_or(late_wait)),
+        contract(now),
+        timelines(now),
         orders(now, asked.window, asked.another_order) {}
 
   void take(const TraceRecord& record) {
@@ -109,7 +113,8 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 // Of a trace without findings nothing is said about the contract where too little was recorded to break it.
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0) return Answer{"contract", Verdict::violated, counted(found, "broken rule") + " in the trace"};
-  if (!watch.stopped.empty() || watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  if (!watch.stopped.empty() || watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty())
+    return std::nullopt;
   return Answer{"contract", Verdict::holds, "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 
@@ -149,7 +154,8 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
   say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
   say(fences && !watch.orders.recorded(),
-      "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor what "
+      "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor "
+      "what "
       "another order of events could do");
   say(now.inferred_containers() != 0,
       fmt::format("the members of {} are inferred from the order in which signals were asked for",

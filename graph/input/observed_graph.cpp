@@ -37,7 +37,8 @@ Cycle ObservedGraph::add(const WaitPath& path) {
       continue;
     }
     const VertexId awaited = step.fence ? fence(step.fence) : lock(*step.wait);
-    if (waiter != awaited) walk.push_back(edge(waiter, awaited, Edge{step.cause, false, "waits", at, until(step.wait.get())}));
+    if (waiter != awaited)
+      walk.push_back(edge(waiter, awaited, Edge{step.cause, false, "waits", at, until(step.wait.get())}));
     if (!known) continue;
     const VertexId owner = actor(step.owner, step.line);
     if (owner == awaited) continue;  // a container is its own party
@@ -70,8 +71,8 @@ VertexId ObservedGraph::task(Pid pid, std::uint32_t line) {
 VertexId ObservedGraph::fence(const Fence& fence) {
   const auto known = fences_.find(fence);
   if (known != fences_.end()) return known->second;
-  Vertex vertex{seen_.fence_name(*fence), VertexKind::fence, false, {}, "",
-                fence_identity(fence->key.context, fence->key.seqno)};
+  Vertex vertex{
+      seen_.fence_name(*fence), VertexKind::fence, false, {}, "", fence_identity(fence->key.context, fence->key.seqno)};
   if (fence->created.seen()) vertex.at = {fence->created.line, 0, 1};
   const VertexId made = boost::add_vertex(vertex, graph_);
   fences_.emplace(fence, made);
@@ -96,7 +97,11 @@ VertexId ObservedGraph::lock(const Wait& wait) {
   const auto known = locks_.find(wait.lock);
   if (known != locks_.end()) return known->second;
   const std::string name = wait.lock_name.empty() ? fmt::format("{:x}", wait.lock) : wait.lock_name;
-  const Vertex vertex{"lock " + name, VertexKind::lock, false, {wait.first().line, 0, 1}, "",
+  const Vertex vertex{"lock " + name,
+                      VertexKind::lock,
+                      false,
+                      {wait.first().line, 0, 1},
+                      "",
                       lock_identity(fmt::format("{:x}", wait.lock))};
   return locks_.emplace(wait.lock, boost::add_vertex(vertex, graph_)).first->second;
 }

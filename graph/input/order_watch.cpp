@@ -108,8 +108,8 @@ void OrderWatch::add(Happening happening) {
   if (happening.kind == Happening::Kind::wait) {
     const Task* task = now_.task(happening.pid);
     const bool holds = task != nullptr && std::ranges::any_of(task->held, [](const HeldLock& lock) {
-      return !lock.tried && !is_annotation(lock.name) && !has_tickets(lock.name);
-    });
+                         return !lock.tried && !is_annotation(lock.name) && !has_tickets(lock.name);
+                       });
     happening.seed = holds;
     seeds_ += holds ? 1U : 0U;
   }

@@ -201,7 +201,8 @@ bool WindowModel::takes_part(const Happening& happening) const {
 // The thread takes part up to this line: what it waits for until then is needed.
 void WindowModel::extend(const ActorKey& actor, std::uint32_t line) {
   if (actor.job) {
-    const auto run = std::ranges::find_if(ran_, [&](const auto& each) { return each.first->finished->key == *actor.job; });
+    const auto run =
+        std::ranges::find_if(ran_, [&](const auto& each) { return each.first->finished->key == *actor.job; });
     if (run != ran_.end() && !jobs_.contains(run->first)) need(run->first);
   }
   const auto [reach, fresh] = reach_.try_emplace(actor, 0);
@@ -334,7 +335,8 @@ void WindowModel::write(Thread& thread, const Happening& happening, std::map<std
         add(thread, Acquire{lock(happening), happening.shared}, Cause::lock, happening.line);
       break;
     case Kind::release:
-      if (const auto held = depths.find(happening.lock); held != depths.end() && held->second > 0 && --held->second == 0)
+      if (const auto held = depths.find(happening.lock);
+          held != depths.end() && held->second > 0 && --held->second == 0)
         add(thread, Release{locks_.at(happening.lock)}, Cause::lock, happening.line);
       break;
     case Kind::wait: {
@@ -402,7 +404,8 @@ void WindowModel::write_job(const std::shared_ptr<Job>& job) {
   for (const Dependency& each : job->dependencies)
     if (signalled_.contains(each.fence)) dependencies.push_back(fence(each.fence));
   add(entity, Begin{}, Cause::scheduling, job->queued.line);
-  if (!dependencies.empty()) add(entity, fencecheck::Wait{dependencies, Join::all}, Cause::explicit_sync, job->queued.line);
+  if (!dependencies.empty())
+    add(entity, fencecheck::Wait{dependencies, Join::all}, Cause::explicit_sync, job->queued.line);
   add(entity, Push{worker}, Cause::scheduling, line);
   add(entity, Finish{}, Cause::scheduling, line);
 

@@ -35,8 +35,8 @@ struct Happening {
   enum class Kind : std::uint8_t { take, release, create, wait, signal, queue, run, wake };
   Kind kind = Kind::take;
   Pid pid = 0;
-  bool hardware = false;     // an interrupt did it, or whatever runs jobs
-  std::shared_ptr<Job> job;  // inside its run_job; queue, run: the job itself
+  bool hardware = false;       // an interrupt did it, or whatever runs jobs
+  std::shared_ptr<Job> job;    // inside its run_job; queue, run: the job itself
   Fence fence;                 // created, signalled or waited for
   std::vector<Fence> members;  // of a container that is waited for
   bool seed = false;           // a wait that a lock is held over

@@ -69,11 +69,11 @@ enum class QueueKind : std::uint8_t { engine, worker, user, last_ = user };
 struct QueueDeclaration {
   Name name;
   QueueKind kind = QueueKind::engine;
-  std::uint32_t width = 1;            // how many jobs may run at once; jobs start in order
-  std::optional<Name> address_space;  // engine, user: whose memory its jobs use
-  bool suspended = false;             // user: from the start
-  bool rescuer = true;                // worker: WQ_MEM_RECLAIM
-  std::vector<std::string> seen_as{};   // how recordings call it; see graph/conform.hpp
+  std::uint32_t width = 1;             // how many jobs may run at once; jobs start in order
+  std::optional<Name> address_space;   // engine, user: whose memory its jobs use
+  bool suspended = false;              // user: from the start
+  bool rescuer = true;                 // worker: WQ_MEM_RECLAIM
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct RegionDeclaration {
@@ -333,8 +333,8 @@ struct ThreadDeclaration {
   Name name;
   ThreadKind kind = ThreadKind::user;
   Block steps;
-  std::optional<Name> group;          // whom its allocations are charged to
-  std::optional<Name> address_space;  // whose buffers it works for
+  std::optional<Name> group;           // whom its allocations are charged to
+  std::optional<Name> address_space;   // whose buffers it works for
   std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 

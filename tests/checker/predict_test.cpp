@@ -24,8 +24,8 @@ Report predicted(const std::string& events, std::size_t window = 1000) {
   ObserveOptions options;
   options.window = window;
   options.another_order = [&](const observed::OrderWindow& each) { predictor.take(each); };
-  const Observation seen = observe({[&](TraceRecord& record) { return reader.next(record); }, &reader.facts()}, source,
-                                   options);
+  const Observation seen =
+      observe({[&](TraceRecord& record) { return reader.next(record); }, &reader.facts()}, source, options);
   REQUIRE(diagnostics.ok());
   Report report;
   report.losses = seen.losses;
@@ -39,9 +39,10 @@ std::string trace(const std::string& script) {
   std::string text;
   std::string who, what, object;
   for (int time = 100; lines >> who >> what >> object; ++time) {
-    const std::string head = "  " + (who == "irq" ? std::string("<idle>-0 [002] d.h1.") :
-                                     who == "a"   ? std::string("a-1 [000] .....")
-                                                  : std::string("b-2 [001] .....")) +
+    const std::string head = "  " +
+                             (who == "irq" ? std::string("<idle>-0 [002] d.h1.")
+                              : who == "a" ? std::string("a-1 [000] .....")
+                                           : std::string("b-2 [001] .....")) +
                              " 1.000" + std::to_string(time) + ": ";
     const std::string fence = "driver=gpu timeline=t context=1 seqno=" + std::to_string(object.front());
     const std::string lock = "00000000aaaa00" + std::to_string(object.front());
@@ -53,13 +54,13 @@ std::string trace(const std::string& script) {
     if (what == "signal") text += head + "dma_fence_signaled: " + fence + "\n";
     if (what == "wait") text += head + "dma_fence_wait_start: " + fence + "\n";
     if (what == "waited") text += head + "dma_fence_wait_end: " + fence + "\n";
-    if (what == "wake") text += head + "sched_waking: comm=" + object + " pid=" + (object == "a" ? "1" : "2") + " prio=120\n";
+    if (what == "wake")
+      text += head + "sched_waking: comm=" + object + " pid=" + (object == "a" ? "1" : "2") + " prio=120\n";
   }
   return text;
 }
 
-const std::string latent =
-    "a init F  a lock L  a unlock L  b lock L  b wait F  a signal F  b waited F  b unlock L";
+const std::string latent = "a init F  a lock L  a unlock L  b lock L  b wait F  a signal F  b waited F  b unlock L";
 
 }  // namespace
 
@@ -80,7 +81,8 @@ TEST_CASE("an order that the recorded causes exclude is none") {
   CHECK(predicted(trace("a lock L  a init F  a unlock L  b lock L  b wait F  a signal F  b waited F  b unlock L"))
             .findings.empty());
   // b began because a woke it, after its own section.
-  CHECK(predicted(trace("a init F  a lock L  a unlock L  a wake b  b lock L  b wait F  a signal F  b waited F  b unlock L"))
+  CHECK(predicted(
+            trace("a init F  a lock L  a unlock L  a wake b  b lock L  b wait F  a signal F  b waited F  b unlock L"))
             .findings.empty());
 }
 
@@ -99,9 +101,10 @@ TEST_CASE("locks that cannot be in the way") {
 }
 
 TEST_CASE("through a second lock, and with a reader") {
-  CHECK(predicted(trace("a init F  a lock M  a lock L  a unlock L  a unlock M  b lock L  b wait F  a lock M  a unlock M  "
-                        "a signal F  b waited F  b unlock L"))
-            .findings.size() == 1);
+  CHECK(
+      predicted(trace("a init F  a lock M  a lock L  a unlock L  a unlock M  b lock L  b wait F  a lock M  a unlock M  "
+                      "a signal F  b waited F  b unlock L"))
+          .findings.size() == 1);
   CHECK(predicted(trace("a init F  a lock L  a unlock L  b read L  b wait F  a signal F  b waited F  b unlock L"))
             .findings.size() == 1);
 }
@@ -118,7 +121,10 @@ TEST_CASE("losses make it unknown") {
 
 TEST_CASE("recorded: the lock that run_job and a waiter share") {
   const std::string traces = FENCECHECK_TRACES;
-  if (!std::filesystem::exists(traces + "/lab-7.3")) return WARN("no recorded traces: not looked at");
+  if (!std::filesystem::exists(traces + "/lab-7.3")) {
+    WARN("no recorded traces: not looked at");
+    return;
+  }
   const Checked latent_mutex = check_file(traces + "/lab-7.3/s3-latent-mutex.trace.txt", {});
   REQUIRE(latent_mutex.report);
   std::vector<std::string> waits;
