@@ -67,6 +67,12 @@ Seen see_text(const std::string& text, const ObserveOptions& options = {}) {
   return see(in, "t.trace", options);
 }
 
+ObserveOptions later_than(std::uint64_t nanoseconds) {
+  ObserveOptions options;
+  options.late = nanoseconds;
+  return options;
+}
+
 // One line for the `index`th event of a task: a CPU of its own, so that any order of times is fine.
 std::string event(double time, const std::string& task, const std::string& name, const std::string& fence,
                   const std::string& driver = "sw_sync") {
@@ -463,10 +469,10 @@ TEST_CASE("a fence that is freed under a waiter is a finding") {
 TEST_CASE("longer waits than --late are findings") {
   const std::string text = event(1.0, "a-1", "wait_start", "2", "drm_sched") + event(3.5, "b-2", "init", "3", "x");
   CHECK(see_text(text).observation.findings.empty());
-  const Observation seen = see_text(text, {2'000'000'000U}).observation;
+  const Observation seen = see_text(text, later_than(2'000'000'000U)).observation;
   REQUIRE(seen.findings.size() == 1);
   CHECK(seen.findings[0].rule == Rule::late_fence);
-  CHECK(see_text(text, {3'000'000'000U}).observation.findings.empty());
+  CHECK(see_text(text, later_than(3'000'000'000U)).observation.findings.empty());
 }
 
 TEST_CASE("each timeline is summed up") {
