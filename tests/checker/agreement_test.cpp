@@ -67,7 +67,7 @@ System lowered(std::uint64_t seed) {
 
 std::uint64_t seeds() {
   const char* wanted = std::getenv("FENCECHECK_SEEDS");
-  return wanted == nullptr ? 1000 : std::strtoull(wanted, nullptr, 10);
+  return wanted == nullptr ? 400 : std::strtoull(wanted, nullptr, 10);
 }
 
 TEST_CASE("SMT and exploration agree on random scenarios") {
