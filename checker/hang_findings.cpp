@@ -247,6 +247,7 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   finding.parties.clear();
   finding.schedule = story(system_, way, {});
   finding.notes = incident.numbers;
+  finding.fix = incident.fix;
   decision.findings.push_back(std::move(finding));
 }
 

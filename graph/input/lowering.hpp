@@ -43,6 +43,7 @@ struct Journey {
   RegionId from;
   std::optional<RegionId> to;  // none: out
   std::optional<QueueId> by;
+  std::optional<PickVictim> chosen_by{};
 };
 
 // Eviction on behalf of an allocation, or of a limit.

@@ -321,9 +321,11 @@ struct PickVictim {
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
   std::optional<RegionId> to;
+  std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
 };
 struct Unmap {  // from every address space
   BufferId buffer;
+  std::optional<PickVictim> chosen_by{};
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;
