@@ -42,7 +42,7 @@ std::string route(const Knot& knot, const System& system) {
 
 // Is some thread still on its way to signal the fence?
 bool can_signal(const System& system, const State& last, const Obligation& fence) {
-  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}}).empty();
+  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}, {}}).empty();
 }
 
 std::string sentence(const Hang& hang, const System& system) {
@@ -247,6 +247,7 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   finding.parties.clear();
   finding.schedule = story(system_, way, {});
   finding.notes = incident.numbers;
+  finding.fix = incident.fix;
   decision.findings.push_back(std::move(finding));
 }
 

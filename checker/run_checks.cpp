@@ -12,6 +12,7 @@
 #include "checker/combine.hpp"
 #include "checker/conform.hpp"
 #include "checker/gate.hpp"
+#include "checker/interrupt.hpp"
 
 namespace fencecheck {
 namespace {

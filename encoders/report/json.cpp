@@ -108,6 +108,7 @@ void add_report(const Checked& input, const Report& report, Json& result) {
   });
   result["assumptions"] = report.assumptions;
   result["seen"] = report.summary;
+  result["figures"] = report.figures;
 }
 
 Json json(const Run& run, const Checked& input) {

@@ -149,6 +149,7 @@ void Writer::summary(const Report& report) {
   }
   for (const std::string& seen : report.summary) prose(2, "seen: ", seen);
   for (const std::string& assumption : report.assumptions) prose(2, "assumed: ", assumption);
+  for (const std::string& figure : report.figures) prose(2, "counted: ", figure);
 }
 
 // "a.yaml: violated (deadlock), as expected"

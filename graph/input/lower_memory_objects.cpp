@@ -142,6 +142,7 @@ void Lowering::declare_placement(const BufferDeclaration& declared, BufferObject
   made.pins = declared.pinned ? 1 : 0;
   made.keep = declared.keep;
   made.at = declared.name.at;
+  (void)symbols_.find(declared.name, SymbolKind::buffer);  // it takes up memory: that is a use
   objects.memory = BufferId{static_cast<std::uint32_t>(system_.buffers.size())};
   buffer_of_memory_.push_back(static_cast<std::uint32_t>(&objects - buffers_.data()));
   system_.buffers.push_back(std::move(made));

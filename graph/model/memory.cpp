@@ -136,8 +136,10 @@ dmem::Next attempt(const System& system, const State& state, ThreadId thread, co
 Judged judge(const System& system, const State& state, ThreadId thread, const PickVictim& pick, BufferId victim) {
   const Search search = search_for(system, state, thread, pick);
   const dmem::Group owner = charged_group(system, state, pick.region, victim);
+  const bool ignore_low = pick.ignore_low && !search.eviction.only_unprotected;
   return {search.counters,
-          dmem::consider(search.counters, search.eviction, search.charged, owner, pick.ignore_low, system.kernel)};
+          dmem::consider(search.counters, search.eviction, search.charged, owner, ignore_low, system.kernel),
+          search.allowed};
 }
 
 std::vector<BufferId> victims(const System& system, const State& state, ThreadId thread, const PickVictim& pick) {

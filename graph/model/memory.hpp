@@ -38,6 +38,7 @@ namespace fencecheck {
 struct Judged {
   dmem::Counters counters;
   dmem::Judgement judgement;
+  bool allowed = true;  // this pass takes place, and may take anybody at all
 };
 [[nodiscard]] Judged judge(const System& system, const State& state, ThreadId thread, const PickVictim& pick,
                            BufferId victim);

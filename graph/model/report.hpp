@@ -41,6 +41,7 @@ struct Report {
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
   std::vector<std::string> summary;      // of a trace: what each timeline did
+  std::vector<std::string> figures;      // what designs are compared by, apart from any verdict
   std::optional<Expectation> expect;
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;  // of `graph`, to be highlighted

@@ -246,6 +246,8 @@ struct Test {
   std::int64_t value = 0;
   bool equal = true;
 };
+[[nodiscard]] constexpr bool holds(const Test& test, std::int64_t value) { return (value == test.value) == test.equal; }
+
 struct Branch {
   std::vector<Test> tests;     // all must hold
   std::optional<Cause> cause;  // only possible while this cause is switched on
@@ -253,6 +255,10 @@ struct Branch {
 struct Choose {  // any branch whose tests hold; waits while there is none; next: one for each branch
   std::vector<Branch> branches;
 };
+// Some branch is open whatever the variables hold: an `if`, which makes nobody
+// wait, so that its tests count whatever causes are switched off. O(tests).
+[[nodiscard]] bool never_waits(const Choose& choose);
+
 struct Expire {  // a fence's fallback timer: signals it, with the priority of a timeout
   FenceId fence;
 };
@@ -315,9 +321,11 @@ struct PickVictim {
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
   std::optional<RegionId> to;
+  std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
 };
 struct Unmap {  // from every address space
   BufferId buffer;
+  std::optional<PickVictim> chosen_by{};
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;
@@ -424,6 +432,9 @@ inline constexpr std::size_t most_branches = 64;
 
 // The first thing wrong with a system's form, or nothing. O(steps).
 [[nodiscard]] std::optional<std::string> check_system(const System& system);
+
+// The queue that runs only while this variable is not 0, if it is a gate. O(queues).
+[[nodiscard]] std::optional<QueueId> gated_by(const System& system, VariableId variable);
 
 // The causes that some step of the system may wait for.
 [[nodiscard]] Causes causes_of(const System& system);
