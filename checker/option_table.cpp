@@ -113,8 +113,8 @@ const auto rows = std::to_array<OptionInfo>({
      [](Options& options, const std::string& text) {
        options.most_findings = number(text, std::size_t{1}, std::size_t{1'000'000});
      }},
-    {"", "--late", "SECONDS", "", "In traces, longer waits and later fences are findings", reading, Argument::number, nullptr,
-     false,
+    {"", "--late", "SECONDS", "", "In traces, longer waits and later fences are findings", reading, Argument::number,
+     nullptr, false,
      [](Options& options, const std::string& text) {
        options.late = static_cast<std::uint64_t>(number(text, 0.0, 1e9) * 1e9);
      }},

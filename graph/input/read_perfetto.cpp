@@ -6,6 +6,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/unknown_field_set.h>
+#include <perfetto_subset.pb.h>
 
 #include <algorithm>
 #include <boost/iostreams/filter/zlib.hpp>
@@ -14,8 +15,6 @@
 #include <map>
 #include <set>
 #include <sstream>
-
-#include "perfetto_subset.pb.h"
 
 namespace fencecheck {
 namespace {

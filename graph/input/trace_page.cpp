@@ -47,8 +47,10 @@ What `fencecheck check` understands in a recording, and what it concludes. Every
 
 | format | how to get it | memory |
 |---|---|---|
-| ftrace text, all headers, latency format included | `cat /sys/kernel/tracing/trace`, `trace-cmd report` | live fences and open waits |
-| trace.dat, versions 6 and 7 | `trace-cmd record` | live fences and open waits |
+)"
+      "| ftrace text, all headers, latency format included | `cat /sys/kernel/tracing/trace`, `trace-cmd report` | "
+      "live fences and open waits |\n"
+      R"(| trace.dat, versions 6 and 7 | `trace-cmd record` | live fences and open waits |
 | Perfetto | `perfetto`, data source linux.ftrace | the events that are understood |
 | atrace, systrace, its HTML page too | `atrace`, `systrace` | live fences and open waits |
 
@@ -64,10 +66,14 @@ No tracepoint tells the members of dma_fence_array and dma_fence_chain, nor the 
 BTF (6.12 and later) these definitions in `/sys/kernel/tracing/dynamic_events` record them:
 
 ```
-f:fx/chain_init dma_fence_chain_init chain prev pctx=prev->context pseq=prev->seqno fctx=fence->context fseq=fence->seqno seqno
-f:fx/array_init dma_fence_array_init array num_fences f0ctx=+32(+0(fences)):u64 f0seq=+40(+0(fences)):u64 f1ctx=+32(+8(fences)):u64 f1seq=+40(+8(fences)):u64 context seqno
-f:fx/sched_hw drm_sched_fence_scheduled sctx=fence->scheduled.context sseq=fence->scheduled.seqno pctx=parent->context pseq=parent->seqno
-```
+)"
+          "f:fx/chain_init dma_fence_chain_init chain prev pctx=prev->context pseq=prev->seqno "
+          "fctx=fence->context fseq=fence->seqno seqno\n"
+          "f:fx/array_init dma_fence_array_init array num_fences f0ctx=+32(+0(fences)):u64 "
+          "f0seq=+40(+0(fences)):u64 f1ctx=+32(+8(fences)):u64 f1seq=+40(+8(fences)):u64 context seqno\n"
+          "f:fx/sched_hw drm_sched_fence_scheduled sctx=fence->scheduled.context sseq=fence->scheduled.seqno "
+          "pctx=parent->context pseq=parent->seqno\n"
+          R"(```
 
 Without them members are inferred from the order in which signals are asked for, and the report says so.
 
