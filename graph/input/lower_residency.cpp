@@ -182,6 +182,7 @@ void Lowering::validate(Program& program, const Frame& frame, Place at, std::uin
   OpenEnds done;
   for (const bool force : {false, true})
     for (const RegionId region : system_[memory].placements) {
+      if (!considered(system_[memory], region, force)) continue;
       const StepIndex attempt = add(program, frame, at, Cause::memory_management, Allocate{memory, region, force});
       (void)program.take_ends();
       program.from(Program::branch_of(attempt, 0));
