@@ -242,7 +242,9 @@ void Decider::add(Hang hang) {
   const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
   if (std::ranges::any_of(decision_.findings, same)) return;
   finding.needs = needs(hang);
-  finding.schedule = story(system_, hang.schedule, hang.knot);
+  Story told = story(system_, hang.schedule, hang.knot);
+  finding.schedule = std::move(told.steps);
+  finding.objects = std::move(told.objects);
   if (finding.needs == Causes{}.with(Cause::userspace))
     finding.notes.push_back(
         "only waits that userspace controls are needed: the kernel made itself depend on userspace");

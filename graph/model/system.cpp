@@ -93,6 +93,10 @@ Causes causes_of(const System& system) {
   return causes;
 }
 
+std::string title(const Thread& thread) {
+  return fmt::format("{} '{}'", thread.queue ? "job" : info(thread.kind).id, thread.name);
+}
+
 std::string describe(const System& system, const Thread& thread, const Step& step) {
   return std::visit(
       overloaded{
