@@ -136,7 +136,7 @@ class Perfetto(Case):
                 continue
             self.assertIsInstance(event["ts"], int)
             if event["ph"] == "X":
-                self.assertGreater(event["dur"], 0)
+                self.assertGreaterEqual(event["dur"], 0)
                 slices[track].append((event["ts"], event["ts"] + event["dur"], event["name"]))
             else:
                 flows[event["id"]].append(event)

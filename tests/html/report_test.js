@@ -38,10 +38,10 @@ if (!browser_path) skip("chromium is not installed");
 fs.rmSync(output, { recursive: true, force: true });
 fs.mkdirSync(path.join(output, "screenshots"), { recursive: true });
 
-function report(name, ...inputs) {
+function report(name, folder, input) {
   const file = path.join(output, `${name}.html`);
-  const run = spawnSync(fencecheck, ["check", ...inputs, "--report", `html=${file}`],
-    { cwd: source, encoding: "utf8", maxBuffer: 1 << 28 });
+  const run = spawnSync(fencecheck, ["check", input, "--report", `html=${file}`],
+    { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
   assert.ok([0, 1, 2, 65].includes(run.status), run.stderr);
   return file;
 }
@@ -67,12 +67,11 @@ threads:
 `;
 }
 
-function many(count) {
+function write_many(count) {
   const folder = path.join(output, "many");
   fs.mkdirSync(folder);
   for (let i = 1; i <= count; ++i)
     fs.writeFileSync(path.join(folder, `design-${String(i).padStart(4, "0")}.yaml`), small_scenario(i));
-  return folder;
 }
 
 // ---- helpers
@@ -94,6 +93,8 @@ async function open(browser, file, options = {}) {
   return { page, problems, close: async () => { assert.deepEqual(problems, []); await context.close(); } };
 }
 
+// Addresses are followed by an event: wait until it has been.
+const settled = (page) => page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }));
 const visible_inputs = (page) => page.locator("#inputs li:not([hidden])").count();
 const state = (page) => page.locator("table.state tbody").allInnerTexts();
 const where = (page) => page.locator(".player output").innerText();
@@ -144,6 +145,7 @@ test("the list is filtered by words and by verdicts", async (browser, files) => 
 test("a schedule is stepped forwards and backwards", async (browser, files) => {
   const { page, close } = await open(browser, files.cases);
   await page.locator("#inputs a", { hasText: future }).first().click();
+  await settled(page);
   assert.match(await page.locator("main h2").innerText(), /violated/);
   const last = Number(await page.locator(".player input").getAttribute("max"));
   assert.ok(last > 3);
@@ -170,7 +172,7 @@ test("a schedule is stepped forwards and backwards", async (browser, files) => {
 });
 
 test("the state is what the operational semantics say", async (browser, files) => {
-  const { page, close } = await open(browser, files.hostile, { hash: link({ input: files.hostile_input, step: 0 }) });
+  const { page, close } = await open(browser, files.hostile, { hash: link({ input: "hostile.yaml", step: 0 }) });
   const value = (name) => page.locator("table.state tr", { has: page.locator(`th:text-is("${name}")`) }).locator("td").innerText();
   assert.equal(await value("a"), "unpublished");
   assert.equal(await value("m"), "free");
@@ -188,17 +190,20 @@ test("links lead to an input, a finding and a step", async (browser, files) => {
   assert.match(await where(page), /^after step 2 /);
   const fingerprints = await page.locator(".findings a").count();
   assert.ok(fingerprints >= 2);
+  const address = async () => { await settled(page); return page.evaluate(() => location.href); };
   await page.locator(".findings a").nth(1).click();
-  assert.match(page.url(), /finding=[0-9a-f]{16}/);
-  const address = page.url();
+  const second = await address();
+  assert.match(second, /finding=[0-9a-f]{16}/);
   await page.keyboard.press("j");
-  assert.notEqual(page.url(), address);
+  assert.notEqual(await address(), second);
   await page.goBack();
-  assert.equal(page.url(), address);
+  assert.equal(await address(), second);
   assert.equal(await page.locator(".findings a[aria-current]").count(), 1);
   await page.goto(url(files.cases, link({ input: future, finding: "0000000000000000" })));
+  await settled(page);
   assert.match(await page.locator("main [role=alert]").innerText(), /not in the report any more/);
   await page.goto(url(files.cases, link({ input: "gone.yaml" })));
+  await settled(page);
   assert.match(await page.locator("main [role=alert]").innerText(), /no input called/);
   await close();
 });
@@ -231,7 +236,7 @@ test("the graph has its views, and words for who cannot see it", async (browser,
 });
 
 test("texts of inputs stay texts", async (browser, files) => {
-  const { page, close } = await open(browser, files.hostile, { hash: link({ input: files.hostile_input }) });
+  const { page, close } = await open(browser, files.hostile, { hash: link({ input: "hostile.yaml" }) });
   assert.match(await page.locator("main h2").innerText(), /<\/script><img src=x/);
   assert.equal(await page.locator("main img").count(), 0);
   assert.notEqual(await page.title(), "owned");
@@ -240,7 +245,6 @@ test("texts of inputs stay texts", async (browser, files) => {
 
 test("an input that is not usable says why", async (browser, files) => {
   const { page, close } = await open(browser, files.broken);
-  await page.locator("#inputs a").first().click();
   assert.match(await page.locator("main").innerText(), /bad input[\s\S]*error:/);
   await close();
 });
@@ -273,10 +277,12 @@ test("a phone shows the list, then the finding, and the way back", async (browse
   const { page, close } = await open(browser, files.cases, looks[2]);
   assert.ok(await page.locator("#inputs").isVisible());
   await page.locator("#inputs a", { hasText: future }).first().tap();
+  await settled(page);
   assert.ok(!await page.locator("#inputs").isVisible());
   await page.getByRole("button", { name: "One step back" }).tap();
   assert.match(await where(page), /^after step/);
   await page.locator(".back").tap();
+  await settled(page);
   assert.ok(await page.locator("#inputs").isVisible());
   await close();
 });
@@ -297,12 +303,11 @@ test("five hundred inputs", async (browser, files) => {
 // ---- run them
 
 async function main() {
-  const hostile_file = path.join(output, "hostile.yaml");
-  fs.writeFileSync(hostile_file, hostile);
-  const broken_file = path.join(output, "broken.yaml");
-  fs.writeFileSync(broken_file, "fencecheck: 1\nthreads: [\n");
-  const files = { cases: report("cases", "cases"), hostile: report("hostile", hostile_file), hostile_input: hostile_file,
-                  broken: report("broken", broken_file), many: report("many", many(500)) };
+  fs.writeFileSync(path.join(output, "hostile.yaml"), hostile);
+  fs.writeFileSync(path.join(output, "broken.yaml"), "fencecheck: 1\nthreads: [\n");
+  write_many(500);
+  const files = { cases: report("cases", source, "cases"), hostile: report("hostile", output, "hostile.yaml"),
+                  broken: report("broken", output, "broken.yaml"), many: report("many", output, "many") };
   console.log(`# ${browser_path} ${execFileSync(browser_path, ["--version", "--no-sandbox"], { encoding: "utf8" }).trim()}`);
   const browser = await chromium.launch({ executablePath: browser_path, args: ["--no-sandbox"] });
   let failed = 0;
