@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "encoders/dot.hpp"
 #include "encoders/mermaid.hpp"
@@ -27,8 +26,12 @@ std::string rst(const std::string& dot, const std::string& title, const std::str
   const std::string name = title.empty() ? "dependencies" : title;
   std::string result = fmt::format(".. kernel-render:: DOT\n   :alt: {}: {}\n   :caption: {}\n\n", printable(name),
                                    printable(words), rst_text(name));
-  std::istringstream lines(dot);
-  for (std::string line; std::getline(lines, line);) result += line.empty() ? "\n" : "   " + line + "\n";
+  bool begins = true;  // a line; tabs would be expanded by whoever reads the block
+  for (const char byte : dot) {
+    if (begins && byte != '\n') result += "   ";
+    begins = byte == '\n';
+    result += byte == '\t' ? std::string(4, ' ') : std::string(1, byte);
+  }
   return result;
 }
 

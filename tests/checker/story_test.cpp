@@ -23,7 +23,8 @@ Move move(std::uint32_t thread) { return {ThreadId{thread}, 0, false}; }
 std::string changes(const Story& story, std::size_t step) {
   std::string result;
   for (const StateChange& change : story.steps[step].changes)
-    result += story.objects[change.object].kind + " '" + story.objects[change.object].name + "' = " + change.value + "; ";
+    result +=
+        story.objects[change.object].kind + " '" + story.objects[change.object].name + "' = " + change.value + "; ";
   return result;
 }
 
@@ -83,11 +84,10 @@ TEST_CASE("every kind of object has words for its state") {
   std::string text;
   for (const ObjectState& each : snapshot(system, initial_state(system)))
     text += each.kind + " " + each.name + ": " + each.value + "\n";
-  CHECK_THAT(text, Catch::Matchers::Contains("fence f: unpublished\n") &&
-                       Catch::Matchers::Contains("fence u: not signalled\n") &&
-                       Catch::Matchers::Contains("lock m: free\n") &&
-                       Catch::Matchers::Contains("pool p: 0 of 2 taken\n") &&
-                       Catch::Matchers::Contains("queue q: empty\n"));
+  CHECK_THAT(text,
+             Catch::Matchers::Contains("fence f: unpublished\n") &&
+                 Catch::Matchers::Contains("fence u: not signalled\n") && Catch::Matchers::Contains("lock m: free\n") &&
+                 Catch::Matchers::Contains("pool p: 0 of 2 taken\n") && Catch::Matchers::Contains("queue q: empty\n"));
 }
 
 }  // namespace

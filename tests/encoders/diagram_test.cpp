@@ -1,6 +1,8 @@
 // Schedules as pictures, and every view in every language.
 #include "encoders/diagram.hpp"
 
+#include <sstream>
+
 #include "checker/check.hpp"
 #include "encoders/mermaid.hpp"
 #include "graph/input/read_dot.hpp"
@@ -104,7 +106,8 @@ TEST_CASE("every view of a case is written in every format, the same each time",
 }
 
 TEST_CASE("a picture of a schedule has stable ids and tooltips", "[diagram]") {
-  const std::string svg = diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::svg, {View::schedule}).content;
+  const std::string svg =
+      diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::svg, {View::schedule}).content;
   CHECK_THAT(svg, Contains("id=\"s1\"") && Contains("id=\"lane0\"") && Contains("xlink:title=\"1: "));
 }
 
