@@ -127,7 +127,7 @@ const auto rows = std::to_array<OptionInfo>({
        options.diagram.most = number(text, std::size_t{0}, std::size_t{1'000'000});
      }},
     {"", "--finding", "FINGERPRINT", "", "With --view schedule: of the finding with this fingerprint, not of the first",
-     only_draw, Argument::none, nullptr, false,
+     only_draw, Argument::number, nullptr, false,
      [](Options& options, const std::string& text) { options.diagram.fingerprint = text; }},
     {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", both,
      Argument::number, nullptr, false,
