@@ -47,6 +47,18 @@ std::vector<std::string> environment(const Scenario& scenario) {
   return result;
 }
 
+// What designs of user queues are weighed by.
+void add_round_trips(const System& system, std::vector<std::string>& remarks) {
+  const auto range = [](std::uint32_t fewest, std::uint32_t most) {
+    return fewest == most ? fmt::format("{}", most) : fmt::format("{} to {}", fewest, most);
+  };
+  for (const RoundTrips& trips : system.round_trips)
+    if (trips.most_submissions > 0)
+      remarks.push_back(fmt::format("'{}' enters the kernel {} times for {} submissions", system[trips.thread].name,
+                                    range(trips.fewest, trips.most),
+                                    range(trips.fewest_submissions, trips.most_submissions)));
+}
+
 std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnostics, const Budget& budget) {
   const std::optional<Scenario> scenario = read_yaml(source, diagnostics);
   if (!scenario) return std::nullopt;
@@ -62,6 +74,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   report.findings = std::move(decision.findings);
   report.assumptions = environment(*scenario);
   std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
+  add_round_trips(*system, report.assumptions);
   report.expect = scenario->expect;
   report.graph = graph.graph;
   report.cycles = std::move(decision.cycles);
@@ -147,8 +160,7 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
     return fmt::format("expected {}, but the answer is {}", name(expect.verdict), name(verdict));
   if (const auto kinds = kinds_of(report); expect.verdict == Verdict::violated && kinds != expect.findings)
     return fmt::format("expected {}, but found {}", words(expect.findings), words(kinds));
-  const auto hang =
-      std::ranges::find_if(report.findings, [](const Finding& f) { return f.kind != FindingKind::contract; });
+  const auto hang = std::ranges::find_if(report.findings, [](const Finding& f) { return info(f.kind).hang; });
   if (expect.needs && hang != report.findings.end() && hang->needs != *expect.needs)
     return fmt::format("expected that it needs {}, but it needs {}", words(*expect.needs), words(hang->needs));
   return {};

@@ -1,15 +1,12 @@
 #include "checker/decide.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <bit>
-#include <stdexcept>
 
-#include "checker/explain.hpp"
+#include "checker/decide_by_exploration.hpp"
 #include "checker/explore.hpp"
-#include "checker/replay.hpp"
+#include "checker/hang_findings.hpp"
 #include "checker/smt_engine.hpp"
 #include "encoders/formula.hpp"
 
@@ -19,13 +16,6 @@ namespace {
 constexpr std::size_t most_findings = 5;    // different knots of one scenario
 constexpr std::size_t most_examined = 200;  // hangs looked at while searching for them
 
-struct Hang {
-  std::vector<Move> schedule;
-  State last;
-  std::vector<Obligation> owed;  // what the hang keeps from being discharged, of what was asked for
-  Knot knot;
-};
-
 void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) {
   std::erase_if(from, [&](const Obligation& each) { return std::ranges::find(what, each) != what.end(); });
 }
@@ -33,7 +23,13 @@ void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) 
 class Decider {
  public:
   Decider(const System& system, const SystemGraph& graph, const Budget& budget)
-      : system_(system), graph_(graph), budget_(budget), engine_(system, budget) {
+      : system_(system),
+        budget_(budget),
+        engine_(system, budget),
+        found_(system, graph, budget, HangFindings::Needs::smallest,
+               [this](Causes causes, const std::vector<Obligation>& owed) {
+                 return engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
+               }) {
     unexplained_ = engine_.obligations();
   }
   Decision run();
@@ -43,214 +39,20 @@ class Decider {
   void search_for(SmtEngine::Timeouts timeouts);
   void search_beyond_timeouts();
   std::optional<Hang> found(Search search, const std::vector<Obligation>& asked);
-  [[nodiscard]] bool enough() const { return decision_.findings.size() >= most_findings || examined_ >= most_examined; }
-  Hang examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const;
-  void add(Hang hang);
-  void classify(Finding& finding, Hang& hang);
-  void add_stall(Finding& finding, const State& last) const;
-  std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed);
-  Causes needs(const Hang& hang);
+  [[nodiscard]] bool enough() const {
+    return found_.decision.findings.size() >= most_findings || examined_ >= most_examined;
+  }
   void conclude();
   void remark_on_userspace();
 
   const System& system_;
-  const SystemGraph& graph_;
   Budget budget_;
   SmtEngine engine_;
-  Decision decision_;
+  HangFindings found_;
   std::vector<Obligation> unexplained_;  // no finding says yet how they can stay undischarged
   std::size_t examined_ = 0;
   std::string gave_up_;
 };
-
-// Whatever a system can ever owe.
-std::vector<Obligation> every_obligation(const System& system) {
-  std::vector<Obligation> all;
-  for (std::uint32_t i = 0; i < system.fences.size(); ++i) all.push_back({Obligation::Kind::fence, i});
-  for (std::uint32_t i = 0; i < system.locks.size(); ++i) all.push_back({Obligation::Kind::lock, i});
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
-    for (const auto kind : {Obligation::Kind::job, Obligation::Kind::thread}) all.push_back({kind, i});
-  return all;
-}
-
-[[noreturn]] void disagree(const std::string& why) {
-  throw std::logic_error("the SMT engine and the operational semantics disagree: " + why);
-}
-
-Hang Decider::examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const {
-  schedule = with_fewer_switches(system_, schedule);
-  auto outcome = replay(system_, schedule);
-  if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
-  Replayed& replayed = std::get<Replayed>(outcome);
-  const auto target = std::ranges::find_if(
-      replayed.owed, [&](const Obligation& each) { return std::ranges::find(asked, each) != asked.end(); });
-  if (target == replayed.owed.end()) disagree("what was asked for is discharged in the end");
-  Knot chain = knot(system_, replayed.last, {*target});
-  std::vector<Obligation> owed{*target};
-  for (const Obligation& each : obligations(system_, replayed.last, chain))
-    if (each != *target) owed.push_back(each);
-  return {std::move(schedule), std::move(replayed.last), std::move(owed), std::move(chain)};
-}
-
-// The causes at work in this hang: of the waits on the knot, and of the choices
-// that led there.
-Causes causes_at_work(const System& system, const Hang& hang) {
-  Causes causes;
-  if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
-  for (const Link& link : hang.knot.links)
-    causes = causes.with(system[link.thread].program[hang.last.at[link.thread.index]].cause);
-  State state = initial_state(system);
-  for (const Move& move : hang.schedule) {
-    const Step& step = system[move.thread].program[state.at[move.thread.index]];
-    if (const auto* choose = std::get_if<Choose>(&step.action))
-      if (const auto& cause = choose->branches[move.branch].cause) causes = causes.with(*cause);
-    state = after(system, std::move(state), move);
-  }
-  return causes;
-}
-
-// Can these obligations still end undischarged while only `causes` make anybody wait?
-std::optional<bool> Decider::still_hangs(Causes causes, const std::vector<Obligation>& owed) {
-  const Search search = engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
-  if (std::holds_alternative<GaveUp>(search)) return std::nullopt;
-  const auto* schedule = std::get_if<std::vector<Move>>(&search);
-  if (schedule == nullptr) return false;
-  const auto outcome = replay(system_, *schedule, causes);
-  if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
-  const bool still_owed = std::ranges::any_of(std::get<Replayed>(outcome).owed, [&](const Obligation& each) {
-    return std::ranges::find(owed, each) != owed.end();
-  });
-  if (!still_owed) disagree("what was asked for is discharged in the end");
-  return true;
-}
-
-// The smallest set of causes with which the same obligations can still end
-// undischarged: among those at work in this hang if they suffice, else among all.
-Causes Decider::needs(const Hang& hang) {
-  const std::vector<Obligation>& owed = hang.owed;
-  Causes relevant = causes_at_work(system_, hang);
-  if (still_hangs(relevant, owed) != true) relevant = causes_of(system_);
-  std::vector<Cause> candidates;
-  for (const CauseInfo& row : cause_table)
-    if (relevant.has(row.cause)) candidates.push_back(row.cause);
-  for (int size = 0; size < static_cast<int>(candidates.size()); ++size)
-    for (unsigned subset = 0; subset < 1U << candidates.size(); ++subset) {
-      if (std::popcount(subset) != size) continue;
-      Causes causes;
-      for (std::size_t i = 0; i < candidates.size(); ++i)
-        if ((subset >> i & 1U) != 0) causes = causes.with(candidates[i]);
-      const std::optional<bool> hangs = still_hangs(causes, owed);
-      if (!hangs) return relevant;
-      if (*hangs) return causes;
-    }
-  return relevant;
-}
-
-std::string route(const Knot& knot, const System& system) {
-  std::vector<std::string> names;
-  for (const Link& link : knot.links) names.push_back(system[link.thread].name);
-  if (knot.closed && !names.empty()) names.push_back(names.front());
-  return fmt::format("{}", fmt::join(names, " -> "));
-}
-
-// Is some thread still on its way to signal the fence?
-bool can_signal(const System& system, const State& last, const Obligation& fence) {
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
-    for (StepIndex step = last.at[i]; step < system.threads[i].end(); ++step)
-      if (const auto* signal = std::get_if<Signal>(&system.threads[i].program[step].action);
-          signal != nullptr && std::ranges::find(signal->fences, FenceId{fence.index}) != signal->fences.end())
-        return true;
-  return false;
-}
-
-std::string sentence(const Hang& hang, const System& system) {
-  const Knot& knot = hang.knot;
-  const Obligation& obligation = hang.owed.front();
-  const bool stopped = system.userspace_may_stop && can_signal(system, hang.last, obligation);
-  if (knot.links.empty() && obligation.kind == Obligation::Kind::fence && !stopped)
-    return fmt::format("kernel fence '{}' is published and nobody signals it", system.fences[obligation.index].name);
-  if (knot.links.empty()) return "userspace stops while the kernel still owes something";
-  if (!knot.closed)
-    return fmt::format("{} is stuck for ever: {}", system[knot.links.front().thread].name, route(knot, system));
-  if (knot.links.size() == 1) return fmt::format("'{}' waits for itself", system[knot.links.front().thread].name);
-  return fmt::format("{} parties wait for each other: {}", knot.links.size(), route(knot, system));
-}
-
-// The place to point at: the wait that userspace could not foresee, if there is one.
-Place closing_place(const std::vector<Party>& parties) {
-  for (const Cause cause : {Cause::memory_management, Cause::implicit_sync, Cause::lock, Cause::scheduling})
-    for (const Party& party : parties)
-      if (party.cause == cause) return party.at;
-  return parties.empty() ? Place{} : parties.front().at;
-}
-
-Place place_of(const System& system, const Obligation& obligation) {
-  switch (obligation.kind) {
-    case Obligation::Kind::fence:
-      return system.fences[obligation.index].at;
-    case Obligation::Kind::lock:
-      return system.locks[obligation.index].at;
-    case Obligation::Kind::job:
-    case Obligation::Kind::thread:
-      return system.threads[obligation.index].at;
-  }
-  return {};
-}
-
-// What the timeouts that fire after the hang end, and when the first one does.
-void Decider::add_stall(Finding& finding, const State& last) const {
-  for (const Move& move : timeouts(system_, last)) {
-    const Thread& thread = system_[move.thread];
-    const Step& step = thread.program[last.at[move.thread.index]];
-    const Milliseconds after = thread.expires_after.value_or(step.timeout ? step.timeout->after : Milliseconds{0});
-    if (!finding.lasts || after < *finding.lasts) finding.lasts = after;
-    finding.killed.push_back(thread.expires_after
-                                 ? fmt::format("{}: its fence signals although the work is not done", thread.name)
-                                 : fmt::format("the wait of '{}'", thread.name));
-  }
-}
-
-// A hang is a stall if, whatever timeouts fire, everything owed is discharged in the end.
-void Decider::classify(Finding& finding, Hang& hang) {
-  if (timeouts(system_, hang.last).empty()) return;
-  ExploreOptions options;
-  options.budget = budget_;
-  const Exploration beyond = explore(system_, hang.last, options);
-  if (beyond.for_ever) {
-    std::vector<Move> whole = hang.schedule;
-    whole.insert(whole.end(), beyond.for_ever->begin(), beyond.for_ever->end());
-    hang = examined(std::move(whole), every_obligation(system_));
-    finding.notes.emplace_back("timeouts fire, and do not help");
-    return;
-  }
-  finding.kind = FindingKind::stall;
-  if (!beyond.gave_up.empty())
-    finding.notes.push_back(fmt::format("whether the timeouts always help was not decided: {}", beyond.gave_up));
-  add_stall(finding, hang.last);
-}
-
-void Decider::add(Hang hang) {
-  Finding finding;
-  finding.kind = FindingKind::deadlock;
-  finding.strength = Strength::confirmed;
-  classify(finding, hang);
-  finding.closed = hang.knot.closed;
-  finding.parties = parties(system_, hang.last, hang.knot);
-  finding.at = finding.parties.empty() ? place_of(system_, hang.owed.front()) : closing_place(finding.parties);
-  finding.message = sentence(hang, system_);
-  finding.fingerprint = fingerprint(finding);
-  const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
-  if (std::ranges::any_of(decision_.findings, same)) return;
-  finding.needs = needs(hang);
-  Story told = story(system_, hang.schedule, hang.knot);
-  finding.schedule = std::move(told.steps);
-  finding.objects = std::move(told.objects);
-  if (finding.needs == Causes{}.with(Cause::userspace))
-    finding.notes.push_back(
-        "only waits that userspace controls are needed: the kernel made itself depend on userspace");
-  if (const Cycle found = cycle(system_, graph_, hang.knot); !found.empty()) decision_.cycles.push_back(found);
-  decision_.findings.push_back(std::move(finding));
-}
 
 // What a search returned, as a finding; nothing if it found nothing.
 std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>& asked) {
@@ -258,8 +60,8 @@ std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>&
   auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return std::nullopt;
   ++examined_;
-  Hang hang = examined(std::move(*schedule), asked);
-  add(hang);
+  Hang hang = found_.examined(std::move(*schedule), asked);
+  found_.add(hang);
   return hang;
 }
 
@@ -274,7 +76,7 @@ void Decider::search_for(SmtEngine::Timeouts timeouts) {
     for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
     if (!positions.empty()) engine_.exclude(positions);
   }
-  while (!decision_.findings.empty() && !enough() && gave_up_.empty()) {
+  while (!found_.decision.findings.empty() && !enough() && gave_up_.empty()) {
     const auto hang = found(engine_.find_other_hang(timeouts), engine_.obligations());
     if (!hang || hang->knot.links.empty()) break;
     std::vector<std::pair<ThreadId, StepIndex>> positions;
@@ -287,7 +89,7 @@ void Decider::search_for(SmtEngine::Timeouts timeouts) {
 // The formula knows nothing of timeouts that fire; exploration does.
 void Decider::search_beyond_timeouts() {
   const bool deadlock = std::ranges::any_of(
-      decision_.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
+      found_.decision.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
   if (deadlock || !gave_up_.empty()) return;
   const Search search = engine_.find_timeout();
   if (std::holds_alternative<Exhausted>(search)) return;
@@ -296,9 +98,9 @@ void Decider::search_beyond_timeouts() {
   options.max_states = 1'000'000;
   Exploration all = explore(system_, initial_state(system_), options);
   if (all.for_ever) {
-    add(examined(std::move(*all.for_ever), every_obligation(system_)));
-  } else if (all.hang && decision_.findings.empty()) {
-    add(examined(std::move(*all.hang), every_obligation(system_)));
+    found_.add(found_.examined(std::move(*all.for_ever), every_obligation(system_)));
+  } else if (all.hang && found_.decision.findings.empty()) {
+    found_.add(found_.examined(std::move(*all.hang), every_obligation(system_)));
   }
   if (all.cut_off) gave_up_ = "some execution reaches a bound of the unfolding";
   if (!all.gave_up.empty()) gave_up_ = "not everything that can follow a timeout was seen: " + all.gave_up;
@@ -312,11 +114,11 @@ void Decider::search() {
 }
 
 void Decider::remark_on_userspace() {
-  if (!decision_.findings.empty() || !gave_up_.empty()) return;
+  if (!found_.decision.findings.empty() || !gave_up_.empty()) return;
   const Search search = engine_.find_stuck_user();
   const auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return;
-  decision_.assumptions.push_back(
+  found_.decision.assumptions.push_back(
       "userspace can hang by itself: a user thread may wait for ever, and the kernel owes nothing meanwhile");
 }
 
@@ -324,12 +126,12 @@ void Decider::conclude() {
   Answer answer{"deadlock-freedom", Verdict::holds, {}};
   std::size_t steps = 0;
   for (const Thread& thread : system_.threads) steps += thread.program.size();
-  if (!decision_.findings.empty()) {
+  if (!found_.decision.findings.empty()) {
     answer.verdict = Verdict::violated;
     if (!gave_up_.empty())
       answer.reason = "there may be more findings: " + gave_up_;
     else if (enough())
-      answer.reason = fmt::format("the search stopped after {} findings", decision_.findings.size());
+      answer.reason = fmt::format("the search stopped after {} findings", found_.decision.findings.size());
   } else if (!gave_up_.empty()) {
     answer.verdict = Verdict::unknown;
     answer.reason = gave_up_;
@@ -340,7 +142,7 @@ void Decider::conclude() {
   } else {
     answer.reason = fmt::format("every interleaving of its {} threads and {} steps", system_.threads.size(), steps);
   }
-  decision_.answers.push_back(std::move(answer));
+  found_.decision.answers.push_back(std::move(answer));
 }
 
 // A wait for any of several fences, one of which the kernel controls, does not depend on userspace.
@@ -406,7 +208,7 @@ Decision Decider::run() {
   search();
   remark_on_userspace();
   conclude();
-  return std::move(decision_);
+  return std::move(found_.decision);
 }
 
 }  // namespace
@@ -438,8 +240,7 @@ Decision decide_deadlocks(const System& system, const SystemGraph& graph, const 
     decision.answers.push_back({"deadlock-freedom", Verdict::unknown, why});
     return decision;
   };
-  if (const std::string why = not_encodable(system); !why.empty())
-    return unknown(why + ", which the SMT engine does not cover");
+  if (!not_encodable(system).empty()) return decide_by_exploration(system, graph, budget);
   if (const auto answer = explored_holds(system, budget)) {
     decision.answers.push_back(*answer);
     return decision;

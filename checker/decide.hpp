@@ -6,18 +6,12 @@
 #include <vector>
 
 #include "checker/budget.hpp"
+#include "checker/hang_findings.hpp"
 #include "graph/dependencies.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/system.hpp"
 
 namespace fencecheck {
-
-struct Decision {
-  std::vector<Answer> answers;
-  std::vector<Finding> findings;         // worst first
-  std::vector<Cycle> cycles;             // of the findings, in the dependency graph
-  std::vector<std::string> assumptions;  // and remarks that are no findings
-};
 
 // Throws std::logic_error if an engine's evidence does not stand: a defect of
 // this program, never of the input.

@@ -35,15 +35,49 @@ bool may_reach(const System& system, const State& state, ThreadId thread, const 
   return false;
 }
 
+// Does the step put this job onto its queue, or ask for a fence whose work it is?
+bool queues(const System& system, const Action& action, ThreadId job) {
+  if (const auto* push = std::get_if<Push>(&action)) return push->job == job;
+  return std::holds_alternative<Trigger>(action) &&
+         std::ranges::any_of(system.fences, [&](const Fence& fence) { return fence.on_wait == job; });
+}
+
+// A job that nobody has queued: it does nothing until somebody does.
+bool is_idle(const System& system, const State& state, ThreadId thread) {
+  return system[thread].queue && state.at[thread.index] == 0 && !is_waiting(system, state, thread);
+}
+
+// Of each thread: does it run, or may it be made to?
+std::vector<bool> active(const System& system, const State& state) {
+  std::vector<bool> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i) result.push_back(!is_idle(system, state, ThreadId{i}));
+  const auto may_be_queued = [&](ThreadId job) {
+    for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+      if (result[i] &&
+          may_reach(system, state, ThreadId{i}, [&](const Action& action) { return queues(system, action, job); }))
+        return true;
+    return false;
+  };
+  for (bool news = true; news;) {
+    news = false;
+    for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+      if (!result[i] && may_be_queued(ThreadId{i})) news = result[i] = true;
+  }
+  return result;
+}
+
 template <class Matches>
 std::vector<ThreadId> threads_that_may(const System& system, const State& state, const Matches& matches) {
   std::vector<ThreadId> result;
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)
     if (may_reach(system, state, ThreadId{i}, matches)) result.push_back(ThreadId{i});
+  if (std::ranges::any_of(result, [&](ThreadId thread) { return is_idle(system, state, thread); }))
+    std::erase_if(result, [counts = active(system, state)](ThreadId thread) { return !counts[thread.index]; });
   return result;
 }
 
-// Who could still bring about what a blocker stands for.
+}  // namespace
+
 std::vector<ThreadId> helpers(const System& system, const State& state, const Blocker& blocker) {
   switch (blocker.kind) {
     case Blocker::Kind::fence:
@@ -52,10 +86,8 @@ std::vector<ThreadId> helpers(const System& system, const State& state, const Bl
         return signal != nullptr && std::ranges::find(signal->fences, FenceId{blocker.index}) != signal->fences.end();
       });
     case Blocker::Kind::push:
-      return threads_that_may(system, state, [&](const Action& action) {
-        const auto* push = std::get_if<Push>(&action);
-        return push != nullptr && push->job.index == blocker.index;
-      });
+      return threads_that_may(system, state,
+                              [&](const Action& action) { return queues(system, action, ThreadId{blocker.index}); });
     case Blocker::Kind::pool:
       return threads_that_may(system, state, [&](const Action& action) {
         const auto* give = std::get_if<Give>(&action);
@@ -72,6 +104,8 @@ std::vector<ThreadId> helpers(const System& system, const State& state, const Bl
   }
   return {};
 }
+
+namespace {
 
 // The threads an obligation depends on directly.
 std::vector<ThreadId> responsible(const System& system, const State& state, const Obligation& obligation) {
@@ -92,7 +126,7 @@ std::vector<ThreadId> responsible(const System& system, const State& state, cons
 
 std::string quoted(const std::string& name) { return fmt::format("'{}'", name); }
 
-std::string what(const System& system, const Blocker& blocker) {
+std::string what(const System& system, const Step& step, const Blocker& blocker) {
   switch (blocker.kind) {
     case Blocker::Kind::fence: {
       const Fence& fence = system.fences[blocker.index];
@@ -101,7 +135,9 @@ std::string what(const System& system, const Blocker& blocker) {
     case Blocker::Kind::lock:
       return fmt::format("lock '{}'", system.locks[blocker.index].name);
     case Blocker::Kind::job:
-      return fmt::format("job '{}' in front of it", system.threads[blocker.index].name);
+      return std::holds_alternative<Flush>(step.action)
+                 ? fmt::format("the end of work '{}'", system.threads[blocker.index].name)
+                 : fmt::format("job '{}' in front of it", system.threads[blocker.index].name);
     case Blocker::Kind::pool:
       return fmt::format("room in pool '{}'", system.pools[blocker.index].name);
     case Blocker::Kind::variable:
@@ -128,6 +164,27 @@ std::string deed(const System& system, const Blocker& blocker) {
       return "pushes it";
   }
   return {};
+}
+
+// What came of a step that goes one way or another by itself.
+std::string outcome(const System& system, const Step& step, const Move& move) {
+  if (move.timeout) return step.timeout ? ": the timeout fires" : "";
+  if (std::holds_alternative<TryAcquire>(step.action))
+    return move.branch == 0 ? " and gets it" : ", which is held: goes another way";
+  if (std::holds_alternative<AcquireWithTicket>(step.action))
+    return move.branch == 1 ? ": an older transaction holds it, backs off" : "";
+  if (std::holds_alternative<PickVictim>(step.action))
+    return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
+  if (!std::holds_alternative<Allocate>(step.action)) return "";
+  switch (static_cast<dmem::Next>(move.branch)) {
+    case dmem::Next::succeed:
+      return " and gets it";
+    case dmem::Next::evict:
+      return ": has to evict first";
+    case dmem::Next::next_placement:
+      return ", where it gets none";
+  }
+  return "";
 }
 
 struct WaitEdge {
@@ -244,6 +301,11 @@ std::string release(const System& system, const State& state, const Knot& knot, 
 
 }  // namespace
 
+Cause cause_of_wait(const System& system, const State& state, ThreadId thread) {
+  if (gate_closed(system, state, thread)) return Cause::memory_management;
+  return system[thread].program[state.at[thread.index]].cause;
+}
+
 Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed) {
   const std::vector<WaitEdge> edges = waits(system, state);
   if (auto closed = closed_knot(system, edges, involved(system, state, edges, owed))) return *closed;
@@ -258,9 +320,9 @@ std::vector<Party> parties(const System& system, const State& state, const Knot&
     Party party;
     party.name = title(system[thread]);
     party.holds = holdings(system, state, thread);
-    party.waits_for = what(system, blocker);
+    party.waits_for = what(system, step, blocker);
     party.context = step.context;
-    party.cause = step.cause;
+    party.cause = cause_of_wait(system, state, thread);
     party.released_by = release(system, state, knot, i);
     party.at = step.at;
     result.push_back(std::move(party));
@@ -276,12 +338,8 @@ ScheduleStep line_of(const System& system, const State& state, ThreadId thread, 
   const Step& step = who.program[state.at[thread.index]];
   ScheduleStep line{title(who),      describe(system, who, step),      step.context,
                     move == nullptr, move != nullptr && move->timeout, step.at,
-                    step.cause};
-  if (move != nullptr && std::holds_alternative<TryAcquire>(step.action))
-    line.action += move->branch == 0 ? " and gets it" : ", which is held: goes another way";
-  if (move != nullptr && std::holds_alternative<AcquireWithTicket>(step.action) && move->branch == 1)
-    line.action += ": an older transaction holds it, backs off";
-  if (move != nullptr && move->timeout && step.timeout) line.action += ": the timeout fires";
+                    cause_of_wait(system, state, thread)};
+  if (move != nullptr) line.action += outcome(system, step, *move);
   return line;
 }
 
@@ -291,40 +349,34 @@ bool worth_telling(const Step& step) {
   return choose == nullptr || std::ranges::any_of(choose->branches, [](const Branch& b) { return !b.tests.empty(); });
 }
 
-// Which move let each waiting thread go on. A thread waits if its next move is
-// not possible when it arrives there; it was released by the last move after
-// which it became possible.
+// Which move let each waiting thread go on. A thread waits if it can make no
+// move when it arrives at a step; it was released by the last move after which
+// it could.
 class Releases {
  public:
-  Releases(const System& system, const std::vector<Move>& schedule) : system_(system), next_(system.threads.size()) {
-    for (std::size_t i = schedule.size(); i-- > 0;) next_[schedule[i].thread.index].push_back(schedule[i]);
-    by_.resize(next_.size());
-    waits_.resize(next_.size());
-    arrives_.assign(next_.size(), true);
-  }
+  explicit Releases(const System& system)
+      : system_(system), by_(system.threads.size()), waits_(system.threads.size()), arrives_(system.threads.size(), true) {}
 
   // To be called in every state; `last` is the move that led to it.
   void look(const State& state, std::optional<std::size_t> last) {
-    for (std::size_t i = 0; i < next_.size(); ++i) {
-      if (next_[i].empty() || next_[i].back().timeout) continue;
-      const bool open = possible(system_, state, next_[i].back());
-      if (arrives_[i]) waits_[i] = !open;
+    std::vector<bool> open(by_.size(), false);
+    for (const Move& move : moves(system_, state)) open[move.thread.index] = true;
+    for (std::size_t i = 0; i < by_.size(); ++i) {
+      if (arrives_[i]) waits_[i] = !open[i];
       arrives_[i] = false;
-      if (!open) by_[i].reset();
-      if (open && waits_[i] && !by_[i]) by_[i] = last;
+      if (!open[i]) by_[i].reset();
+      if (open[i] && waits_[i] && !by_[i]) by_[i] = last;
     }
   }
 
   // The thread makes its next move.
   std::optional<std::size_t> leave(ThreadId thread) {
-    next_[thread.index].pop_back();
     arrives_[thread.index] = true;
     return std::exchange(by_[thread.index], std::nullopt);
   }
 
  private:
   const System& system_;
-  std::vector<std::vector<Move>> next_;  // of each thread, what it will do, the next last
   std::vector<std::optional<std::size_t>> by_;
   std::vector<bool> waits_, arrives_;
 };
@@ -343,7 +395,7 @@ Story story(const System& system, const std::vector<Move>& schedule, const Knot&
   Story result{snapshot(system, state), {}};
   std::vector<ObjectState> before = result.objects;
   std::vector<std::optional<std::size_t>> told(schedule.size());  // the line of each move
-  Releases releases(system, schedule);
+  Releases releases(system);
   releases.look(state, std::nullopt);
   for (std::size_t i = 0; i < schedule.size(); ++i) {
     const Move& move = schedule[i];

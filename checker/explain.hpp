@@ -2,6 +2,7 @@
 // event that would help cannot come.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "graph/dependencies.hpp"
@@ -23,6 +24,13 @@ struct Knot {
   std::vector<Link> links;
   bool closed = true;
 };
+
+// Who could still bring about what a blocker stands for. A job that nobody has
+// queued and nobody will is none of them.
+[[nodiscard]] std::vector<ThreadId> helpers(const System& system, const State& state, const Blocker& blocker);
+
+// Why a thread that is stuck waits: for its step's reason, unless its queue is suspended.
+[[nodiscard]] Cause cause_of_wait(const System& system, const State& state, ThreadId thread);
 
 // The shortest closed chain among the threads that keep one of these obligations
 // from being discharged, else a chain to something that nobody will do.

@@ -30,17 +30,19 @@ namespace {
 
 void print(std::FILE* to, std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), to); }
 
-Budget budget_of(const Options& options) {
-  Budget budget;
-  if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
-  budget.memory = options.memory;
-  return budget;
-}
-
 bool terminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 bool colour(std::FILE* stream) {
   const char* no_color = std::getenv("NO_COLOR");
   return terminal(stream) && (no_color == nullptr || *no_color == '\0');
+}
+
+// How far the work on one input is, behind the cursor, which stays where it was.
+void show(const std::string& how_far) { print(stderr, fmt::format("\0337  {}\033[K\0338", how_far)); }
+
+Budget shown_budget(const Options& options) {
+  Budget budget = budget_of(options);
+  if (terminal(stderr)) budget.progress = show;
+  return budget;
 }
 
 // A line on the terminal that says how far the work is; gone when it is done.
@@ -172,7 +174,7 @@ ExitStatus draw(const Options& options) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': its ending names no format; see --to\n", options.output));
     return ExitStatus::usage;
   }
-  const Checked checked = check_file(options.operands.front(), budget_of(options));
+  const Checked checked = check_file(options.operands.front(), shown_budget(options));
   if (!checked.report) {
     print_diagnostics(checked);
     return ExitStatus::bad_input;

@@ -137,13 +137,15 @@ const auto rows = std::to_array<OptionInfo>({
        if (seconds > 0) options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
      }},
     {"", "--memory", "MEGABYTES", "4096",
-     "Memory for the solver, of all inputs together, at least 64; 0 for no limit; "
+     "Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; "
      "what it cuts short is unknown", both, Argument::number,
      nullptr, false,
      [](Options& options, const std::string& text) {
        options.memory.reset();
        if (text != "0") options.memory = number(text, std::uint64_t{64}, std::uint64_t{1} << 20U) << 20U;
      }},
+    {"", "--no-reduction", "", "", "Look at every interleaving, also where reductions make it needless", both,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.reductions = false; }},
 });
 
 }  // namespace

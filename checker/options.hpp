@@ -88,6 +88,7 @@ struct Options {
   bool watch = false;
   std::optional<std::chrono::milliseconds> timeout;  // of each input
   std::optional<std::uint64_t> memory;               // bytes
+  bool reductions = true;
 };
 
 // The commands that know an option.

@@ -6,12 +6,40 @@
 
 namespace fencecheck {
 
+namespace {
+
+Refuted impossible(const System& system, const std::vector<Move>& schedule, std::size_t i) {
+  return {fmt::format("step {} of the schedule, by '{}', is not possible", i + 1, system[schedule[i].thread].name)};
+}
+
+bool is_among(const Incident& incident, const std::vector<Incident>& incidents) {
+  return std::ranges::any_of(incidents, [&](const Incident& each) {
+    return each.kind == incident.kind && each.subject == incident.subject && each.what == incident.what;
+  });
+}
+
+}  // namespace
+
+std::optional<Refuted> replay_incident(const System& system, const std::vector<Move>& schedule,
+                                       const Incident& incident) {
+  State before = initial_state(system);
+  State state = before;
+  for (std::size_t i = 0; i < schedule.size(); ++i) {
+    if (!possible(system, state, schedule[i])) return impossible(system, schedule, i);
+    before = state;
+    state = after(system, std::move(state), schedule[i]);
+  }
+  if (!schedule.empty() && is_among(incident, incidents(system, before, schedule.back(), state))) return std::nullopt;
+  const bool over = at_rest(system, state) && timeouts(system, state).empty() && !cut_off(system, state) &&
+                    owed(system, state).empty();
+  if (over && is_among(incident, incidents_at_rest(system, state))) return std::nullopt;
+  return Refuted{fmt::format("the schedule does not end in this: {}", incident.what)};
+}
+
 std::variant<Replayed, Refuted> replay(const System& system, const std::vector<Move>& schedule, Causes causes) {
   State state = initial_state(system);
   for (std::size_t i = 0; i < schedule.size(); ++i) {
-    if (!possible(system, state, schedule[i], causes))
-      return Refuted{
-          fmt::format("step {} of the schedule, by '{}', is not possible", i + 1, system[schedule[i].thread].name)};
+    if (!possible(system, state, schedule[i], causes)) return impossible(system, schedule, i);
     state = after(system, std::move(state), schedule[i], causes);
   }
   if (!at_rest(system, state, causes)) return Refuted{"the schedule ends while something can still move"};
@@ -19,6 +47,33 @@ std::variant<Replayed, Refuted> replay(const System& system, const std::vector<M
   std::vector<Obligation> obligations = owed(system, state);
   if (obligations.empty()) return Refuted{"the schedule ends with nothing owed"};
   return Replayed{std::move(state), std::move(obligations)};
+}
+
+std::string refute(const System& system, const Lasso& lasso, Causes causes) {
+  State state = initial_state(system);
+  const auto go = [&](const Move& move) {
+    if (!possible(system, state, move, causes)) return false;
+    state = after(system, std::move(state), move, causes);
+    return true;
+  };
+  if (!std::ranges::all_of(lasso.stem, go)) return "a move of the stem is not possible";
+  const std::string start = key(state);
+  std::vector<bool> done_justice(system.threads.size(), false);
+  for (const Move& move : lasso.cycle) {
+    if (cut_off(system, state)) return "the cycle stands at a bound, beyond which nothing is known";
+    const std::vector<Debt> open = debts(system, state);
+    if (std::ranges::find(open, lasso.debt) == open.end()) return "what is owed is discharged on the cycle";
+    const std::vector<Move> able = moves(system, state, causes);
+    for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+      const bool can = std::ranges::any_of(able, [&](const Move& each) { return each.thread.index == i; });
+      if (!can || !fair(system, state, {i}) || move.thread.index == i) done_justice[i] = true;
+    }
+    if (!go(move)) return "a move of the cycle is not possible";
+  }
+  if (lasso.cycle.empty() || key(state) != start) return "the cycle does not return to where it began";
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (!done_justice[i]) return fmt::format("'{}' can move all the time and never does", system.threads[i].name);
+  return {};
 }
 
 std::vector<Move> with_fewer_switches(const System& system, const std::vector<Move>& schedule) {

@@ -14,13 +14,6 @@
 namespace fencecheck {
 namespace {
 
-Budget budget_of(const Options& options) {
-  Budget budget;
-  if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
-  budget.memory = options.memory;
-  return budget;
-}
-
 Checked not_checked(const InputFile& file) {
   Checked checked;
   checked.source.name = file.path;
@@ -119,6 +112,14 @@ class Pool {
 };
 
 }  // namespace
+
+Budget budget_of(const Options& options) {
+  Budget budget;
+  if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
+  budget.memory = options.memory;
+  budget.reductions = options.reductions;
+  return budget;
+}
 
 Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                Baseline* baseline) {

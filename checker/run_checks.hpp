@@ -5,11 +5,15 @@
 #include <vector>
 
 #include "checker/baseline.hpp"
+#include "checker/budget.hpp"
 #include "checker/input.hpp"
 #include "checker/options.hpp"
 #include "graph/model/run.hpp"
 
 namespace fencecheck {
+
+// What the options allow for one input, from now on.
+[[nodiscard]] Budget budget_of(const Options& options);
 
 // Told from the thread that called: `progress` now and then; `finished` once
 // for each input, in the order of the inputs.

@@ -7,16 +7,11 @@
 #include <vector>
 
 #include "checker/budget.hpp"
+#include "checker/search.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
 
 namespace fencecheck {
-
-struct Exhausted {};  // no execution has what was asked for
-struct GaveUp {
-  std::string why;
-};
-using Search = std::variant<std::vector<Move>, Exhausted, GaveUp>;
 
 // Thrown where the budget does not even suffice to write the formula down.
 struct OutOfBudget {

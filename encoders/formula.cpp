@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <concepts>
 #include <functional>
 #include <tuple>
 
@@ -290,7 +291,7 @@ void Encoder::encode_owed() {
 }
 
 Formula Encoder::run() {
-  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread));
+  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(system_, thread));
   declare_steps();
   collect_sites();
   encode_orders(assigns_);
@@ -305,9 +306,41 @@ Formula Encoder::run() {
 
 }  // namespace formula
 
+namespace {
+
+// Steps whose meaning depends on where memory is, on fences made anew, or on
+// work that is queued again, have no formula.
+template <class Action>
+concept HasNoFormula = std::same_as<Action, Capture> || std::same_as<Action, Trigger> || std::same_as<Action, Renew> ||
+    std::same_as<Action, Detach> || std::same_as<Action, Inherit> || std::same_as<Action, Reserve> ||
+    std::same_as<Action, Flush> || std::same_as<Action, Cancel> || std::same_as<Action, Allocate> ||
+    std::same_as<Action, PickVictim> || std::same_as<Action, Relocate> || std::same_as<Action, Unmap> ||
+    std::same_as<Action, Map> || std::same_as<Action, Pin> || std::same_as<Action, Kill> ||
+    std::same_as<Action, Deny> || std::same_as<Action, SetLimit>;
+
+bool has_formula(const Action& action) {
+  return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);
+}
+
+std::string object_without_formula(const System& system) {
+  for (const Queue& queue : system.queues)
+    if (queue.gate) return fmt::format("'{}' can be suspended", queue.name);
+  for (const Fence& fence : system.fences)
+    if (fence.on_wait) return fmt::format("the first wait for '{}' queues work", fence.name);
+  for (const Reservation& reservation : system.reservations)
+    if (reservation.counted || !reservation.attached.empty())
+      return fmt::format("'{}' counts slots or has fences from the start", reservation.name);
+  return {};
+}
+
+}  // namespace
+
 std::string not_encodable(const System& system) {
+  if (std::string why = object_without_formula(system); !why.empty()) return why;
   for (const Thread& thread : system.threads) {
-    const ControlFlow flow = control_flow(thread);
+    for (const Step& step : thread.program)
+      if (!has_formula(step.action)) return fmt::format("'{}' {}", thread.name, describe(system, thread, step));
+    const ControlFlow flow = control_flow(system, thread);
     if (flow.cyclic) return fmt::format("'{}' contains a loop", thread.name);
     if (!flow.consistent) return fmt::format("'{}' reaches a step with different locks held", thread.name);
   }

@@ -38,8 +38,15 @@ class Builder {
   void add_completion(FenceId fence, std::uint32_t job, const Step& signal);
   std::vector<Target> targets(const Step& step) const;
   std::vector<FenceId> collected(DependencySetId set) const;
-  StepIndex visible_since(FenceId fence, std::uint32_t thread) const;
-  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const;
+  struct Attached {
+    FenceId fence;
+    std::optional<std::uint32_t> thread;
+    const Step* step = nullptr;
+  };
+  std::vector<Attached> attached(ReservationId reservation, Usage up_to) const;
+  std::vector<Attached> attached_or_inherited(ReservationId reservation, Usage up_to) const;
+  std::vector<bool> visible(FenceId fence, std::uint32_t thread) const;
+  std::vector<StepIndex> leading_to(std::uint32_t thread, StepIndex step, const std::vector<bool>& count) const;
   bool may_precede(std::uint32_t first, std::uint32_t second) const;
 
   const System& system_;
@@ -71,22 +78,45 @@ void Builder::add_vertices() {
   }
 }
 
-// The fences that some Collect may put into the set. What a thread attaches
-// after it has collected is not among them; programs are in that order.
+// What may be attached to the reservation object, and by which step; none for
+// what is attached from the start.
+std::vector<Builder::Attached> Builder::attached(ReservationId reservation, Usage up_to) const {
+  std::vector<Attached> result;
+  for (const Attachment& each : system_[reservation].attached)
+    if (each.usage <= up_to) result.push_back({each.fence, std::nullopt, nullptr});
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (const Step& step : system_.threads[i].program) {
+      const auto* attach = std::get_if<Attach>(&step.action);
+      if (attach != nullptr && attach->reservation == reservation && attach->usage <= up_to)
+        result.push_back({attach->fence, i, &step});
+    }
+  return result;
+}
+
+// With what other reservation objects pass on to this one.
+std::vector<Builder::Attached> Builder::attached_or_inherited(ReservationId reservation, Usage up_to) const {
+  std::vector<Attached> result = attached(reservation, up_to);
+  for (const Thread& thread : system_.threads)
+    for (const Step& step : thread.program)
+      if (const auto* inherit = std::get_if<Inherit>(&step.action); inherit != nullptr && inherit->to == reservation)
+        for (const Attached& each : attached(inherit->from, Usage::bookkeep))
+          result.push_back({each.fence, std::nullopt, nullptr});
+  return result;
+}
+
+// The fences that some Collect or Capture may put into the set. What a thread
+// attaches after it has collected is not among them, unless its program loops;
+// other programs are in that order.
 std::vector<FenceId> Builder::collected(DependencySetId set) const {
   std::vector<FenceId> result;
-  for (const Thread& collector : system_.threads)
-    for (const Step& step : collector.program) {
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (const Step& step : system_.threads[i].program) {
+      if (const auto* capture = std::get_if<Capture>(&step.action); capture != nullptr && capture->into == set)
+        result.insert(result.end(), capture->fences.begin(), capture->fences.end());
       const auto* collect = std::get_if<Collect>(&step.action);
       if (collect == nullptr || collect->into != set) continue;
-      for (const Thread& owner : system_.threads)
-        for (const Step& other : owner.program) {
-          const auto* attach = std::get_if<Attach>(&other.action);
-          const bool later = &owner == &collector && &other > &step;
-          if (attach != nullptr && !later && attach->reservation == collect->reservation &&
-              attach->usage <= collect->up_to)
-            result.push_back(attach->fence);
-        }
+      for (const Attached& each : attached_or_inherited(collect->reservation, collect->up_to))
+        if (each.thread != i || flows_[i].cyclic || each.step < &step) result.push_back(each.fence);
     }
   return result;
 }
@@ -110,6 +140,9 @@ std::vector<Target> Builder::targets(const Step& step) const {
                  },
                  [&](const Take& take) {
                    result.push_back({result_.pools[take.pool.index], false});
+                 },
+                 [&](const Flush& flush) {
+                   result.push_back({result_.threads[flush.work.index], false});
                  },
                  [&](const Choose& choose) {
                    for (const Branch& branch : choose.branches)
@@ -138,26 +171,44 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
   }
 }
 
-// Where a thread publishes the fence first, if no other thread may have done so
-// before: nobody can wait for it until then. Programs are in topological order.
-StepIndex Builder::visible_since(FenceId fence, std::uint32_t thread) const {
-  std::optional<StepIndex> first;
+// The steps of a thread at which somebody may wait for the fence: those after it
+// publishes it, unless another thread may do so before. Programs are in
+// topological order unless they loop.
+std::vector<bool> Builder::visible(FenceId fence, std::uint32_t thread) const {
+  const Thread& who = system_.threads[thread];
+  std::vector<StepIndex> todo;
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex index = 0; index < system_.threads[i].end(); ++index) {
       const auto* publish = std::get_if<Publish>(&system_.threads[i].program[index].action);
       if (publish == nullptr || publish->fence != fence) continue;
-      if (i != thread) return 0;
-      if (!first) first = index;
+      if (i != thread) return std::vector<bool>(who.end() + 1U, true);
+      todo.push_back(index);
     }
-  return first.value_or(0);
+  std::vector<bool> result(who.end() + 1U, todo.empty());
+  if (todo.empty()) return result;
+  if (!flows_[thread].cyclic) {
+    std::fill(result.begin() + todo.front(), result.end(), true);
+    return result;
+  }
+  while (!todo.empty()) {
+    const StepIndex index = todo.back();
+    todo.pop_back();
+    if (result[index]) continue;
+    result[index] = true;
+    if (index == who.end()) continue;
+    for (const StepIndex next : who.program[index].next) todo.push_back(next);
+    if (who.program[index].timeout) todo.push_back(who.program[index].timeout->next);
+  }
+  return result;
 }
 
 // The steps on some way to `step`, in program order, ways through a timeout
-// among them; none before `since`.
-std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, StepIndex since) const {
+// among them; of those that count.
+std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step, const std::vector<bool>& count) const {
   const Thread& who = system_.threads[thread];
   std::vector<std::vector<StepIndex>> before(who.end() + 1U);
-  for (StepIndex from = since; from < who.end(); ++from) {
+  for (StepIndex from = 0; from < who.end(); ++from) {
+    if (!count[from]) continue;
     for (const StepIndex next : who.program[from].next) before[next].push_back(from);
     if (who.program[from].timeout) before[who.program[from].timeout->next].push_back(from);
   }
@@ -189,24 +240,25 @@ void Builder::add_completion(FenceId fence, std::uint32_t job, const Step& signa
     for (StepIndex index = 0; index < system_.threads[pusher].end(); ++index)
       if (const auto* push = std::get_if<Push>(&system_.threads[pusher].program[index].action);
           push != nullptr && push->job.index == job)
-        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible_since(fence, pusher)));
+        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible(fence, pusher)));
 }
 
 void Builder::add_discharges(std::uint32_t thread) {
   const Thread& who = system_.threads[thread];
+  const std::vector<bool> all(who.end() + 1U, true);
   for (StepIndex index = 0; index < who.end(); ++index) {
     if (const auto* signal = std::get_if<Signal>(&who.program[index].action)) {
       for (const FenceId fence : signal->fences) {
         if (who.queue)
           add_completion(fence, thread, who.program[index]);
         else
-          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, visible_since(fence, thread)));
+          add_flow(result_.fences[fence.index], thread, leading_to(thread, index, visible(fence, thread)));
       }
     }
     if (const auto* give = std::get_if<Give>(&who.program[index].action))
-      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, 0));
+      add_flow(result_.pools[give->pool.index], thread, leading_to(thread, index, all));
     if (const auto* assign = std::get_if<Assign>(&who.program[index].action))
-      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, 0));
+      add_flow(result_.variables[assign->variable.index], thread, leading_to(thread, index, all));
   }
 }
 
@@ -219,7 +271,9 @@ void Builder::add_sections(std::uint32_t thread) {
 
 // Unless one thread pushes both, either job may be in front of the other.
 bool Builder::may_precede(std::uint32_t first, std::uint32_t second) const {
-  for (const Thread& thread : system_.threads) {
+  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher) {
+    const Thread& thread = system_.threads[pusher];
+    if (flows_[pusher].cyclic) continue;
     std::optional<StepIndex> a;
     std::optional<StepIndex> b;
     for (StepIndex i = 0; i < thread.end(); ++i)
@@ -238,13 +292,15 @@ void Builder::add_job(std::uint32_t thread) {
   std::vector<StepIndex> all(job.program.size());
   for (StepIndex i = 0; i < job.end(); ++i) all[i] = i;
   add_flow(result_.threads[thread], thread, all);
+  if (const auto& gate = system_[*job.queue].gate)
+    add_edge(result_.threads[thread], {result_.variables[gate->index], false}, thread, job.program.front());
   for (std::uint32_t other = 0; other < system_.threads.size(); ++other)
     if (other != thread && system_.threads[other].queue == job.queue && may_precede(other, thread))
       add_edge(result_.threads[thread], {result_.threads[other], false}, thread, job.program.front());
 }
 
 SystemGraph Builder::run() {
-  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(thread, Ways::all));
+  for (const Thread& thread : system_.threads) flows_.push_back(control_flow(system_, thread, Ways::all));
   add_vertices();
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
     add_discharges(thread);

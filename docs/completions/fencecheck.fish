@@ -22,5 +22,6 @@ complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l to -x -a 'dot sv
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l most -x -d 'Vertices or steps to draw, the rest is counted; 0 for everything'
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l finding -x -d 'With --view schedule: of the finding with this fingerprint, not of the first'
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l timeout -x -d 'Time for each input; 0 for no limit; what it cuts short is unknown'
-complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l memory -x -d 'Memory for the solver, of all inputs together, at least 64; 0 for no limit; what it cuts short is unknown'
-complete -c fencecheck -n '__fish_seen_subcommand_from explain' -f -a 'deadlock stall contract FDG020'
+complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l memory -x -d 'Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown'
+complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l no-reduction -d 'Look at every interleaving, also where reductions make it needless'
+complete -c fencecheck -n '__fish_seen_subcommand_from explain' -f -a 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040'

@@ -31,7 +31,8 @@ _fencecheck() {
         '--jobs[Inputs to check at once; 0 for one on each processor]:NUMBER:' \
         '--watch[Check again what changes, and say which edge closed a cycle, until interrupted]' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
-        '--memory[Memory for the solver, of all inputs together, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
         '*:INPUT:_files' \
         '--help[Print help]'
       ;;
@@ -44,13 +45,14 @@ _fencecheck() {
         '--most[Vertices or steps to draw, the rest is counted; 0 for everything]:COUNT:' \
         '--finding[With --view schedule\: of the finding with this fingerprint, not of the first]:FINGERPRINT:' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
-        '--memory[Memory for the solver, of all inputs together, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
         '1:INPUT:_files' \
         '--help[Print help]'
       ;;
     explain)
       _arguments \
-        '1:TOPIC:(deadlock stall contract FDG020)' \
+        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040)' \
         '--help[Print help]'
       ;;
     schema)

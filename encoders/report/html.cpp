@@ -78,7 +78,7 @@ Json of(const Finding& finding) {
           {"known", finding.known ? *finding.known : ""},
           {"count", finding.count},
           {"line", finding.at.line},
-          {"needs", finding.kind == FindingKind::contract ? "" : to_text(finding.needs)},
+          {"needs", info(finding.kind).hang ? to_text(finding.needs) : ""},
           {"lasts", finding.lasts ? to_text(*finding.lasts) : ""},
           {"killed", finding.killed},
           {"notes", finding.notes},

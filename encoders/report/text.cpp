@@ -99,7 +99,7 @@ void Writer::tell(const Finding& finding) {
     line("  {}:", finding.closed ? "who waits for whom" : "what it comes down to");
     for (const Party& each : finding.parties) party(each);
   }
-  if (finding.kind != FindingKind::contract) line("  needs: {}", to_text(finding.needs));
+  if (info(finding.kind).hang) line("  needs: {}", to_text(finding.needs));
   if (finding.lasts) line("  lasts: {}", to_text(*finding.lasts));
   for (const std::string& killed : finding.killed) line("  ended by {}", killed);
   for (const std::string& note : finding.notes) prose(2, "note: ", note);

@@ -83,6 +83,21 @@ struct Unit {
 };
 constexpr auto units = std::to_array<Unit>({{"ms", 1}, {"s", 1'000}, {"min", 60'000}});
 
+struct SizeUnit {
+  std::string_view id;
+  unsigned shift;
+};
+constexpr auto size_units = std::to_array<SizeUnit>({{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}});
+
+// "; did you mean '4GiB'?" for the units of others.
+std::string size_hint(std::string_view digits, std::string_view unit) {
+  if (digits.empty() || unit.empty()) return "";
+  for (const SizeUnit& each : size_units)
+    if (!each.id.empty() && (unit.front() | 0x20) == (each.id.front() | 0x20))
+      return fmt::format("; did you mean '{}{}'?", digits, each.id);
+  return "";
+}
+
 }  // namespace
 
 void read_part(const YamlNode& node, const KeyRow& row, std::string& out, Diagnostics& diagnostics) {
@@ -121,6 +136,25 @@ void read_part(const YamlNode& node, const KeyRow& row, std::uint32_t& out, Diag
   std::int64_t number = out;
   read_part(node, row, number, diagnostics);
   out = static_cast<std::uint32_t>(number);
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, std::uint64_t& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  const std::string_view text = node.text;
+  if (row.form == Form::limit && text == "max") {
+    out = dmem::unlimited;
+    return;
+  }
+  const std::string_view digits = text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
+  const bool padded = digits.size() > 1 && digits.starts_with('0');
+  const auto unit = std::ranges::find(size_units, text.substr(digits.size()), &SizeUnit::id);
+  if (digits.empty() || padded || unit == size_units.end())
+    return report(node, part_of_value(row), diagnostics, padded ? "" : size_hint(digits, text.substr(digits.size())));
+  std::uint64_t number = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (problem != std::errc() || number > most_bytes >> unit->shift)
+    return diagnostics.error(node.at, fmt::format("{} is too large", quote(text)));
+  out = number << unit->shift;
 }
 
 void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagnostics& diagnostics) {

@@ -24,6 +24,7 @@ void read_part(const YamlNode& node, const KeyRow& row, std::string& out, Diagno
 void read_part(const YamlNode& node, const KeyRow& row, bool& out, Diagnostics& diagnostics);
 void read_part(const YamlNode& node, const KeyRow& row, std::int64_t& out, Diagnostics& diagnostics);
 void read_part(const YamlNode& node, const KeyRow& row, std::uint32_t& out, Diagnostics& diagnostics);
+void read_part(const YamlNode& node, const KeyRow& row, std::uint64_t& out, Diagnostics& diagnostics);  // bytes
 void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagnostics& diagnostics);
 void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& diagnostics);
 
@@ -39,6 +40,9 @@ constexpr const auto& rows_of(LockKind) { return lock_kind_table; }
 constexpr const auto& rows_of(Usage) { return usage_table; }
 constexpr const auto& rows_of(Gfp) { return gfp_table; }
 constexpr const auto& rows_of(EvictStep::Locking) { return locking_table; }
+constexpr const auto& rows_of(QueueKind) { return queue_kind_table; }
+constexpr const auto& rows_of(AddressSpaceMode) { return address_space_mode_table; }
+constexpr const auto& rows_of(dmem::Kernel) { return dmem::kernel_table; }
 
 template <class Enum>
 requires std::is_enum_v<Enum>

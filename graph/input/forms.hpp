@@ -25,27 +25,41 @@ enum class Context : std::uint8_t {
   expect,
   environment,
   region,
+  group,
+  limits,
   buffer,
+  address_space,
   fence,
   timeline,
   lock_object,
   variable,
   pool,
   queue,
+  work,
   thread,
   step,
   submit,
   wait,
   wait_reservation,
+  wait_submissions,
   lock,
   trylock,
   transaction,
   alloc,
   evict,
+  validate,
+  move,
+  map,
   attach,
+  detach,
+  reserve,
+  rearm,
+  set_limit,
   take,
   give,
-  last_ = give
+  if_,
+  loop,
+  last_ = loop
 };
 
 struct ContextInfo {
@@ -62,9 +76,14 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
      "What a check of this scenario should find. If it finds something else, the check fails."},
     {Context::environment, "environment", "'environment'", "What the world around the threads may do."},
     {Context::region, "region", "a region",
-     "A kind of memory, such as the video memory of one card. It has no keys: `vram: {}`."},
+     "A kind of memory, such as the video memory of one card. With a capacity, what is where is tracked."},
+    {Context::group, "group", "a group", "A control group of device memory. The group `root` is always there."},
+    {Context::limits, "limits", "'limits'",
+     "The files `dmem.min`, `dmem.low` and `dmem.max` of a group, for a region."},
     {Context::buffer, "buffer", "a buffer",
      "A buffer object. Its name also stands for its reservation lock, wherever a lock is expected."},
+    {Context::address_space, "address-space", "an address space",
+     "The memory that a device maps for a process: a VM. What runs in it uses all of its buffers."},
     {Context::fence, "fence", "a fence", "A fence that is not the out-fence of a job, or one with special properties."},
     {Context::timeline, "timeline", "a timeline",
      "A row of fences, named `frames:1`, `frames:2` and so on. Signalling one signals all before it."},
@@ -72,6 +91,8 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::variable, "variable", "a variable", "A small piece of state that steps set and test."},
     {Context::pool, "pool", "a pool", "Something of which there is only so much: ring slots, workers, credits."},
     {Context::queue, "queue", "a queue", "Where jobs are submitted to. They start in order."},
+    {Context::work, "work", "a work",
+     "A work item: its steps run on its queue each time that it has been queued. It holds no lock at its end."},
     {Context::thread, "thread", "a thread", "One sequential program."},
     {Context::step, "step", "a step", "A step is a mapping with exactly one of these keys."},
     {Context::submit, "submit", "'submit'",
@@ -79,14 +100,29 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::wait, "wait", "'wait'", "Waits for all or for any of some fences."},
     {Context::wait_reservation, "wait-reservation", "'wait-reservation'",
      "Waits for the fences that are attached to a buffer at that moment."},
+    {Context::wait_submissions, "wait-submissions", "'wait-submissions'",
+     "Waits for the submission fences of a user queue that are published at that moment."},
     {Context::lock, "lock", "'lock'", ""},
     {Context::trylock, "trylock", "'trylock'", "Takes a lock if it is free."},
     {Context::transaction, "transaction", "'transaction'", "Takes several ww locks, and releases them at its end."},
     {Context::alloc, "alloc", "'alloc'", "Allocates memory. That may run shrinkers and notifiers, or evict buffers."},
     {Context::evict, "evict", "'evict'", "Moves a buffer out of its region, after waiting for its fences."},
+    {Context::validate, "validate", "'validate'",
+     "Makes buffers resident: tries their placements in order, and evicts others where that is permitted."},
+    {Context::move, "move", "'move'", "Moves a buffer to another region, after its fences. Its lock is held."},
+    {Context::map, "map", "'map'", "Page tables of an address space show where its buffers are."},
     {Context::attach, "attach", "'attach'", "Puts a fence into the reservation object of a buffer."},
+    {Context::detach, "detach", "'detach'", "Takes a fence out of the reservation object of a buffer."},
+    {Context::reserve, "reserve", "'reserve'",
+     "Reserves slots for fences in a buffer's reservation object, until its lock is released."},
+    {Context::rearm, "rearm", "'rearm'",
+     "Publishes a new eviction fence in place of the old one, and attaches it to all buffers of an address space."},
+    {Context::set_limit, "set-limit", "'set-limit'",
+     "Writes `dmem.max` of a group. Where usage is above it, the writer evicts."},
     {Context::take, "take", "'take'", ""},
     {Context::give, "give", "'give'", ""},
+    {Context::if_, "if", "'if'", "Goes one way if all of the variables have these values, else the other way."},
+    {Context::loop, "loop", "'loop'", "Steps that `retry` begins again. Without it they run once."},
 });
 static_assert(covers(context_table, &ContextInfo::context, Context::last_));
 constexpr const ContextInfo& info(Context context) { return context_table[static_cast<std::size_t>(context)]; }
@@ -102,6 +138,8 @@ enum class Form : std::uint8_t {
   capacity,
   amount,
   count,
+  size,
+  limit,
   duration,
   outcome,
   verdict,
@@ -114,12 +152,19 @@ enum class Form : std::uint8_t {
   usage,
   gfp,
   locking,
+  kernel,
+  address_space_mode,
   fence,
   buffer,
   region,
+  group,
+  address_space,
   lock,
   queue,
   job,
+  hardware,
+  work,
+  loop,
   pool,
   procedure,
   steps,
@@ -151,10 +196,25 @@ inline constexpr auto locking_table = std::to_array<LockingInfo>({
     {EvictStep::Locking::held, "held", "the thread holds the buffer's lock already"},
 });
 
+struct QueueKindInfo {
+  QueueKind kind;
+  std::string_view id;
+  std::string_view says;
+  ThreadKind runs;  // what its jobs are
+};
+
+inline constexpr auto queue_kind_table = std::to_array<QueueKindInfo>({
+    {QueueKind::engine, "engine", "hardware that runs jobs", ThreadKind::engine},
+    {QueueKind::worker, "worker", "a workqueue: kernel workers run its jobs and works", ThreadKind::worker},
+    {QueueKind::user, "user", "a ring that userspace writes, with a doorbell; hardware runs what stands there",
+     ThreadKind::engine},
+});
+static_assert(covers(queue_kind_table, &QueueKindInfo::kind, QueueKind::last_));
+constexpr const QueueKindInfo& info(QueueKind kind) { return queue_kind_table[static_cast<std::size_t>(kind)]; }
+
 [[nodiscard]] std::vector<Word> outcome_words();
 [[nodiscard]] std::vector<Word> verdict_words();
 [[nodiscard]] std::vector<Word> thread_kind_words();
-[[nodiscard]] std::vector<Word> queue_kind_words();
 
 struct FormInfo {
   Form form;
@@ -170,6 +230,7 @@ struct FormInfo {
 inline constexpr std::string_view name_schema = R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*$"})";
 inline constexpr std::int64_t most_integer = std::numeric_limits<std::int64_t>::max();
 inline constexpr std::int64_t most_count = 10'000;
+inline constexpr std::uint64_t most_bytes = dmem::unlimited - 1;  // one more means that there is no limit
 
 inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::none, "none", "a mapping", "mappings", "{}"},
@@ -185,6 +246,12 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
      most_integer},
     {Form::count, "count", "an integer from 1 to 10000", "integers",
      R"({"type": "integer", "minimum": 1, "maximum": 10000})", nullptr, 1, most_count},
+    {Form::size, "size", "a size such as 4GiB, 512MiB or 4096 (bytes)", "sizes",
+     R"({"anyOf": [{"type": "integer", "minimum": 0}, )"
+     R"({"type": "string", "pattern": "^(0|[1-9][0-9]*)([KMGT]iB)?$"}]})"},
+    {Form::limit, "limit", "a size such as 4GiB, or max", "sizes",
+     R"({"anyOf": [{"type": "integer", "minimum": 0}, )"
+     R"({"type": "string", "pattern": "^((0|[1-9][0-9]*)([KMGT]iB)?|max)$"}]})"},
     {Form::duration, "duration", "a duration such as 10s, 250ms or 2min", "durations",
      R"({"type": "string", "pattern": "^[1-9][0-9]*(ms|s|min)$"})"},
     {Form::outcome, "outcome", "an outcome", "outcomes", "", outcome_words},
@@ -194,17 +261,25 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::thread_kind, "thread-kind", "a kind of thread", "kinds of thread", "", thread_kind_words},
     {Form::fence_kind, "fence-kind", "a kind of fence", "kinds of fence", "", words_of<fence_kind_table>},
     {Form::lock_kind, "lock-kind", "a kind of lock", "kinds of lock", "", words_of<lock_kind_table>},
-    {Form::queue_kind, "queue-kind", "a kind of queue", "kinds of queue", "", queue_kind_words},
+    {Form::queue_kind, "queue-kind", "a kind of queue", "kinds of queue", "", words_of<queue_kind_table>},
     {Form::usage, "usage", "a usage", "usages", "", words_of<usage_table>},
     {Form::gfp, "gfp", "an allocation class", "allocation classes", "", words_of<gfp_table>},
     {Form::locking, "locking", "a way of locking", "ways of locking", "", words_of<locking_table>},
+    {Form::kernel, "kernel", "a kernel version", "kernel versions", "", words_of<dmem::kernel_table>},
+    {Form::address_space_mode, "address-space-mode", "a mode of address spaces", "modes of address spaces", "",
+     words_of<address_space_mode_table>},
     {Form::fence, "fence-name", "the name of a fence", "names of fences",
      R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*(:[1-9][0-9]*)?$"})"},
     {Form::buffer, "buffer-name", "the name of a buffer", "names of buffers", name_schema},
     {Form::region, "region-name", "the name of a region", "names of regions", name_schema},
+    {Form::group, "group-name", "the name of a group", "names of groups", name_schema},
+    {Form::address_space, "address-space-name", "the name of an address space", "names of address spaces", name_schema},
     {Form::lock, "lock-name", "the name of a lock or buffer", "names of locks or buffers", name_schema},
     {Form::queue, "queue-name", "the name of a queue", "names of queues", name_schema},
     {Form::job, "job-name", "a name for the job", "names for jobs", name_schema},
+    {Form::hardware, "hardware-name", "the name of a user queue or job", "names of user queues or jobs", name_schema},
+    {Form::work, "work-name", "the name of a work", "names of works", name_schema},
+    {Form::loop, "loop-name", "the name of a loop", "names of loops", name_schema},
     {Form::pool, "pool-name", "the name of a pool", "names of pools", name_schema},
     {Form::procedure, "procedure-name", "the name of a procedure", "names of procedures", name_schema},
     {Form::steps, "steps", "a list of steps", "lists of steps",

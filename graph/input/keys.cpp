@@ -32,12 +32,6 @@ std::vector<Word> thread_kind_words() {
   return words;
 }
 
-std::vector<Word> queue_kind_words() {
-  const ThreadKindInfo& engine = info(ThreadKind::engine);
-  const ThreadKindInfo& worker = info(ThreadKind::worker);
-  return {{engine.id, engine.says}, {worker.id, worker.says}};
-}
-
 std::vector<std::string_view> ids(const std::vector<Word>& words) {
   std::vector<std::string_view> result;
   for (const Word& word : words) result.push_back(word.id);

@@ -12,24 +12,12 @@ namespace fencecheck {
 namespace lowering {
 namespace {
 
-void for_each_block(const StepDeclaration& step, const std::function<void(const Block&)>& visit) {
-  if (const auto* submit = std::get_if<SubmitStep>(&step.what)) visit(submit->runs);
-  if (const auto* wait = std::get_if<WaitStep>(&step.what)) visit(wait->on_timeout);
-  if (const auto* transaction = std::get_if<TransactionStep>(&step.what)) visit(transaction->steps);
-  if (const auto* attempt = std::get_if<TryLockStep>(&step.what)) {
-    visit(attempt->steps);
-    visit(attempt->otherwise);
-  }
-  if (const auto* choose = std::get_if<ChooseStep>(&step.what))
-    for (const Block& branch : choose->branches) visit(branch);
-}
-
 // Every step of a block and of the blocks inside it, in the order of the text.
 // Recursion is bounded by the reader's limit on nesting.
 void for_each_step(const Block& block, const std::function<void(const StepDeclaration&)>& visit) {
   for (const StepDeclaration& step : block) {
     visit(step);
-    for_each_block(step, [&](const Block& inner) { for_each_step(inner, visit); });
+    for (const Block* inner : blocks_of(step)) for_each_step(*inner, visit);
   }
 }
 
@@ -42,7 +30,11 @@ bool has_action(const System& system, const std::function<bool(const Action&)>& 
 }  // namespace
 
 Lowering::Lowering(const Scenario& scenario, Diagnostics& diagnostics, TransactionCounts transactions)
-    : scenario_(scenario), diagnostics_(diagnostics), transactions_(std::move(transactions)), symbols_(diagnostics) {}
+    : scenario_(scenario),
+      diagnostics_(diagnostics),
+      transactions_(std::move(transactions)),
+      symbols_(diagnostics),
+      features_(features_of(scenario)) {}
 
 void Lowering::declare_fence(const FenceDeclaration& fence) {
   symbols_.declare(fence.name, SymbolKind::fence, static_cast<std::uint32_t>(system_.fences.size()));
@@ -53,15 +45,20 @@ void Lowering::declare_fence(const FenceDeclaration& fence) {
   if (derived && info(fence.kind).user_controlled)
     diagnostics_.error(fence.name.at,
                        fmt::format("'{}' stands for other fences, so it must be of kind 'kernel'", fence.name.text));
+  if (fence.on_wait && info(fence.kind).user_controlled)
+    diagnostics_.error(fence.on_wait->at,
+                       fmt::format("'{}' is a {} fence; only waiting for a kernel fence queues a work", fence.name.text,
+                                   info(fence.kind).id));
   system_.fences.push_back({fence.name.text, fence.kind, info(fence.kind).user_controlled, fence.name.at});
 }
 
 void Lowering::declare_timeline(const TimelineDeclaration& timeline) {
   symbols_.declare(timeline.name, SymbolKind::timeline, static_cast<std::uint32_t>(timelines_.size()));
   timelines_.push_back({static_cast<std::uint32_t>(system_.fences.size()), timeline.points});
+  const auto context = static_cast<std::uint32_t>(timelines_.size());
   for (std::uint32_t point = 1; point <= timeline.points; ++point)
     system_.fences.push_back({fmt::format("{}:{}", timeline.name.text, point), timeline.kind,
-                              info(timeline.kind).user_controlled, timeline.name.at});
+                              info(timeline.kind).user_controlled, timeline.name.at, context, point});
 }
 
 void Lowering::declare_buffer(const BufferDeclaration& buffer) {
@@ -70,9 +67,21 @@ void Lowering::declare_buffer(const BufferDeclaration& buffer) {
   const LockId lock{static_cast<std::uint32_t>(system_.locks.size())};
   std::optional<std::uint32_t> region;
   if (buffer.region) region = symbols_.find(*buffer.region, SymbolKind::region);
-  system_.reservations.push_back({buffer.name.text, buffer.name.at});
+  system_.reservations.push_back({buffer.name.text, buffer.name.at, lock, features_.counts_slots});
   system_.locks.push_back({buffer.name.text, LockKind::ww, buffer.name.at});
   buffers_.push_back({reservation, lock, region, buffer.pinned});
+}
+
+void Lowering::declare_queue(const QueueDeclaration& queue) {
+  symbols_.declare(queue.name, SymbolKind::queue, static_cast<std::uint32_t>(system_.queues.size()));
+  QueueObjects& objects = queues_.emplace_back();
+  if (queue.kind == QueueKind::user) {
+    objects.gate = VariableId{static_cast<std::uint32_t>(system_.variables.size())};
+    system_.variables.push_back({queue.name.text, queue.suspended ? 0 : 1, queue.name.at});
+    objects.submissions = ReservationId{static_cast<std::uint32_t>(system_.reservations.size())};
+    system_.reservations.push_back({fmt::format("submissions of {}", queue.name.text), queue.name.at});
+  }
+  system_.queues.push_back({queue.name.text, queue.width, queue.name.at, objects.gate});
 }
 
 void Lowering::declare_objects() {
@@ -99,9 +108,10 @@ void Lowering::declare_objects() {
     symbols_.declare(pool.name, SymbolKind::pool, static_cast<std::uint32_t>(system_.pools.size()));
     system_.pools.push_back({pool.name.text, pool.capacity, pool.name.at});
   }
-  for (const QueueDeclaration& queue : scenario_.queues) {
-    symbols_.declare(queue.name, SymbolKind::queue, static_cast<std::uint32_t>(system_.queues.size()));
-    system_.queues.push_back({queue.name.text, queue.width, queue.name.at});
+  for (const QueueDeclaration& queue : scenario_.queues) declare_queue(queue);
+  if (features_.worker_memory) {
+    worker_memory_ = PoolId{static_cast<std::uint32_t>(system_.pools.size())};
+    system_.pools.push_back({"memory for new workers", features_.programs, {}});
   }
 }
 
@@ -110,13 +120,16 @@ void Lowering::declare_objects() {
 void Lowering::declare_job_fences() {
   const auto declare = [&](const StepDeclaration& step) {
     const auto* submit = std::get_if<SubmitStep>(&step.what);
-    if (submit == nullptr || submit->out) return;
+    if (submit == nullptr) return;
+    if (submit->doorbell) rings_.emplace(submit->out.value_or(submit->job).text, submit->queue);
+    if (submit->out) return;
     symbols_.declare(submit->job, SymbolKind::fence, static_cast<std::uint32_t>(system_.fences.size()));
     system_.fences.push_back({submit->job.text, FenceKind::kernel, false, submit->job.at});
     (void)symbols_.find(submit->job, SymbolKind::fence);  // a completion fence need not be waited for
   };
   for (const auto* procedures : {&scenario_.procedures, &scenario_.shrinkers, &scenario_.notifiers})
     for (const ProcedureDeclaration& procedure : *procedures) for_each_step(procedure.steps, declare);
+  for (const WorkDeclaration& work : scenario_.works) for_each_step(work.steps, declare);
   for (const ThreadDeclaration& thread : scenario_.threads) for_each_step(thread.steps, declare);
 }
 
@@ -129,15 +142,30 @@ void Lowering::add_thread(const Name& name, ThreadKind kind, std::vector<Step> p
   system_.threads.push_back(std::move(thread));
 }
 
+void Lowering::check_released(const Program& program, std::string_view who) {
+  if (!program.reachable()) return;
+  for (const Held& held : program.held)
+    diagnostics_.error(held.at,
+                       fmt::format("lock '{}' is never released: {} ends holding it", system_[held.lock].name, who));
+}
+
+void Lowering::lower_thread(const ThreadDeclaration& thread) {
+  Program program;
+  Frame frame{thread.kind, thread.name.text, false, {}, {}};
+  const bool frees_memory = thread.kind == ThreadKind::reclaim && worker_memory_;
+  frame.may_leave = !frees_memory;
+  if (frees_memory) begin_reclaim(program, frame, thread.name.at);
+  lower_block(program, frame, thread.steps);
+  if (frees_memory && program.reachable()) end_reclaim(program, frame, thread.name.at);
+  check_released(program, fmt::format("thread '{}'", thread.name.text));
+  const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
+  add_thread(thread.name, thread.kind, program.finish());
+  assign_memory(id, thread.group, thread.address_space);
+}
+
 void Lowering::lower_threads() {
-  for (const ThreadDeclaration& thread : scenario_.threads) {
-    Program program;
-    lower_block(program, {thread.kind, thread.name.text, false, {}, {}}, thread.steps);
-    for (const Held& held : program.held)
-      diagnostics_.error(held.at, fmt::format("lock '{}' is never released: thread '{}' ends holding it",
-                                              system_[held.lock].name, thread.name.text));
-    add_thread(thread.name, thread.kind, program.finish());
-  }
+  for (std::uint32_t i = 0; i < scenario_.works.size(); ++i) lower_work(i);
+  for (const ThreadDeclaration& thread : scenario_.threads) lower_thread(thread);
 }
 
 // Fences that stand for others are signalled by a callback; fences with a
@@ -177,11 +205,13 @@ void Lowering::mark_published() {
       return publish != nullptr && publish->fence.index == i;
     };
     const auto used = [&](const Action& action) {
-      const auto* wait = std::get_if<Wait>(&action);
-      const auto* signal = std::get_if<Signal>(&action);
-      return (wait != nullptr && std::ranges::find(wait->fences, FenceId{i}) != wait->fences.end()) ||
-             (signal != nullptr && std::ranges::find(signal->fences, FenceId{i}) != signal->fences.end());
+      const auto names_it = [&](const auto* step) {
+        return step != nullptr && std::ranges::find(step->fences, FenceId{i}) != step->fences.end();
+      };
+      return names_it(std::get_if<Wait>(&action)) || names_it(std::get_if<Capture>(&action)) ||
+             names_it(std::get_if<Signal>(&action));
     };
+    if (rings_.contains(system_.fences[i].name)) continue;  // the kernel has not seen it
     if (has_action(system_, used) && !has_action(system_, published)) system_.fences[i].published = true;
   }
 }
@@ -239,21 +269,41 @@ std::optional<std::uint32_t> Lowering::buffer(const Name& name) { return symbols
 
 bool Lowering::user_controlled(FenceId fence) const { return info(system_[fence].kind).user_controlled; }
 
+DependencySetId Lowering::new_set(std::string name, Place at) {
+  const DependencySetId set{static_cast<std::uint32_t>(system_.sets.size())};
+  system_.sets.push_back({std::move(name), at});
+  return set;
+}
+
+// What is looked up by its place in the scenario.
+void Lowering::declare_names() {
+  const auto declare = [&](const auto& declarations, SymbolKind kind) {
+    for (std::uint32_t i = 0; i < declarations.size(); ++i) symbols_.declare(declarations[i].name, kind, i);
+  };
+  declare(scenario_.procedures, SymbolKind::procedure);
+  declare(scenario_.shrinkers, SymbolKind::shrinker);
+  declare(scenario_.notifiers, SymbolKind::notifier);
+  declare(scenario_.groups, SymbolKind::group);
+  declare(scenario_.address_spaces, SymbolKind::address_space);
+  declare(scenario_.works, SymbolKind::work);
+  declare(scenario_.threads, SymbolKind::thread);
+}
+
 std::optional<System> Lowering::run() {
-  for (std::uint32_t i = 0; i < scenario_.procedures.size(); ++i)
-    symbols_.declare(scenario_.procedures[i].name, SymbolKind::procedure, i);
-  for (std::uint32_t i = 0; i < scenario_.shrinkers.size(); ++i)
-    symbols_.declare(scenario_.shrinkers[i].name, SymbolKind::shrinker, i);
-  for (std::uint32_t i = 0; i < scenario_.notifiers.size(); ++i)
-    symbols_.declare(scenario_.notifiers[i].name, SymbolKind::notifier, i);
-  for (std::uint32_t i = 0; i < scenario_.threads.size(); ++i)
-    symbols_.declare(scenario_.threads[i].name, SymbolKind::thread, i);
+  declare_names();
   declare_objects();
   declare_job_fences();
+  declare_works();
+  declare_memory();
   lower_threads();
+  connect_works();
+  resolve_kills();
   add_callbacks_and_timers();
   mark_published();
+  if (!rings_.empty()) count_round_trips();
   system_.userspace_may_stop = scenario_.userspace_may_stop;
+  system_.swap = scenario_.swap;
+  system_.kernel = scenario_.kernel;
   if (!diagnostics_.ok()) return std::nullopt;
   symbols_.warn_unused();
   warn_about_fences();

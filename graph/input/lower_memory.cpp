@@ -23,6 +23,7 @@ void Lowering::attach_uses(Program& program, const Frame& frame, Place at, const
       add(program, frame, at, Cause::explicit_sync, Collect{buffers_[*index].reservation, query, set});
     }
   if (user_controlled(out)) return;
+  for (const std::uint32_t index : used_buffers(step)) reserve_slot(program, frame, at, buffers_[index].reservation);
   add(program, frame, at, Cause::explicit_sync, Publish{out});
   for (const SubmitStep::Use& use : step.uses)
     if (const auto index = buffer(use.buffer)) {
@@ -38,20 +39,22 @@ std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const Su
     return std::nullopt;
   }
   submitted_.push_back(step.job.text);
-  const Frame job_frame{scenario_.queues[queue].runs_on, step.job.text, false, {}, frame.calls};
+  const Frame job_frame{info(scenario_.queues[queue].kind).runs, step.job.text, false, {}, frame.calls};
   Program program;
   add(program, job_frame, at, Cause::scheduling, Begin{});
+  add_worker(program, job_frame, at, queue);
   if (!step.in.empty()) add_wait(program, job_frame, step.in.front().at, {}, fences(step.in));
-  if (set) add(program, job_frame, at, Cause::implicit_sync, WaitSet{*set});
+  if (set) add_wait_set(program, job_frame, at, Cause::implicit_sync, *set);
+  const StepIndex begins = program.size();
   lower_block(program, job_frame, step.runs);
-  for (const Held& held : program.held)
-    diagnostics_.error(held.at, fmt::format("lock '{}' is never released: job '{}' ends holding it",
-                                            system_[held.lock].name, step.job.text));
-  add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
+  check_released(program, fmt::format("job '{}'", step.job.text));
+  const StepIndex ends = add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
   add(program, job_frame, at, Cause::explicit_sync, Finish{});
+  if (features_.repeated.contains(step.job.text)) program.back_to(0);
   const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
   add_thread(step.job, job_frame.kind, program.finish());
   system_.threads.back().queue = QueueId{queue};
+  add_hardware_use(step, queue, id, begins, ends);
   return id;
 }
 
@@ -60,6 +63,17 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   const auto out = fence(step.out.value_or(step.job));
   const std::vector<std::uint32_t> used = used_buffers(step);
   if (!queue || !out) return;
+  const bool ring = queues_[*queue].gate.has_value();
+  if (ring != step.doorbell) {
+    const std::string_view why =
+        ring ? "is a user queue: it is written to by 'doorbell'" : "is no user queue: it has no doorbell";
+    diagnostics_.error(step.queue.at, fmt::format("'{}' {}", step.queue.text, why));
+    return;
+  }
+  if (ring) {
+    submit_to_ring(program, frame, at, step, *queue, *out);
+    return;
+  }
   Frame inner = frame;
   if (inner.context.empty()) inner.context = fmt::format("submitting job '{}'", step.job.text);
   std::optional<DependencySetId> set;
@@ -68,22 +82,25 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
     if (!program.holds(buffers_[index].lock) && std::ranges::find(locks, buffers_[index].lock) == locks.end())
       locks.push_back(buffers_[index].lock);
   if (!used.empty()) {
-    set = DependencySetId{static_cast<std::uint32_t>(system_.sets.size())};
-    system_.sets.push_back({fmt::format("the buffers of job '{}'", step.job.text), at});
+    set = new_set(fmt::format("the buffers of job '{}'", step.job.text), at);
   }
-  acquire_together(program, inner, at, locks, true);
   const auto job = add_job(frame, at, step, *queue, *out, set);
+  if (job) begin_again(program, inner, at, step, *job, *out);
+  acquire_together(program, inner, at, locks, true);
   if (set)
     attach_uses(program, inner, at, step, *out, *set);
   else if (!user_controlled(*out))
     add(program, inner, at, Cause::explicit_sync, Publish{*out});
+  map_uses(program, inner, at, step);
   if (job) add(program, inner, at, Cause::explicit_sync, Push{*job});
   for (const LockId id : locks) release(program, inner, at, id);
 }
 
 // Eviction waits for every fence attached to the buffer at that moment, however
 // it got there: memory may move only when nobody uses it any more.
-void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32_t buffer, EvictStep::Locking locking) {
+void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32_t buffer, EvictStep::Locking locking,
+                     const std::optional<Name>& by) {
+  CopyJobs copies;
   Frame inner = frame;
   inner.reclaim = true;
   const LockId lock = buffers_[buffer].lock;
@@ -91,12 +108,12 @@ void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32
     if (!program.holds(lock))
       diagnostics_.error(at,
                          fmt::format("the reservation of '{}' is not held here", scenario_.buffers[buffer].name.text));
-    wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+    take_away(program, inner, at, buffer, by, copies);
     return;
   }
   if (locking == EvictStep::Locking::lock) {
     acquire(program, inner, at, lock, false);
-    wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+    take_away(program, inner, at, buffer, by, copies);
     release(program, inner, at, lock);
     return;
   }
@@ -104,7 +121,7 @@ void Lowering::evict(Program& program, const Frame& frame, Place at, std::uint32
   const StepIndex attempt = add(program, inner, at, Cause::lock, TryAcquire{lock, false});
   (void)program.take_ends();
   program.from(Program::branch_of(attempt, 0));
-  wait_for_reservation(program, inner, at, buffer, Usage::bookkeep);
+  take_away(program, inner, at, buffer, by, copies);
   add(program, inner, at, Cause::lock, Release{lock});
   program.join(Program::branch_of(attempt, 1));
 }
@@ -118,7 +135,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   }
   Frame inner = frame;
   if (inner.context.empty()) inner.context = fmt::format("evicting '{}'", step.buffer.text);
-  evict(program, inner, at, *index, step.locking);
+  evict(program, inner, at, *index, step.locking, step.by);
 }
 
 // The buffers that an allocation of device memory may evict.
@@ -141,6 +158,15 @@ std::vector<std::uint32_t> Lowering::victims(const AllocStep& step) {
 // Memory is either plentiful, or the allocating thread itself frees some, with
 // all the locks it holds. Reclaim does not enter reclaim again (PF_MEMALLOC).
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const AllocStep& step) {
+  if (features_.tracks_memory && step.region) {
+    diagnostics_.error(step.region->at, "where memory is tracked, only a buffer is allocated: which one?");
+    return;
+  }
+  if (features_.tracks_memory && step.buffer) {
+    const bool no_evict = !info(step.gfp).shrinkers && !info(step.gfp).notifiers;
+    lower_what(program, frame, at, ValidateStep{step.buffer, std::nullopt, no_evict, std::nullopt});
+    return;
+  }
   const std::vector<std::uint32_t> evictable = victims(step);
   const bool may_wait = info(step.gfp).shrinkers || info(step.gfp).notifiers;
   if (frame.reclaim || !scenario_.memory_pressure || !may_wait) return;
@@ -171,19 +197,28 @@ void Lowering::reclaim(Program& program, const Frame& frame, Place at, const All
   std::vector<Arm> arms{{Program::branch_of(choice, 0), held}};
   Frame inner = frame;
   inner.reclaim = true;
+  inner.may_leave = false;
+  inner.loops.clear();
   std::uint32_t branch = 1;
   for (const std::uint32_t index : evictable) {
     inner.context =
         fmt::format("evicting '{}' for the allocation on line {}", scenario_.buffers[index].name.text, at.line);
     program.from(Program::branch_of(choice, branch++));
     program.held = held;
-    evict(program, inner, at, index, EvictStep::Locking::trylock);
+    begin_reclaim(program, inner, at);
+    evict(program, inner, at, index, EvictStep::Locking::trylock, std::nullopt);
+    end_reclaim(program, inner, at);
     arms.push_back({program.take_ends(), program.held});
   }
   for (const ProcedureDeclaration* procedure : procedures) {
     inner.context = fmt::format("reclaim by '{}' for the allocation on line {}", procedure->name.text, at.line);
     inner.calls.push_back(procedure->name.text);
-    arms.push_back(lower_arm(program, inner, Program::branch_of(choice, branch++), held, procedure->steps));
+    program.from(Program::branch_of(choice, branch++));
+    program.held = held;
+    begin_reclaim(program, inner, at);
+    lower_block(program, inner, procedure->steps);
+    if (program.reachable()) end_reclaim(program, inner, at);
+    arms.push_back({program.take_ends(), program.held});
     inner.calls.pop_back();
   }
   join_arms(program, at, arms);

@@ -5,7 +5,6 @@
 #include "graph/input/lowering.hpp"
 
 namespace fencecheck::lowering {
-namespace {
 
 bool same_locks(std::vector<Held> a, std::vector<Held> b) {
   const auto by_lock = [](const Held& x, const Held& y) { return x.lock < y.lock; };
@@ -13,8 +12,6 @@ bool same_locks(std::vector<Held> a, std::vector<Held> b) {
   std::ranges::sort(b, by_lock);
   return a == b;
 }
-
-}  // namespace
 
 StepIndex Lowering::add(Program& program, const Frame& frame, Place at, Cause cause, Action action) {
   Step step;
@@ -26,11 +23,18 @@ StepIndex Lowering::add(Program& program, const Frame& frame, Place at, Cause ca
   step.interruptible = info(frame.kind).interruptible && !frame.reclaim && !resource;
   step.at = at;
   step.context = frame.context;
+  if (std::holds_alternative<PickVictim>(step.action)) step.next.assign(system_.buffers.size() + 1, 0);
   return program.add(std::move(step));
 }
 
 void Lowering::lower_block(Program& program, const Frame& frame, const Block& block) {
-  for (const StepDeclaration& step : block) lower_step(program, frame, step);
+  for (const StepDeclaration& step : block) {
+    if (!program.reachable()) {
+      diagnostics_.error(step.at, "no way leads here: every way before it begins a loop again");
+      return;
+    }
+    lower_step(program, frame, step);
+  }
 }
 
 void Lowering::lower_step(Program& program, const Frame& frame, const StepDeclaration& step) {
@@ -56,14 +60,16 @@ Lowering::Arm Lowering::lower_arm(Program& program, const Frame& frame, OpenEnds
 }
 
 void Lowering::join_arms(Program& program, Place at, const std::vector<Arm>& arms) {
+  const Arm* first = nullptr;  // of those that go on
   for (const Arm& arm : arms) {
-    if (!same_locks(arm.held, arms.front().held)) {
-      diagnostics_.error(at, "the ways through this step end with different locks held");
-      break;
-    }
+    if (arm.ends.empty()) continue;
+    if (first == nullptr) first = &arm;
+    if (same_locks(arm.held, first->held)) continue;
+    diagnostics_.error(at, "the ways through this step end with different locks held");
+    break;
   }
   for (const Arm& arm : arms) program.join(arm.ends);
-  program.held = arms.front().held;
+  if (first != nullptr) program.held = first->held;
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const ChooseStep& step) {
@@ -90,6 +96,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   }
   Frame inner = frame;
   inner.calls.push_back(step.procedure.text);
+  inner.loops.clear();
   if (inner.context.empty()) inner.context = fmt::format("in '{}', called on line {}", step.procedure.text, at.line);
   lower_block(program, inner, scenario_.procedures[*index].steps);
 }
@@ -116,7 +123,7 @@ void Lowering::add_wait(Program& program, const Frame& frame, Place at, const Wa
     cause = Cause::memory_management;
   else if (all_userspace || !from_user.empty())
     cause = Cause::userspace;
-  const StepIndex wait = add(program, frame, at, cause, Wait{std::move(fences), step.join});
+  const StepIndex wait = add_wait_for(program, frame, at, cause_of_wait(frame, cause), {std::move(fences), step.join});
   if (step.interruptible) program[wait].interruptible = *step.interruptible;
   if (!step.timeout) return;
   program[wait].timeout = Timeout{*step.timeout, 0};
@@ -125,27 +132,64 @@ void Lowering::add_wait(Program& program, const Frame& frame, Place at, const Wa
   join_arms(program, at, {done, timed_out});
 }
 
+// A work that a first wait queues does what that wait needs: memory management
+// waits through it.
+Cause Lowering::cause_of_wait(const Frame& frame, Cause otherwise) const {
+  return frame.reclaim || frame.on_wait ? Cause::memory_management : otherwise;
+}
+
+StepIndex Lowering::add_wait_set(Program& program, const Frame& frame, Place at, Cause cause, DependencySetId set) {
+  if (features_.triggers) add(program, frame, at, Cause::explicit_sync, Trigger{set});
+  return add(program, frame, at, cause, WaitSet{set});
+}
+
+// A wait for fences that start something, or are made anew, is one for the
+// fences as they are now.
+StepIndex Lowering::add_wait_for(Program& program, const Frame& frame, Place at, Cause cause, Wait wait) {
+  const auto is_renewed = [&](FenceId id) { return features_.renewed.contains(system_[id].name); };
+  const auto starts = [&](FenceId id) {
+    return is_renewed(id) || std::ranges::any_of(scenario_.fences, [&](const FenceDeclaration& each) {
+             return each.on_wait && each.name.text == system_[id].name;
+           });
+  };
+  if (std::ranges::none_of(wait.fences, starts)) return add(program, frame, at, cause, std::move(wait));
+  const bool any = wait.join == Join::any && wait.fences.size() > 1;
+  const auto renewed = std::ranges::find_if(wait.fences, is_renewed);
+  if (any && renewed != wait.fences.end())
+    diagnostics_.error(at, fmt::format("'{}' is made anew: a wait for any of several fences, with it, is not covered",
+                                       system_[*renewed].name));
+  const DependencySetId set = new_set(fmt::format("the wait on line {}", at.line), at);
+  add(program, frame, at, Cause::explicit_sync, Capture{wait.fences, set});
+  if (!any) return add_wait_set(program, frame, at, cause, set);
+  add(program, frame, at, Cause::explicit_sync, Trigger{set});
+  return add(program, frame, at, cause, std::move(wait));
+}
+
+// The wait is the step added last.
+void Lowering::limit_wait(Program& program, const std::optional<Milliseconds>& timeout,
+                          std::optional<bool> interruptible) {
+  Step& wait = program[program.size() - 1];
+  if (interruptible) wait.interruptible = *interruptible;
+  if (!timeout) return;
+  wait.timeout = Timeout{*timeout, 0};
+  program.join(Program::timeout_of(program.size() - 1));
+}
+
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WaitStep& step) {
   add_wait(program, frame, at, step, fences(step.fences));
 }
 
 void Lowering::wait_for_reservation(Program& program, const Frame& frame, Place at, std::uint32_t buffer, Usage up_to) {
-  const DependencySetId set{static_cast<std::uint32_t>(system_.sets.size())};
-  system_.sets.push_back({fmt::format("buffer '{}'", scenario_.buffers[buffer].name.text), at});
+  const DependencySetId set = new_set(fmt::format("buffer '{}'", scenario_.buffers[buffer].name.text), at);
   add(program, frame, at, Cause::explicit_sync, Collect{buffers_[buffer].reservation, up_to, set});
-  const Cause cause = frame.reclaim ? Cause::memory_management : Cause::implicit_sync;
-  add(program, frame, at, cause, WaitSet{set});
+  add_wait_set(program, frame, at, cause_of_wait(frame, Cause::implicit_sync), set);
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WaitReservationStep& step) {
   const auto index = buffer(step.buffer);
   if (!index) return;
   wait_for_reservation(program, frame, at, *index, step.up_to);
-  Step& wait = program[program.size() - 1];
-  if (step.interruptible) wait.interruptible = *step.interruptible;
-  if (!step.timeout) return;
-  wait.timeout = Timeout{*step.timeout, 0};
-  program.join(Program::timeout_of(program.size() - 1));
+  limit_wait(program, step.timeout, step.interruptible);
 }
 
 // Signalling a point of a timeline signals all points before it.
@@ -165,7 +209,13 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const PublishStep& step) {
-  for (const FenceId fence : fences(step.fences)) add(program, frame, at, Cause::explicit_sync, Publish{fence});
+  for (const FenceId fence : fences(step.fences)) {
+    add(program, frame, at, Cause::explicit_sync, Publish{fence});
+    const auto ring = rings_.find(system_[fence].name);
+    if (ring == rings_.end() || user_controlled(fence)) continue;
+    if (const auto queue = user_queue(ring->second))
+      add(program, frame, at, Cause::explicit_sync, Attach{*queues_[*queue].submissions, fence, Usage::bookkeep});
+  }
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const AttachStep& step) {
@@ -292,17 +342,15 @@ std::uint32_t Lowering::restart_limit(const std::string& thread) const {
 }
 
 // Wait-die, unfolded: an attempt takes the lock it last backed off from first,
-// then the others in order; backing off releases what it has.
-void Lowering::acquire_with_ticket(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks) {
-  ++seen_.of_thread[frame.thread];
-  seen_.most_locks = std::max(seen_.most_locks, static_cast<std::uint32_t>(locks.size()));
+// then the others in order; backing off releases what it has. `never`: nothing
+// held, or nobody to back off from.
+OpenEnds Lowering::attempts_unfolded(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks,
+                                     OpenEnds& never) {
   const std::uint32_t limit = restart_limit(frame.thread);
   constexpr std::size_t in_order = SIZE_MAX;
   std::map<std::pair<std::uint32_t, std::size_t>, OpenEnds> attempts;  // restart, lock to take first
-  add(program, frame, at, Cause::lock, TakeTicket{});
   attempts[{0, in_order}] = program.take_ends();
   OpenEnds done;
-  OpenEnds never;  // nothing held, or nobody to back off from
   while (!attempts.empty()) {
     const auto attempt = attempts.extract(attempts.begin());
     const auto [restart, first] = attempt.key();
@@ -330,6 +378,49 @@ void Lowering::acquire_with_ticket(Program& program, const Frame& frame, Place a
     }
     for (const OpenEnd& end : program.take_ends()) done.push_back(end);
   }
+  return done;
+}
+
+// The same where programs have loops anyway: an attempt for each lock to take
+// first, and backing off leads from one to the other.
+OpenEnds Lowering::attempts_in_a_loop(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks,
+                                      OpenEnds& never) {
+  std::vector<std::optional<StepIndex>> begins(locks.size());  // of the attempt with this lock first
+  std::map<std::size_t, OpenEnds> attempts{{0, program.take_ends()}};
+  OpenEnds done;
+  while (!attempts.empty()) {
+    const auto attempt = attempts.extract(attempts.begin());
+    const std::size_t first = attempt.key();
+    program.from(attempt.mapped());
+    if (begins[first]) {
+      program.back_to(*begins[first]);
+      continue;
+    }
+    begins[first] = program.size();
+    std::vector<std::size_t> order{first};
+    for (std::size_t i = 0; i < locks.size(); ++i)
+      if (i != first) order.push_back(i);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const StepIndex step = add(program, frame, at, Cause::lock, AcquireWithTicket{locks[order[i]]});
+      program.from(Program::branch_of(step, 1));
+      for (std::size_t held = i; held-- > 0;) add(program, frame, at, Cause::lock, Release{locks[order[held]]});
+      const OpenEnds back = program.take_ends();
+      OpenEnds& next = i == 0 ? never : attempts[order[i]];
+      next.insert(next.end(), back.begin(), back.end());
+      program.from(Program::branch_of(step, 0));
+    }
+    for (const OpenEnd& end : program.take_ends()) done.push_back(end);
+  }
+  return done;
+}
+
+void Lowering::acquire_with_ticket(Program& program, const Frame& frame, Place at, const std::vector<LockId>& locks) {
+  ++seen_.of_thread[frame.thread];
+  seen_.most_locks = std::max(seen_.most_locks, static_cast<std::uint32_t>(locks.size()));
+  OpenEnds never;
+  add(program, frame, at, Cause::lock, TakeTicket{});
+  OpenEnds done = features_.loops ? attempts_in_a_loop(program, frame, at, locks, never)
+                                  : attempts_unfolded(program, frame, at, locks, never);
   program.from(std::move(never));
   add(program, frame, at, Cause::lock, Cutoff{"a ww transaction that backs off while it holds nothing"});
   program.from(std::move(done));
@@ -358,9 +449,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WhenStep& step) {
   Branch branch;
-  for (const WhenStep::Condition& condition : step.conditions)
-    if (const auto variable = symbols_.find(condition.variable, SymbolKind::variable))
-      branch.tests.push_back({VariableId{*variable}, condition.value, true});
+  for (const Condition& each : step.conditions)
+    if (const auto variable = condition(each.variable)) branch.tests.push_back({*variable, each.value, true});
   const Cause cause = frame.kind == ThreadKind::user ? Cause::userspace : Cause::explicit_sync;
   add(program, frame, at, cause, Choose{{std::move(branch)}});
 }

@@ -34,6 +34,7 @@ struct Held {
 class Program {
  public:
   // Appends a step after all open ends; its own successors become the open ends.
+  // Of a PickVictim the caller says how many there are, by the size of `next`.
   StepIndex add(Step step);
 
   // The open ends of one branch, or of the timeout, of the step added last.
@@ -57,6 +58,14 @@ class Program {
   }
   [[nodiscard]] bool holds_with_ticket() const { return std::ranges::any_of(held, &Held::with_ticket); }
 
+  // Leads every open end back to an earlier step.
+  void back_to(StepIndex step) { connect(step); }
+  // Leads every open end to the thread's end, whatever is added later.
+  void leave() {
+    exits_.insert(exits_.end(), ends_.begin(), ends_.end());
+    ends_.clear();
+  }
+
   // Closes every open end at the thread's end.
   [[nodiscard]] std::vector<Step> finish();
 
@@ -64,6 +73,7 @@ class Program {
   void connect(StepIndex target);
   std::vector<Step> steps_;
   OpenEnds ends_;
+  OpenEnds exits_;
 };
 
 }  // namespace fencecheck

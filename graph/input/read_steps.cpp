@@ -32,6 +32,7 @@ What read_submit(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics)
   fields.read("in", step.in);
   fields.read("out", step.out);
   fields.read("implicit-sync", step.implicit_sync);
+  fields.read("doorbell", step.doorbell);
   const Key<Context::submit> uses("uses");
   if (const YamlEntry* entry = fields.entry(uses)) {
     for (const YamlEntry* each : entries_of(*entry->value, uses.row, diagnostics)) {
@@ -71,6 +72,19 @@ What read_wait_reservation(const YamlEntry& verb, const KeyRow& row, Diagnostics
   const Fields<Context::wait_reservation> fields(verb, diagnostics);
   fields.read("buffer", step.buffer);
   fields.read("up-to", step.up_to);
+  fields.read("timeout", step.timeout);
+  fields.read("interruptible", step.interruptible);
+  return step;
+}
+
+What read_wait_submissions(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WaitSubmissionsStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.queue, diagnostics);
+    return step;
+  }
+  const Fields<Context::wait_submissions> fields(verb, diagnostics);
+  fields.read("queue", step.queue);
   fields.read("timeout", step.timeout);
   fields.read("interruptible", step.interruptible);
   return step;
@@ -147,6 +161,121 @@ What read_evict(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnosti
   const Fields<Context::evict> fields(verb, diagnostics);
   fields.read("buffer", step.buffer);
   fields.read("locking", step.locking);
+  fields.read("by", step.by);
+  return step;
+}
+
+What read_validate(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  ValidateStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.buffer, diagnostics);
+    return step;
+  }
+  const Fields<Context::validate> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("address-space", step.address_space);
+  fields.read("no-evict", step.no_evict);
+  if (fields.entry("else") != nullptr)
+    read_block<Context::validate>(fields, "else", step.otherwise.emplace(), diagnostics);
+  return step;
+}
+
+What read_move(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  MoveStep step;
+  const Fields<Context::move> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("to", step.to);
+  fields.read("by", step.by);
+  return step;
+}
+
+What read_map(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  MapStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.address_space, diagnostics);
+    return step;
+  }
+  const Fields<Context::map> fields(verb, diagnostics);
+  fields.read("address-space", step.address_space);
+  fields.read("buffer", step.buffer);
+  return step;
+}
+
+What read_unmap(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  UnmapStep step;
+  read_value(*verb.value, row, step.buffer, diagnostics);
+  return step;
+}
+
+template <std::int32_t amount>
+What read_pin(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  PinStep step;
+  step.amount = amount;
+  read_value(*verb.value, row, step.buffer, diagnostics);
+  return step;
+}
+
+What read_detach(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  DetachStep step;
+  const Fields<Context::detach> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("fence", step.fence);
+  return step;
+}
+
+What read_reserve(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  ReserveStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.buffer, diagnostics);
+    return step;
+  }
+  const Fields<Context::reserve> fields(verb, diagnostics);
+  fields.read("buffer", step.buffer);
+  fields.read("slots", step.slots);
+  return step;
+}
+
+What read_rearm(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  RearmStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.address_space, diagnostics);
+    return step;
+  }
+  const Fields<Context::rearm> fields(verb, diagnostics);
+  fields.read("address-space", step.address_space);
+  fields.read("fence", step.fence);
+  return step;
+}
+
+What read_set_limit(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  SetLimitStep step;
+  const Fields<Context::set_limit> fields(verb, diagnostics);
+  fields.read("group", step.group);
+  fields.read("region", step.region);
+  fields.read("max", step.max);
+  fields.read("nonblock", step.nonblock);
+  return step;
+}
+
+template <WorkStep::Verb what>
+What read_work(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WorkStep step;
+  step.verb = what;
+  read_value(*verb.value, row, step.work, diagnostics);
+  return step;
+}
+
+template <bool open>
+What read_gate(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  GateStep step;
+  step.open = open;
+  read_value(*verb.value, row, step.queue, diagnostics);
+  return step;
+}
+
+What read_kill(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  KillStep step;
+  read_value(*verb.value, row, step.hardware, diagnostics);
   return step;
 }
 
@@ -192,14 +321,47 @@ What read_set(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics
   return step;
 }
 
-What read_when(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
-  WhenStep step;
-  for (const YamlEntry* each : entries_of(*verb.value, row, diagnostics)) {
-    WhenStep::Condition& condition = step.conditions.emplace_back();
+std::vector<Condition> read_conditions(const YamlNode& table, const KeyRow& row, Diagnostics& diagnostics) {
+  std::vector<Condition> conditions;
+  for (const YamlEntry* each : entries_of(table, row, diagnostics)) {
+    Condition& condition = conditions.emplace_back();
     condition.variable = {each->key, each->at};
     read_part(*each->value, row, condition.value, diagnostics);
   }
+  return conditions;
+}
+
+What read_when(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  return WhenStep{read_conditions(*verb.value, row, diagnostics)};
+}
+
+What read_if(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  IfStep step;
+  const Fields<Context::if_> fields(verb, diagnostics);
+  const Key<Context::if_> when("when");
+  if (const YamlEntry* entry = fields.entry(when))
+    step.conditions = read_conditions(*entry->value, when.row, diagnostics);
+  read_block<Context::if_>(fields, "then", step.then, diagnostics);
+  read_block<Context::if_>(fields, "else", step.otherwise, diagnostics);
   return step;
+}
+
+What read_loop(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  LoopStep step;
+  const Fields<Context::loop> fields(verb, diagnostics);
+  fields.read("name", step.name);
+  read_block<Context::loop>(fields, "steps", step.steps, diagnostics);
+  return step;
+}
+
+What read_retry(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  RetryStep step;
+  read_value(*verb.value, row, step.loop, diagnostics);
+  return step;
+}
+
+What read_ioctl(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  return IoctlStep{read_steps(*verb.value, row, diagnostics)};
 }
 
 What read_choose(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
@@ -224,6 +386,7 @@ constexpr auto verb_table = std::to_array<Verb>({
     {"submit", read_submit},
     {"wait", read_wait},
     {"wait-reservation", read_wait_reservation},
+    {"wait-submissions", read_wait_submissions},
     {"signal", read_signal},
     {"publish", read_publish},
     {"lock", read_lock},
@@ -232,12 +395,32 @@ constexpr auto verb_table = std::to_array<Verb>({
     {"transaction", read_transaction},
     {"alloc", read_alloc},
     {"evict", read_evict},
+    {"validate", read_validate},
+    {"move", read_move},
+    {"map", read_map},
+    {"unmap", read_unmap},
+    {"pin", read_pin<1>},
+    {"unpin", read_pin<-1>},
     {"attach", read_attach},
+    {"detach", read_detach},
+    {"reserve", read_reserve},
+    {"rearm", read_rearm},
+    {"set-limit", read_set_limit},
+    {"queue-work", read_work<WorkStep::Verb::queue>},
+    {"flush-work", read_work<WorkStep::Verb::flush>},
+    {"cancel-work", read_work<WorkStep::Verb::cancel>},
+    {"suspend", read_gate<false>},
+    {"resume", read_gate<true>},
+    {"kill", read_kill},
     {"take", read_take},
     {"give", read_give},
     {"set", read_set},
     {"when", read_when},
+    {"if", read_if},
     {"choose", read_choose},
+    {"loop", read_loop},
+    {"retry", read_retry},
+    {"ioctl", read_ioctl},
     {"call", read_call},
 });
 static_assert(std::ssize(verb_table) == std::ranges::count(key_table, Context::step, &KeyRow::context));

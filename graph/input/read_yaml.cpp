@@ -14,14 +14,50 @@
 namespace fencecheck {
 namespace {
 
-void read_region(const YamlEntry& entry, const KeyRow&, RegionDeclaration&, Diagnostics& diagnostics) {
+void read_region(const YamlEntry& entry, const KeyRow&, RegionDeclaration& region, Diagnostics& diagnostics) {
   const Fields<Context::region> fields(entry, diagnostics);
+  fields.read("capacity", region.capacity);
+  fields.read("accounted", region.accounted);
+  fields.read("copies-on", region.copies_on);
+}
+
+void read_limits(const YamlEntry& entry, const KeyRow&, LimitsDeclaration& limits, Diagnostics& diagnostics) {
+  const Fields<Context::limits> fields(entry, diagnostics);
+  fields.read("min", limits.limits.min);
+  fields.read("low", limits.limits.low);
+  fields.read("max", limits.limits.max);
+  std::uint64_t high = 0;
+  fields.read("high", high);
+  if (const YamlEntry* given = fields.entry("high")) limits.high = given->at;
+  if (limits.limits.min > limits.limits.max)
+    diagnostics.warning(fields.entry("min")->at, "min is greater than max: more is protected than can be charged");
+}
+
+void read_group(const YamlEntry& entry, const KeyRow&, GroupDeclaration& group, Diagnostics& diagnostics) {
+  const Fields<Context::group> fields(entry, diagnostics);
+  fields.read("parent", group.parent);
+  fields.read_table("limits", group.limits, read_limits);
 }
 
 void read_buffer(const YamlEntry& entry, const KeyRow&, BufferDeclaration& buffer, Diagnostics& diagnostics) {
   const Fields<Context::buffer> fields(entry, diagnostics);
   fields.read("region", buffer.region);
+  fields.read("placements", buffer.placements);
+  fields.read("size", buffer.size);
+  fields.read("group", buffer.group);
   fields.read("pinned", buffer.pinned);
+  fields.read("resident", buffer.resident);
+  fields.read("keep", buffer.keep);
+}
+
+void read_address_space(const YamlEntry& entry, const KeyRow&, AddressSpaceDeclaration& space,
+                        Diagnostics& diagnostics) {
+  const Fields<Context::address_space> fields(entry, diagnostics);
+  fields.read("mode", space.mode);
+  fields.read("buffers", space.buffers);
+  fields.read("fence", space.fence);
+  fields.read("mapped", space.mapped);
+  fields.read("evicts-own", space.evicts_own);
 }
 
 void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fence, Diagnostics& diagnostics) {
@@ -31,6 +67,7 @@ void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fen
   fields.read("timeout", fence.timeout);
   fields.read("imports", fence.imports);
   fields.read("array", fence.array);
+  fields.read("on-wait", fence.on_wait);
 }
 
 void read_timeline(const YamlEntry& entry, const KeyRow&, TimelineDeclaration& timeline, Diagnostics& diagnostics) {
@@ -57,11 +94,26 @@ void read_pool(const YamlEntry& entry, const KeyRow& row, PoolDeclaration& pool,
   fields.read("capacity", pool.capacity);
 }
 
+// Reports a key that means nothing for this kind of queue.
+void check_kind(const YamlEntry* given, bool fits, const QueueDeclaration& queue, std::string_view of,
+                Diagnostics& diagnostics) {
+  if (given == nullptr || fits) return;
+  diagnostics.error(given->at, fmt::format("'{}' belongs to {}, and '{}' is of kind '{}'", given->key, of,
+                                           queue.name.text, info(queue.kind).id));
+}
+
 void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& queue, Diagnostics& diagnostics) {
-  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, queue.runs_on, diagnostics);
+  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, queue.kind, diagnostics);
   const Fields<Context::queue> fields(entry, diagnostics);
-  fields.read("kind", queue.runs_on);
+  fields.read("kind", queue.kind);
   fields.read("width", queue.width);
+  fields.read("address-space", queue.address_space);
+  fields.read("suspended", queue.suspended);
+  fields.read("rescuer", queue.rescuer);
+  const bool worker = queue.kind == QueueKind::worker;
+  check_kind(fields.entry("address-space"), !worker, queue, "engines and user queues", diagnostics);
+  check_kind(fields.entry("suspended"), queue.kind == QueueKind::user, queue, "user queues", diagnostics);
+  check_kind(fields.entry("rescuer"), worker, queue, "worker queues", diagnostics);
 }
 
 // The steps of something that is there for its steps.
@@ -75,9 +127,20 @@ void read_procedure(const YamlEntry& entry, const KeyRow& row, ProcedureDeclarat
   procedure.steps = read_program(*entry.value, row, diagnostics);
 }
 
+void read_work(const YamlEntry& entry, const KeyRow&, WorkDeclaration& work, Diagnostics& diagnostics) {
+  const Fields<Context::work> fields(entry, diagnostics);
+  fields.read("queue", work.queue);
+  fields.read("group", work.group);
+  fields.read("address-space", work.address_space);
+  const Key<Context::work> steps("steps");
+  if (const YamlEntry* list = fields.entry(steps)) work.steps = read_program(*list->value, steps.row, diagnostics);
+}
+
 void read_thread(const YamlEntry& entry, const KeyRow&, ThreadDeclaration& thread, Diagnostics& diagnostics) {
   const Fields<Context::thread> fields(entry, diagnostics);
   fields.read("kind", thread.kind);
+  fields.read("group", thread.group);
+  fields.read("address-space", thread.address_space);
   const Key<Context::thread> steps("steps");
   if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_program(*list->value, steps.row, diagnostics);
 }
@@ -150,6 +213,8 @@ void read_environment(const YamlEntry& entry, Scenario& scenario, Diagnostics& d
   const Fields<Context::environment> fields(entry, diagnostics);
   fields.read("memory-pressure", scenario.memory_pressure);
   fields.read("userspace-may-stop", scenario.userspace_may_stop);
+  fields.read("swap", scenario.swap);
+  fields.read("reserved-slots", scenario.reserved_slots);
 }
 
 Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
@@ -162,8 +227,11 @@ Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
   if (const YamlEntry* entry = fields.entry(expect))
     read_expectation(*entry, expect.row, scenario.expect.emplace(), diagnostics);
   if (const YamlEntry* entry = fields.entry("environment")) read_environment(*entry, scenario, diagnostics);
+  fields.read("kernel", scenario.kernel);
   fields.read_table("regions", scenario.regions, read_region);
+  fields.read_table("groups", scenario.groups, read_group);
   fields.read_table("buffers", scenario.buffers, read_buffer);
+  fields.read_table("address-spaces", scenario.address_spaces, read_address_space);
   fields.read_table("fences", scenario.fences, read_fence);
   fields.read_table("timelines", scenario.timelines, read_timeline);
   fields.read_table("locks", scenario.locks, read_lock);
@@ -173,6 +241,7 @@ Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
   fields.read_table("procedures", scenario.procedures, read_procedure);
   fields.read_table("shrinkers", scenario.shrinkers, read_procedure);
   fields.read_table("notifiers", scenario.notifiers, read_procedure);
+  fields.read_table("works", scenario.works, read_work);
   fields.read_table("threads", scenario.threads, read_thread);
   return scenario;
 }

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/model/dmem.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/report.hpp"
 #include "graph/model/source.hpp"
@@ -36,6 +37,7 @@ struct FenceDeclaration {
   std::optional<Milliseconds> timeout;  // a fallback timer signals it
   std::optional<Name> imports;          // a dma-fence that stands for this user-controlled fence
   std::vector<Name> array;              // a fence array: signals when all of these have signalled
+  std::optional<Name> on_wait;          // the work that the first wait queues
 };
 
 struct TimelineDeclaration {
@@ -59,20 +61,54 @@ struct PoolDeclaration {
   std::int64_t capacity = 0;
 };
 
+enum class QueueKind : std::uint8_t { engine, worker, user, last_ = user };
+
 struct QueueDeclaration {
   Name name;
-  ThreadKind runs_on = ThreadKind::engine;  // engine or worker
-  std::uint32_t width = 1;                  // how many jobs may run at once; jobs start in order
+  QueueKind kind = QueueKind::engine;
+  std::uint32_t width = 1;            // how many jobs may run at once; jobs start in order
+  std::optional<Name> address_space;  // engine, user: whose memory its jobs use
+  bool suspended = false;             // user: from the start
+  bool rescuer = true;                // worker: WQ_MEM_RECLAIM
 };
 
 struct RegionDeclaration {
   Name name;
+  std::optional<std::uint64_t> capacity;  // bytes
+  std::optional<bool> accounted;
+  std::optional<Name> copies_on;  // evictions are copy jobs on this queue
+};
+
+struct LimitsDeclaration {
+  Name name;  // the region
+  dmem::Limits limits;
+  std::optional<Place> high;  // where it is given
+};
+
+struct GroupDeclaration {
+  Name name;
+  std::optional<Name> parent;  // without one: the root
+  std::vector<LimitsDeclaration> limits;
 };
 
 struct BufferDeclaration {
   Name name;
-  std::optional<Name> region;  // where it lives; buffers of a region can evict each other
-  bool pinned = false;         // never a victim
+  std::optional<Name> region;         // where it lives; buffers of a region can evict each other
+  std::vector<Name> placements;       // the best first; without them: its region
+  std::optional<std::uint64_t> size;  // bytes
+  std::optional<Name> group;          // whom it is charged to at the beginning
+  bool pinned = false;                // never a victim
+  bool resident = true;               // has memory at the beginning
+  bool keep = false;                  // that it is evicted is a finding
+};
+
+struct AddressSpaceDeclaration {
+  Name name;
+  AddressSpaceMode mode = AddressSpaceMode::dma_fence;
+  std::vector<Name> buffers;
+  std::optional<Name> fence;  // its eviction fence
+  bool mapped = true;         // at the beginning
+  bool evicts_own = true;
 };
 
 // Steps.
@@ -91,6 +127,7 @@ struct SubmitStep {
   };
   std::vector<Use> uses;
   bool implicit_sync = true;  // wait for the fences found in the buffers' reservation objects
+  bool doorbell = false;      // onto a user queue, without the kernel
   Block runs;                 // what the job does between its waits and its signal
 };
 
@@ -105,6 +142,12 @@ struct WaitStep {
 struct WaitReservationStep {
   Name buffer;
   Usage up_to = Usage::bookkeep;
+  std::optional<Milliseconds> timeout;
+  std::optional<bool> interruptible;
+};
+
+struct WaitSubmissionsStep {
+  Name queue;  // a user queue
   std::optional<Milliseconds> timeout;
   std::optional<bool> interruptible;
 };
@@ -148,6 +191,71 @@ struct AllocStep {
 struct EvictStep {
   Name buffer;
   enum class Locking : std::uint8_t { trylock, lock, held } locking = Locking::trylock;
+  std::optional<Name> by;  // a copy job on this queue
+};
+
+// Makes buffers resident, as ttm_bo_validate: of one buffer, or of all of an address space.
+struct ValidateStep {
+  std::optional<Name> buffer;
+  std::optional<Name> address_space;
+  bool no_evict = false;
+  std::optional<Block> otherwise;  // key `else`: memory is denied
+};
+
+struct MoveStep {
+  Name buffer;
+  Name to;
+  std::optional<Name> by;
+};
+
+struct MapStep {  // one buffer, or all of the address space
+  Name address_space;
+  std::optional<Name> buffer;
+};
+
+struct UnmapStep {
+  Name buffer;
+};
+
+struct PinStep {
+  Name buffer;
+  std::int32_t amount = 1;  // -1: unpin
+};
+
+struct ReserveStep {
+  Name buffer;
+  std::uint32_t slots = 1;
+};
+
+struct DetachStep {
+  Name buffer;
+  Name fence;
+};
+
+struct RearmStep {  // a new eviction fence takes the place of the old one
+  Name address_space;
+  std::optional<Name> fence;  // without it: that of the address space
+};
+
+struct SetLimitStep {
+  Name group;
+  Name region;
+  std::uint64_t max = dmem::unlimited;
+  bool nonblock = false;
+};
+
+struct WorkStep {
+  enum class Verb : std::uint8_t { queue, flush, cancel } verb = Verb::queue;
+  Name work;
+};
+
+struct GateStep {  // suspends or resumes a user queue
+  Name queue;
+  bool open = false;
+};
+
+struct KillStep {
+  Name hardware;  // a user queue, or a job
 };
 
 struct AttachStep {
@@ -171,12 +279,32 @@ struct SetStep {
   std::int64_t value = 0;
 };
 
+struct Condition {
+  Name variable;  // or a user queue: 1 while it may run
+  std::int64_t value = 0;
+};
+
 struct WhenStep {
-  struct Condition {
-    Name variable;
-    std::int64_t value = 0;
-  };
   std::vector<Condition> conditions;  // all of them
+};
+
+struct IfStep {
+  std::vector<Condition> conditions;  // all of them
+  Block then;
+  Block otherwise;  // key `else`
+};
+
+struct LoopStep {
+  Name name;
+  Block steps;
+};
+
+struct RetryStep {
+  Name loop;
+};
+
+struct IoctlStep {  // a user thread inside the kernel
+  Block steps;
 };
 
 struct ChooseStep {
@@ -188,9 +316,11 @@ struct CallStep {
 };
 
 struct StepDeclaration {
-  using What = std::variant<SubmitStep, WaitStep, WaitReservationStep, SignalStep, PublishStep, LockStep, TryLockStep,
-                            UnlockStep, TransactionStep, AllocStep, EvictStep, AttachStep, TakeStep, GiveStep, SetStep,
-                            WhenStep, ChooseStep, CallStep>;
+  using What = std::variant<SubmitStep, WaitStep, WaitReservationStep, WaitSubmissionsStep, SignalStep, PublishStep,
+                            LockStep, TryLockStep, UnlockStep, TransactionStep, AllocStep, EvictStep, ValidateStep,
+                            MoveStep, MapStep, UnmapStep, PinStep, AttachStep, DetachStep, ReserveStep, RearmStep,
+                            SetLimitStep, WorkStep, GateStep, KillStep, TakeStep, GiveStep, SetStep, WhenStep, IfStep,
+                            ChooseStep, LoopStep, RetryStep, IoctlStep, CallStep>;
   What what;
   Place at;  // the key
 };
@@ -199,6 +329,17 @@ struct ThreadDeclaration {
   Name name;
   ThreadKind kind = ThreadKind::user;
   Block steps;
+  std::optional<Name> group;          // whom its allocations are charged to
+  std::optional<Name> address_space;  // whose buffers it works for
+};
+
+// A work item: a program that runs on a worker queue whenever it is queued.
+struct WorkDeclaration {
+  Name name;
+  Name queue;
+  Block steps;
+  std::optional<Name> group;
+  std::optional<Name> address_space;
 };
 
 // Steps that other steps include: procedures by name; shrinkers and notifiers
@@ -215,8 +356,13 @@ struct Scenario {
   std::optional<Expectation> expect;
   bool memory_pressure = true;      // environment: allocations may have to reclaim or evict
   bool userspace_may_stop = false;  // environment: a user thread may stop at any step
+  bool swap = true;                 // environment: what has no other place can go to system memory
+  bool reserved_slots = false;      // environment: every fence that is attached needs a reserved slot
+  dmem::Kernel kernel = dmem::Kernel::v7_3;
   std::vector<RegionDeclaration> regions;
+  std::vector<GroupDeclaration> groups;
   std::vector<BufferDeclaration> buffers;
+  std::vector<AddressSpaceDeclaration> address_spaces;
   std::vector<FenceDeclaration> fences;
   std::vector<TimelineDeclaration> timelines;
   std::vector<LockDeclaration> locks;
@@ -226,6 +372,7 @@ struct Scenario {
   std::vector<ProcedureDeclaration> procedures;
   std::vector<ProcedureDeclaration> shrinkers;
   std::vector<ProcedureDeclaration> notifiers;
+  std::vector<WorkDeclaration> works;
   std::vector<ThreadDeclaration> threads;
 };
 

@@ -8,18 +8,23 @@
 namespace fencecheck {
 
 std::string_view name(SymbolKind kind) {
-  static constexpr std::array<std::string_view, 13> names{"fence",    "timeline", "lock",  "buffer",    "region",
-                                                          "variable", "pool",     "queue", "procedure", "shrinker",
-                                                          "notifier", "thread",   "job"};
+  static constexpr std::array<std::string_view, 16> names{
+      "fence", "timeline", "lock",      "buffer",   "region",   "group", "address space", "variable",
+      "pool",  "queue",    "procedure", "shrinker", "notifier", "work",  "thread",        "job"};
   static_assert(names.size() == static_cast<std::size_t>(SymbolKind::job) + 1);
   return names.at(static_cast<std::size_t>(kind));
 }
 
+namespace {
+std::string with_article(SymbolKind kind) {
+  return fmt::format("{} {}", kind == SymbolKind::address_space ? "an" : "a", name(kind));
+}
+}  // namespace
+
 void Symbols::declare(const Name& name, SymbolKind kind, std::uint32_t index) {
   const auto [place, added] = by_name_.try_emplace(name.text, Symbol{kind, index, name.at, false});
   if (added) return;
-  diagnostics_.error(name.at,
-                     fmt::format("the name '{}' is taken by a {}", name.text, fencecheck::name(place->second.kind)));
+  diagnostics_.error(name.at, fmt::format("the name '{}' is taken by {}", name.text, with_article(place->second.kind)));
   diagnostics_.note(place->second.at, fmt::format("'{}' was declared here", name.text));
 }
 
@@ -40,8 +45,8 @@ std::optional<std::uint32_t> Symbols::find(const Name& name, SymbolKind kind) {
 
 void Symbols::report_unknown(const Name& name, SymbolKind kind) {
   if (const Symbol* other = look_up(name.text)) {
-    diagnostics_.error(name.at, fmt::format("'{}' is a {}, not a {}", name.text, fencecheck::name(other->kind),
-                                            fencecheck::name(kind)));
+    diagnostics_.error(name.at,
+                       fmt::format("'{}' is {}, not {}", name.text, with_article(other->kind), with_article(kind)));
     return;
   }
   std::vector<std::string_view> candidates;

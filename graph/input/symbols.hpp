@@ -17,12 +17,15 @@ enum class SymbolKind : std::uint8_t {
   lock,
   buffer,
   region,
+  group,
+  address_space,
   variable,
   pool,
   queue,
   procedure,
   shrinker,
   notifier,
+  work,
   thread,
   job
 };

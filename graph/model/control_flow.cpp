@@ -13,45 +13,55 @@ std::vector<std::pair<StepIndex, std::uint32_t>> successors(const Step& step, Wa
   return result;
 }
 
-// Steps that no way leads to (after a timeout, beyond a cut) must not hold back the others.
-std::vector<bool> reachable_steps(const Thread& thread, Ways ways) {
-  std::vector<bool> seen(thread.end() + 1U, false);
-  std::vector<StepIndex> todo{0};
-  while (!todo.empty()) {
-    const StepIndex step = todo.back();
-    todo.pop_back();
-    if (seen[step]) continue;
-    seen[step] = true;
-    if (step == thread.end()) continue;
-    for (const auto& [next, branch] : successors(thread.program[step], ways)) todo.push_back(next);
+// Reverse postorder of a depth-first search: predecessors first, but for those
+// along an edge that closes a loop.
+struct Search {
+  const Thread& thread;
+  Ways ways;
+  std::vector<std::uint8_t> colour;  // 0 not seen, 1 on the way, 2 done
+  std::vector<StepIndex> postorder;
+  bool cyclic = false;
+
+  void run() {
+    struct Frame {
+      StepIndex step;
+      std::size_t tried = 0;
+    };
+    colour.assign(thread.end() + 1U, 0);
+    std::vector<Frame> way{{0}};
+    colour[0] = 1;
+    while (!way.empty()) {
+      Frame& frame = way.back();
+      const auto next =
+          frame.step == thread.end() ? decltype(successors({}, ways)){} : successors(thread.program[frame.step], ways);
+      if (frame.tried == next.size()) {
+        colour[frame.step] = 2;
+        postorder.push_back(frame.step);
+        way.pop_back();
+        continue;
+      }
+      const StepIndex target = next[frame.tried++].first;
+      if (colour[target] == 1) cyclic = true;
+      if (colour[target] != 0) continue;
+      colour[target] = 1;
+      way.push_back({target});
+    }
   }
-  return seen;
-}
+};
 
 void order_steps(const Thread& thread, Ways ways, ControlFlow& flow) {
-  const std::vector<bool> seen = reachable_steps(thread, ways);
-  std::vector<std::uint32_t> incoming(thread.end() + 1U, 0);
+  Search search{thread, ways, {}, {}};
+  search.run();
+  flow.cyclic = search.cyclic;
+  flow.topological.assign(search.postorder.rbegin(), search.postorder.rend());
   for (StepIndex i = 0; i < thread.end(); ++i)
-    if (seen[i])
-      for (const auto& [next, branch] : successors(thread.program[i], ways)) {
+    if (search.colour[i] != 0)
+      for (const auto& [next, branch] : successors(thread.program[i], ways))
         flow.predecessors[next].emplace_back(i, branch);
-        ++incoming[next];
-      }
-  std::vector<StepIndex> ready;
-  if (incoming[0] == 0) ready.push_back(0);
-  while (!ready.empty()) {
-    const StepIndex step = ready.back();
-    ready.pop_back();
-    flow.topological.push_back(step);
-    if (step == thread.end()) continue;
-    for (const auto& [next, branch] : successors(thread.program[step], ways))
-      if (--incoming[next] == 0) ready.push_back(next);
-  }
-  const auto reachable = static_cast<std::size_t>(std::ranges::count(seen, true));
-  flow.cyclic = flow.topological.size() != reachable;
 }
 
-std::vector<HeldLock> held_after(const Step& step, StepIndex index, std::uint32_t branch, std::vector<HeldLock> held) {
+std::vector<HeldLock> held_after(const System& system, const Step& step, StepIndex index, std::uint32_t branch,
+                                 std::vector<HeldLock> held) {
   const auto take = [&](LockId lock, bool shared, bool ticket) {
     const auto place = std::ranges::upper_bound(held, lock, {}, &HeldLock::lock);
     held.insert(place, HeldLock{lock, shared, ticket, index});
@@ -61,6 +71,9 @@ std::vector<HeldLock> held_after(const Step& step, StepIndex index, std::uint32_
     take(attempt->lock, attempt->shared, false);
   if (const auto* acquire = std::get_if<AcquireWithTicket>(&step.action); acquire != nullptr && branch == 0)
     take(acquire->lock, false, true);
+  if (const auto* pick = std::get_if<PickVictim>(&step.action);
+      pick != nullptr && pick->locking == VictimLocking::trylock && branch < system.buffers.size())
+    take(system.buffers[branch].lock, false, false);
   if (const auto* release = std::get_if<Release>(&step.action)) {
     const auto last = std::ranges::upper_bound(held, release->lock, {}, &HeldLock::lock);
     if (last != held.begin() && std::prev(last)->lock == release->lock) held.erase(std::prev(last));
@@ -68,14 +81,14 @@ std::vector<HeldLock> held_after(const Step& step, StepIndex index, std::uint32_
   return held;
 }
 
-void flow_facts(const Thread& thread, Ways ways, ControlFlow& flow) {
+void flow_facts(const System& system, const Thread& thread, Ways ways, ControlFlow& flow) {
   std::vector<bool> known(thread.end() + 1U, false);
   if (!flow.topological.empty()) known[0] = true;
   for (const StepIndex step : flow.topological) {
     if (step == thread.end()) continue;
     const auto ticket = std::holds_alternative<TakeTicket>(thread.program[step].action) ? step : flow.ticket[step];
     for (const auto& [next, branch] : successors(thread.program[step], ways)) {
-      std::vector<HeldLock> held = held_after(thread.program[step], step, branch, flow.held[step]);
+      std::vector<HeldLock> held = held_after(system, thread.program[step], step, branch, flow.held[step]);
       const bool cutoff = next != thread.end() && std::holds_alternative<Cutoff>(thread.program[next].action);
       if (known[next] && held != flow.held[next] && !cutoff) flow.consistent = false;
       if (known[next]) continue;
@@ -88,13 +101,13 @@ void flow_facts(const Thread& thread, Ways ways, ControlFlow& flow) {
 
 }  // namespace
 
-ControlFlow control_flow(const Thread& thread, Ways ways) {
+ControlFlow control_flow(const System& system, const Thread& thread, Ways ways) {
   ControlFlow flow;
   flow.predecessors.resize(thread.end() + 1U);
   flow.held.resize(thread.end() + 1U);
   flow.ticket.resize(thread.end() + 1U);
   order_steps(thread, ways, flow);
-  if (!flow.cyclic) flow_facts(thread, ways, flow);
+  flow_facts(system, thread, ways, flow);
   return flow;
 }
 

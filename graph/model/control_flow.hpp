@@ -22,14 +22,13 @@ struct ControlFlow {
   std::vector<std::vector<std::pair<StepIndex, std::uint32_t>>> predecessors;  // of each step and the end: step, branch
   std::vector<std::vector<HeldLock>> held;       // before each step and at the end; sorted by lock
   std::vector<std::optional<StepIndex>> ticket;  // before each step: the TakeTicket that counts
-  std::vector<StepIndex> topological;            // reachable steps, predecessors first
+  std::vector<StepIndex> topological;            // reachable steps, predecessors first, but for those that close a loop
   bool cyclic = false;
   bool consistent = true;  // the same locks are held whatever way leads to a step
 };
 
-// O(steps * locks held). For a cyclic program only `cyclic` means anything.
-// Ways through a timeout count only where asked for.
+// O(steps * locks held). Ways through a timeout count only where asked for.
 enum class Ways : std::uint8_t { without_timeouts, all };
-[[nodiscard]] ControlFlow control_flow(const Thread& thread, Ways ways = Ways::without_timeouts);
+[[nodiscard]] ControlFlow control_flow(const System& system, const Thread& thread, Ways ways = Ways::without_timeouts);
 
 }  // namespace fencecheck

@@ -19,7 +19,20 @@ namespace fencecheck {
 using Milliseconds = std::chrono::milliseconds;
 using Microseconds = std::chrono::microseconds;
 
-enum class FindingKind : std::uint8_t { deadlock, stall, contract, last_ = contract };
+enum class FindingKind : std::uint8_t {
+  deadlock,
+  stall,
+  livelock,
+  lost_fence,
+  lost_wakeup,
+  contract,
+  use_after_evict,
+  early_signal,
+  job_killed,
+  starvation,
+  isolation,
+  last_ = isolation
+};
 
 struct FindingInfo {
   FindingKind kind;
@@ -27,24 +40,51 @@ struct FindingInfo {
   std::string_view says;
   std::string_view fix;
   std::string_view reference;
+  bool hang = false;  // something waits for ever, or until a timeout: the finding has needs
 };
 
 inline constexpr auto finding_table = std::to_array<FindingInfo>({
     {FindingKind::deadlock, "deadlock", "a state can be reached from which some obligation is never discharged",
      "break one dependency of the cycle: signal earlier, wait before the fence is published, or drop the lock first",
-     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract", true},
     {FindingKind::stall, "stall", "the same, with a timeout or a reset as the only way out",
      "a timeout hides the cycle, it does not remove it: break one dependency as for a deadlock",
-     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences", true},
+    {FindingKind::livelock, "livelock", "steps go on for ever and nothing is achieved",
+     "let one party make progress before the other may take its memory or lock again: a quantum, or one restore at a "
+     "time with a fallback place",
+     "drivers/gpu/drm/amd/amdkfd, ordered restore"},
+    {FindingKind::lost_fence, "lost-fence", "a published fence that nobody will signal any more",
+     "signal the old fence before another takes its place, on every way out",
+     "drivers/dma-buf/dma-fence.c, dma_fence_release"},
+    {FindingKind::lost_wakeup, "lost-wakeup", "a queue stays suspended and nobody will resume it",
+     "whoever signals the eviction fence schedules the resume, in the same critical section",
+     "Documentation/gpu/amdgpu/userq.rst"},
     {FindingKind::contract, "contract", "a rule of the DMA-fence contract is broken, whether or not a cycle closes",
      "see the rule", "Documentation/driver-api/dma-buf.rst"},
+    {FindingKind::use_after_evict, "use-after-evict",
+     "hardware runs while memory that it maps has been moved, freed or invalidated",
+     "wait for all fences up to BOOKKEEP before the memory goes, and map it again before the hardware runs again",
+     "include/linux/dma-resv.h, enum dma_resv_usage"},
+    {FindingKind::early_signal, "early-signal", "a fence reports a completion that has not happened",
+     "stop the queues first, then signal; make a new fence before they run again",
+     "Documentation/gpu/amdgpu/userq.rst"},
+    {FindingKind::job_killed, "job-killed", "a long-running job ends because its memory goes away",
+     "preempt it, let it fault, or protect its memory: pin it, opt out of eviction, or give its cgroup dmem.min",
+     "Documentation/gpu/drm-compute.rst"},
+    {FindingKind::starvation, "starvation", "an allocation is denied although it could be served",
+     "limit what others may pin or protect: the sum of dmem.min stays below the capacity, and dmem.max bounds a hog",
+     "Documentation/admin-guide/cgroup-v2.rst, DMEM"},
+    {FindingKind::isolation, "isolation", "memory that its cgroup protects, or that was asked to stay, is evicted",
+     "raise the protection of the group, and put groups that compete below one parent that is not the root",
+     "kernel/cgroup/dmem.c, dmem_cgroup_state_evict_valuable"},
 });
 static_assert(covers(finding_table, &FindingInfo::kind, FindingKind::last_));
 constexpr const FindingInfo& info(FindingKind kind) { return finding_table[static_cast<std::size_t>(kind)]; }
 
 // Rules of the DMA-fence contract; ids as in the kernel's own documents where
 // they have one, else ours. Ids never change: users suppress and search them.
-enum class Rule : std::uint8_t { indefinite_fence, last_ = indefinite_fence };
+enum class Rule : std::uint8_t { indefinite_fence, reserved_slot, last_ = reserved_slot };
 
 struct RuleInfo {
   Rule rule;
@@ -59,6 +99,9 @@ inline constexpr auto rule_table = std::to_array<RuleInfo>({
      "wait for the user fence in userspace before submitting, or give the job a preempt fence instead of an "
      "end-of-batch fence; a timeout does not help",
      "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+    {Rule::reserved_slot, "FDG040", "a fence is added to a reservation object without a reserved slot",
+     "call dma_resv_reserve_fences() under the same lock; slots are gone when it is released",
+     "drivers/dma-buf/dma-resv.c, dma_resv_add_fence"},
 });
 static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
 constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }

@@ -13,7 +13,7 @@
 
 namespace fencecheck {
 
-// O(objects + threads * queues).
+// O(objects * threads + groups * buffers).
 [[nodiscard]] std::vector<ObjectState> snapshot(const System& system, const State& state);
 
 }  // namespace fencecheck

@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "graph/model/memory.hpp"
+
 namespace fencecheck {
 namespace {
 
@@ -29,6 +31,13 @@ struct View {
 };
 
 Branches when(bool condition) { return condition ? only : none; }
+
+// A killed queue never runs again, whoever resumes it.
+bool gate_is_open(const System& system, const State& state, VariableId gate) {
+  for (std::uint32_t i = 0; i < system.uses.size(); ++i)
+    if (system.uses[i].gate == gate && state.memory.killed[i]) return false;
+  return state.variables[gate.index] != 0;
+}
 
 bool signalled(const State& state, FenceId fence) { return state.signalled[fence.index]; }
 
@@ -78,8 +87,8 @@ Branches open(const View& view, const Take& take) {
 
 Branches open(const View& view, const Begin&) {
   const QueueId queue = *view.system[view.self].queue;
-  const QueueState& jobs = view.state.queues[queue.index];
-  return when(!jobs.waiting.empty() && jobs.waiting.front() == view.self && jobs.running < view.system[queue].width);
+  return when(next_to_begin(view.state, queue) == view.self &&
+              view.state.queues[queue.index].running < view.system[queue].width);
 }
 
 Branches open_branches(const View& view, const Choose& choose, bool guarded) {
@@ -95,6 +104,22 @@ Branches open_branches(const View& view, const Choose& choose, bool guarded) {
 }
 
 Branches open(const View& view, const Choose& choose) { return open_branches(view, choose, true); }
+
+Branches open(const View& view, const Flush& flush) {
+  const StepIndex at = view.state.at[flush.work.index];
+  if (at == view.system[flush.work].end()) return only;  // it never runs again
+  return when(at == 0 && !is_waiting(view.system, view.state, flush.work));
+}
+
+Branches open(const View& view, const Allocate& allocate) {
+  return Branches{1} << static_cast<unsigned>(attempt(view.system, view.state, view.self, allocate));
+}
+
+Branches open(const View& view, const PickVictim& pick) {
+  Branches result = none;
+  for (const BufferId victim : victims(view.system, view.state, view.self, pick)) result |= Branches{1} << victim.index;
+  return result != none ? result : Branches{1} << view.system.buffers.size();
+}
 
 Branches open(const View&, const Expire&) { return none; }  // only as a timeout
 Branches open(const View&, const Cutoff&) { return none; }
@@ -113,6 +138,7 @@ Branches open_without_waiting(const View& view) {
                           return when(std::ranges::find(waiting, view.self) != waiting.end());
                         },
                         [&](const Choose& choose) { return open_branches(view, choose, false); },
+                        [&](const PickVictim&) { return Branches{1} << view.system.buffers.size(); },
                         [&](const Expire& expire) { return open(view, expire); },
                         [&](const Cutoff& cutoff) { return open(view, cutoff); },
                         [](const auto&) { return only; },
@@ -120,7 +146,13 @@ Branches open_without_waiting(const View& view) {
                     view.step.action);
 }
 
+// Queues are suspended for the sake of memory.
+bool is_suspended(const System& system, const State& state, ThreadId job, Causes causes) {
+  return causes.has(Cause::memory_management) && gate_closed(system, state, job);
+}
+
 Branches open(const View& view) {
+  if (is_suspended(view.system, view.state, view.self, view.causes)) return none;
   if (!view.waits()) return open_without_waiting(view);
   return std::visit([&](const auto& action) { return open(view, action); }, view.step.action);
 }
@@ -180,9 +212,16 @@ void apply(const Change& change, const TakeTicket&) {
   tickets[change.self.index] = std::ranges::max(tickets) + 1;
 }
 
+// Reserved slots are valid only until the lock is released (dma-resv.h).
+void forget_slots(const Change& change, LockId lock) {
+  for (std::size_t i = 0; i < change.system.reservations.size(); ++i)
+    if (change.system.reservations[i].lock == lock) change.state.slots[i] = 0;
+}
+
 void apply(const Change& change, const Release& release) {
   LockState& lock = change.state.locks[release.lock.index];
   if (lock.owner == change.self) {
+    forget_slots(change, release.lock);
     lock.owner.reset();
     lock.with_ticket = false;
   } else if (const auto reader = std::ranges::find(lock.readers, change.self); reader != lock.readers.end()) {
@@ -198,9 +237,12 @@ void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
 }
 
-void apply(const Change& change, const Push& push) {
-  change.state.queues[change.system[push.job].queue->index].waiting.push_back(push.job);
+void push(const Change& change, ThreadId job) {
+  if (!is_waiting(change.system, change.state, job))
+    change.state.queues[change.system[job].queue->index].waiting.push_back(job);
 }
+
+void apply(const Change& change, const Push& each) { push(change, each.job); }
 
 void apply(const Change& change, const Begin&) {
   QueueState& queue = change.state.queues[change.system[change.self].queue->index];
@@ -213,84 +255,155 @@ void apply(const Change& change, const Finish&) {
 }
 
 void apply(const Change& change, const Attach& attach) {
-  insert_sorted(change.state.reservations[attach.reservation.index], Attached{attach.fence, attach.usage});
+  std::vector<Attachment>& attached = change.state.reservations[attach.reservation.index];
+  if (needs_slot(change.system, change.state, attach)) {
+    std::uint32_t& slots = change.state.slots[attach.reservation.index];
+    if (slots > 0) --slots;
+  }
+  insert_sorted(attached, Attachment{attach.fence, attach.usage});
+}
+
+// So many are free afterwards, not so many more.
+void apply(const Change& change, const Reserve& reserve) {
+  std::uint32_t& slots = change.state.slots[reserve.reservation.index];
+  if (change.system[reserve.reservation].counted) slots = std::max(slots, reserve.slots);
+}
+
+void apply(const Change& change, const Detach& detach) {
+  std::erase_if(change.state.reservations[detach.reservation.index],
+                [&](const Attachment& each) { return each.fence == detach.fence; });
+}
+
+void apply(const Change& change, const Inherit& inherit) {
+  const std::vector<Attachment> from = change.state.reservations[inherit.from.index];
+  for (const Attachment& each : from)
+    if (!signalled(change.state, each.fence))
+      insert_sorted(change.state.reservations[inherit.to.index], Attachment{each.fence, Usage::kernel});
 }
 
 void apply(const Change& change, const Collect& collect) {
-  for (const Attached& each : change.state.reservations[collect.reservation.index])
+  for (const Attachment& each : change.state.reservations[collect.reservation.index])
     if (each.usage <= collect.up_to) insert_sorted(change.state.sets[collect.into.index], each.fence);
 }
 
-void apply(const Change& change, const Assign& assign) { change.state.variables[assign.variable.index] = assign.value; }
+void apply(const Change& change, const Capture& capture) {
+  for (const FenceId fence : capture.fences) insert_sorted(change.state.sets[capture.into.index], fence);
+}
+
+// What was waited for need not be remembered.
+void apply(const Change& change, const WaitSet& wait) {
+  if (change.waits) change.state.sets[wait.set.index].clear();
+}
+
+// dma_fence_enable_signaling: once for each fence, and only while it has not signalled.
+void apply(const Change& change, const Trigger& trigger) {
+  for (const FenceId fence : change.state.sets[trigger.set.index]) {
+    const auto& work = change.system[fence].on_wait;
+    if (!work || signalled(change.state, fence) || change.state.requested[fence.index]) continue;
+    change.state.requested[fence.index] = true;
+    push(change, *work);
+  }
+}
+
+// The old fence has signalled, so that nobody need remember that he waits for
+// it. If it has not, its waiters are lost, which is a finding of its own.
+void apply(const Change& change, const Renew& renew) {
+  const std::uint32_t fence = renew.fence.index;
+  const bool over = change.state.signalled[fence] || !change.state.published[fence];
+  for (auto& reservation : change.state.reservations)
+    std::erase_if(reservation, [&](const Attachment& each) { return each.fence == renew.fence; });
+  if (over)
+    for (auto& set : change.state.sets) std::erase(set, renew.fence);
+  change.state.published[fence] = change.state.signalled[fence] = change.state.requested[fence] = false;
+}
+
+void apply(const Change& change, const Cancel& cancel) {
+  std::erase(change.state.queues[change.system[cancel.work].queue->index].waiting, cancel.work);
+}
+
+std::optional<std::size_t> index_in(const AddressSpace& space, BufferId buffer) {
+  const auto found = std::ranges::find(space.buffers, buffer);
+  if (found == space.buffers.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - space.buffers.begin());
+}
+
+void place(const Change& change, BufferId buffer, std::optional<RegionId> region, GroupId group) {
+  MemoryState& memory = change.state.memory;
+  if (memory.places[buffer.index] == region) return;
+  memory.places[buffer.index] = region;
+  memory.charged[buffer.index] = region ? group : GroupId{};
+}
+
+void unmap(const Change& change, BufferId buffer) {
+  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
+    if (const auto index = index_in(change.system.spaces[space], buffer))
+      change.state.memory.mapped[space][*index] = false;
+}
+
+void apply(const Change& change, const Allocate& allocate) {
+  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  unmap(change, allocate.buffer);  // from a place that does not suit
+  place(change, allocate.buffer, allocate.region, change.system[change.self].group);
+}
+
+void apply(const Change& change, const PickVictim& pick) {
+  if (pick.locking == VictimLocking::trylock && change.branch < change.system.buffers.size())
+    take_lock(change, change.system.buffers[change.branch].lock, false, false);
+}
+
+// A place that is full passes the buffer on to system memory. Page tables lead to
+// the old memory until an Unmap: a copy that comes later still finds it there.
+void apply(const Change& change, const Relocate& move) {
+  const MemoryState& memory = change.state.memory;
+  if (memory.places[move.buffer.index] == move.to) return;
+  const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
+  place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
+}
+
+void apply(const Change& change, const Unmap& unmap) {
+  MemoryState& memory = change.state.memory;
+  std::vector<bool> running;
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    running.push_back(runs(change.system, change.state, HardwareUseId{i}));
+  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space) {
+    const AddressSpace& where = change.system.spaces[space];
+    const auto index = index_in(where, unmap.buffer);
+    if (!index) continue;
+    const bool was_mapped = memory.mapped[space][*index];
+    memory.mapped[space][*index] = false;
+    if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
+    for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+      if (change.system.uses[i].space.index == space && running[i]) memory.killed[i] = true;
+  }
+}
+
+void apply(const Change& change, const Map& map) {
+  const auto index = index_in(change.system[map.space], map.buffer);
+  if (index && change.state.memory.places[map.buffer.index]) change.state.memory.mapped[map.space.index][*index] = true;
+}
+
+void apply(const Change& change, const Pin& pin) {
+  std::uint32_t& pins = change.state.memory.pins[pin.buffer.index];
+  if (pin.amount > 0 || pins > 0) pins += static_cast<std::uint32_t>(pin.amount);
+}
+
+void apply(const Change& change, const Kill& kill) { change.state.memory.killed[kill.use.index] = true; }
+
+void apply(const Change& change, const SetLimit& limit) {
+  const bool below = usage(change.system, change.state, limit.group, limit.region) > limit.max;
+  if (!below || dmem::info(change.system.kernel).max_below_usage)
+    change.state.memory.maximum[limit.group.index][limit.region.index] = limit.max;
+}
+
+void apply(const Change& change, const Assign& assign) {
+  change.state.variables[assign.variable.index] = assign.value;
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    if (change.system.uses[i].gate == assign.variable && runs(change.system, change.state, HardwareUseId{i}))
+      change.state.memory.has_run[i] = true;
+}
 
 template <class WithoutEffect>
 void apply(const Change&, const WithoutEffect&) {}
-
-// Who owns what, for blockers().
-
-std::vector<ThreadId> holders(const LockState& lock) {
-  std::vector<ThreadId> result = lock.readers;
-  if (lock.owner) result.push_back(*lock.owner);
-  return result;
-}
-
-std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>& fences) {
-  std::vector<Blocker> result;
-  for (const FenceId fence : fences)
-    if (!signalled(state, fence)) result.push_back({Blocker::Kind::fence, fence.index, {}});
-  return result;
-}
-
-std::vector<Blocker> blocked_by(const View& view, const Wait& wait) { return unsignalled(view.state, wait.fences); }
-
-std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
-  return unsignalled(view.state, view.state.sets[wait.set.index]);
-}
-
-std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {
-  return {{Blocker::Kind::lock, lock.index, holders(view.state.locks[lock.index])}};
-}
-
-std::vector<Blocker> blocked_by(const View& view, const Acquire& acquire) {
-  return blocked_by_lock(view, acquire.lock);
-}
-
-std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acquire) {
-  return blocked_by_lock(view, acquire.lock);
-}
-
-std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
-
-std::vector<Blocker> blocked_by(const View& view, const Begin&) {
-  const QueueId queue = *view.system[view.self].queue;
-  const QueueState& jobs = view.state.queues[queue.index];
-  if (std::ranges::find(jobs.waiting, view.self) == jobs.waiting.end())
-    return {{Blocker::Kind::push, view.self.index, {}}};
-  std::vector<Blocker> result;
-  for (std::uint32_t i = 0; i < view.system.threads.size(); ++i) {
-    const ThreadId other{i};
-    const Thread& thread = view.system[other];
-    const bool running = thread.queue == queue && view.state.at[i] != 0 && view.state.at[i] != thread.end();
-    if (running && other != view.self) result.push_back({Blocker::Kind::job, i, {other}});
-  }
-  for (const ThreadId other : jobs.waiting) {
-    if (other == view.self) break;
-    result.push_back({Blocker::Kind::job, other.index, {other}});
-  }
-  return result;
-}
-
-std::vector<Blocker> blocked_by(const View&, const Choose& choose) {
-  std::vector<Blocker> result;
-  for (const Branch& branch : choose.branches)
-    for (const Test& test : branch.tests) result.push_back({Blocker::Kind::variable, test.variable.index, {}});
-  return result;
-}
-
-template <class NeverBlocked>
-std::vector<Blocker> blocked_by(const View&, const NeverBlocked&) {
-  return {};
-}
 
 bool finished(const System& system, const State& state, ThreadId thread) {
   return state.at[thread.index] == system[thread].end();
@@ -308,10 +421,27 @@ bool timeout_may_fire(const System& system, const State& state, ThreadId thread,
   const Step& step = next_step(system, state, thread);
   if (const auto* expire = std::get_if<Expire>(&step.action))
     return state.published[expire->fence.index] && !signalled(state, expire->fence);
-  return step.timeout && open({system, state, thread, step, causes}) == none;
+  return step.timeout && !is_suspended(system, state, thread, causes) &&
+         open({system, state, thread, step, causes}) == none;
 }
 
 }  // namespace
+
+bool is_waiting(const System& system, const State& state, ThreadId job) {
+  const auto& waiting = state.queues[system[job].queue->index].waiting;
+  return std::ranges::find(waiting, job) != waiting.end();
+}
+
+std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
+  for (const ThreadId job : state.queues[queue.index].waiting)
+    if (state.at[job.index] == 0) return job;
+  return std::nullopt;
+}
+
+bool gate_closed(const System& system, const State& state, ThreadId job) {
+  const auto& queue = system[job].queue;
+  return queue && system[*queue].gate && !gate_is_open(system, state, *system[*queue].gate);
+}
 
 State initial_state(const System& system) {
   State state;
@@ -322,9 +452,15 @@ State initial_state(const System& system) {
   for (const Variable& variable : system.variables) state.variables.push_back(variable.initial);
   state.taken.assign(system.pools.size(), 0);
   state.queues.resize(system.queues.size());
-  state.reservations.resize(system.reservations.size());
+  for (const Reservation& reservation : system.reservations) {
+    auto& attached = state.reservations.emplace_back(reservation.attached);
+    std::ranges::sort(attached);
+  }
+  state.requested.assign(system.fences.size(), false);
+  state.slots.assign(system.reservations.size(), 0);
   state.sets.resize(system.sets.size());
   state.tickets.assign(system.threads.size(), 0);
+  state.memory = initial_memory(system);
   return state;
 }
 
@@ -355,11 +491,20 @@ bool possible(const System& system, const State& state, Move move, Causes causes
   return move.branch < 64 && (branches >> move.branch & 1U) != 0;
 }
 
+bool runs(const System& system, const State& state, HardwareUseId id) {
+  const HardwareUse& use = system[id];
+  if (state.memory.killed[id.index]) return false;
+  if (use.gate) return state.variables[use.gate->index] != 0;
+  const StepIndex at = state.at[use.job->index];
+  return use.begins <= at && at <= use.ends;
+}
+
 State after(const System& system, State state, Move move, Causes causes) {
   const Step& step = next_step(system, state, move.thread);
   StepIndex& at = state.at[move.thread.index];
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
+    if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
     return state;
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
@@ -368,10 +513,13 @@ State after(const System& system, State state, Move move, Causes causes) {
   return state;
 }
 
+bool may_stop(const System& system, const State& state, ThreadId thread, Causes causes) {
+  return may_stop_here(system, next_step(system, state, thread), causes);
+}
+
 bool at_rest(const System& system, const State& state, Causes causes) {
-  return std::ranges::all_of(moves(system, state, causes), [&](const Move& move) {
-    return may_stop_here(system, next_step(system, state, move.thread), causes);
-  });
+  return std::ranges::all_of(moves(system, state, causes),
+                             [&](const Move& move) { return may_stop(system, state, move.thread, causes); });
 }
 
 bool cut_off(const System& system, const State& state) {
@@ -380,84 +528,6 @@ bool cut_off(const System& system, const State& state) {
         !finished(system, state, thread) && std::holds_alternative<Cutoff>(next_step(system, state, thread).action))
       return true;
   return false;
-}
-
-std::vector<Obligation> owed(const System& system, const State& state) {
-  std::vector<Obligation> result;
-  for (std::uint32_t i = 0; i < system.fences.size(); ++i)
-    if (!info(system.fences[i].kind).user_controlled && state.published[i] && !state.signalled[i])
-      result.push_back({Obligation::Kind::fence, i});
-  for (std::uint32_t i = 0; i < system.locks.size(); ++i)
-    if (!is_free(state.locks[i], false)) result.push_back({Obligation::Kind::lock, i});
-  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
-    const ThreadId thread{i};
-    if (finished(system, state, thread)) continue;
-    const Step& step = next_step(system, state, thread);
-    const bool started = state.at[i] != 0;
-    if (system[thread].queue) {
-      const auto& waiting = state.queues[system[thread].queue->index].waiting;
-      const bool pushed = started || std::ranges::find(waiting, thread) != waiting.end();
-      if (pushed && system[thread].kind == ThreadKind::worker) result.push_back({Obligation::Kind::job, i});
-    } else if (info(system[thread].kind).kernel_owed
-                   ? started
-                   : !step.interruptible && !(system.userspace_may_stop && step.userspace)) {
-      result.push_back({Obligation::Kind::thread, i});
-    }
-  }
-  return result;
-}
-
-std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread) {
-  if (finished(system, state, thread)) return {};
-  const Step& step = next_step(system, state, thread);
-  const View view{system, state, thread, step, Causes::all()};
-  return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
-}
-
-namespace {
-
-void write_number(std::string& out, std::uint64_t number) {  // LEB128: small numbers take one byte
-  for (; number >= 0x80; number >>= 7U) out.push_back(static_cast<char>(number | 0x80U));
-  out.push_back(static_cast<char>(number));
-}
-
-void write_threads(std::string& out, const std::vector<ThreadId>& threads) {
-  write_number(out, threads.size());
-  for (const ThreadId thread : threads) write_number(out, thread.index);
-}
-
-void write_lock(std::string& out, const LockState& lock) {
-  write_number(out, lock.owner ? (lock.owner->index + 1) * 2 + (lock.with_ticket ? 1U : 0U) : 0U);
-  std::vector<ThreadId> readers = lock.readers;
-  std::ranges::sort(readers);  // who came first makes no difference
-  write_threads(out, readers);
-}
-
-}  // namespace
-
-std::string key(const State& state) {
-  std::string out;
-  for (const StepIndex at : state.at) write_number(out, at);
-  for (std::size_t i = 0; i < state.published.size(); ++i)
-    write_number(out, (state.published[i] ? 1U : 0U) + (state.signalled[i] ? 2U : 0U));
-  for (const LockState& lock : state.locks) write_lock(out, lock);
-  for (const std::int64_t value : state.variables) write_number(out, static_cast<std::uint64_t>(value));
-  for (const std::int64_t amount : state.taken) write_number(out, static_cast<std::uint64_t>(amount));
-  for (const QueueState& queue : state.queues) {
-    write_threads(out, queue.waiting);
-    write_number(out, queue.running);
-  }
-  for (const auto& reservation : state.reservations) {
-    write_number(out, reservation.size());
-    for (const Attached& each : reservation)
-      write_number(out, each.fence.index * 4ULL + static_cast<unsigned>(each.usage));
-  }
-  for (const auto& set : state.sets) {
-    write_number(out, set.size());
-    for (const FenceId fence : set) write_number(out, fence.index);
-  }
-  for (const std::uint32_t ticket : state.tickets) write_number(out, ticket);
-  return out;
 }
 
 }  // namespace fencecheck

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -34,10 +35,15 @@ struct QueueState {
   std::uint32_t running = 0;
 };
 
-struct Attached {
-  FenceId fence;
-  Usage usage = Usage::write;
-  friend auto operator<=>(const Attached&, const Attached&) = default;
+// Where memory is and who may run on it.
+struct MemoryState {
+  std::vector<std::optional<RegionId>> places;      // of each buffer
+  std::vector<GroupId> charged;                     // of each buffer
+  std::vector<std::uint32_t> pins;                  // of each buffer
+  std::vector<std::vector<bool>> mapped;            // of each address space: each of its buffers
+  std::vector<bool> killed;                         // of each hardware use
+  std::vector<bool> has_run;                        // of each hardware use with a gate: it has been open
+  std::vector<std::vector<std::uint64_t>> maximum;  // of each group, for each region: dmem.max
 };
 
 struct State {
@@ -48,9 +54,12 @@ struct State {
   std::vector<std::int64_t> variables;
   std::vector<std::int64_t> taken;  // of each pool
   std::vector<QueueState> queues;
-  std::vector<std::vector<Attached>> reservations;  // sorted sets
-  std::vector<std::vector<FenceId>> sets;           // sorted sets
-  std::vector<std::uint32_t> tickets;               // age of each thread's transaction: 1 is the oldest, 0 none
+  std::vector<bool> requested;                        // of each fence: enable_signaling has been called
+  std::vector<std::vector<Attachment>> reservations;  // sorted sets
+  std::vector<std::uint32_t> slots;                   // reserved, of each reservation object
+  std::vector<std::vector<FenceId>> sets;             // sorted sets
+  std::vector<std::uint32_t> tickets;                 // age of each thread's transaction: 1 is the oldest, 0 none
+  MemoryState memory;
 };
 
 struct Move {
@@ -74,12 +83,28 @@ struct Move {
 // Requires: the move is possible.
 [[nodiscard]] State after(const System& system, State state, Move move, Causes causes = Causes::all());
 
+// May this thread, at a step, stay there for ever although it could move?
+[[nodiscard]] bool may_stop(const System& system, const State& state, ThreadId thread, Causes causes = Causes::all());
+
 // No thread that has to go on can move: nothing happens any more unless a
 // timeout fires. User threads need not go on where the system lets them stop.
 [[nodiscard]] bool at_rest(const System& system, const State& state, Causes causes = Causes::all());
 
 // A thread is at a Cutoff: what would happen from here on is not known.
 [[nodiscard]] bool cut_off(const System& system, const State& state);
+
+// Is this job or work on its queue, not begun or queued again?
+[[nodiscard]] bool is_waiting(const System& system, const State& state, ThreadId job);
+
+// Whose turn it is. A work that is queued again while it runs holds up nobody
+// behind it.
+[[nodiscard]] std::optional<ThreadId> next_to_begin(const State& state, QueueId queue);
+
+// A job of a queue that is suspended: it does not go on.
+[[nodiscard]] bool gate_closed(const System& system, const State& state, ThreadId job);
+
+// Is this hardware running, so that it may touch its memory at any moment?
+[[nodiscard]] bool runs(const System& system, const State& state, HardwareUseId use);
 
 // Something that others may wait for and that somebody owes. In a state at
 // rest it is never discharged (unless by a timeout).
@@ -89,7 +114,8 @@ struct Obligation {
   friend bool operator==(const Obligation&, const Obligation&) = default;
 };
 
-// What is owed in a state: published kernel fences not yet signalled, locks
+// What is owed in a state (obligations.cpp): published kernel fences not yet
+// signalled, but for those that signal on demand and nobody waits for, locks
 // held, jobs pushed onto a worker and not finished, kernel threads between their
 // first step and their end, tasks in an uninterruptible step. What a job on an
 // engine owes is its fence: long-running jobs owe no end. Meaningful at rest.
@@ -98,12 +124,20 @@ struct Obligation {
 // What one thread waits for in a state at rest.
 struct Blocker {
   enum class Kind : std::uint8_t { fence, lock, job, pool, variable, push } kind = Kind::fence;
-  std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job in front, or of itself
+  std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job awaited, or of itself
   std::vector<ThreadId> owners;  // who holds the lock, the pool, or the place in the queue
 };
 [[nodiscard]] std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread);
 
-// The state as bytes: equal states have equal keys and the reverse.
+// State keys, in state_key.cpp. The state as bytes: equal states of a system have equal keys and the reverse
+// (who came first among the readers of a lock makes no difference).
 [[nodiscard]] std::string key(const State& state);
+
+// As key(), into a string whose memory is used again.
+void write_key(const State& state, std::string& key);
+
+// The state with this key, into any state of the same system, whose memory is
+// used again.
+void read_key(std::string_view key, State& state);
 
 }  // namespace fencecheck

@@ -17,8 +17,10 @@ template <class... Ts>
 overloaded(Ts...) -> overloaded<Ts...>;
 
 // How many successors each kind of step has; Choose has one for each branch.
-std::size_t successors(const Action& action) {
+std::size_t successors(const System& system, const Action& action) {
   return std::visit(overloaded{
+                        [](const Allocate&) -> std::size_t { return 3; },
+                        [&](const PickVictim&) -> std::size_t { return system.buffers.size() + 1; },
                         [](const TryAcquire&) -> std::size_t { return 2; },
                         [](const AcquireWithTicket&) -> std::size_t { return 2; },
                         [](const Cutoff&) -> std::size_t { return 0; },
@@ -28,14 +30,43 @@ std::size_t successors(const Action& action) {
                     action);
 }
 
-std::optional<std::string> check_step(const Thread& thread, const Step& step) {
-  if (step.next.size() != successors(step.action))
+// The job that a step puts onto its queue, takes off it or waits for.
+std::optional<ThreadId> job_of(const Action& action) {
+  return std::visit(overloaded{
+                        [](const Push& push) { return std::optional(push.job); },
+                        [](const Flush& flush) { return std::optional(flush.work); },
+                        [](const Cancel& cancel) { return std::optional(cancel.work); },
+                        [](const auto&) { return std::optional<ThreadId>(); },
+                    },
+                    action);
+}
+
+std::optional<std::string> check_step(const System& system, const Thread& thread, const Step& step) {
+  if (step.next.size() != successors(system, step.action))
     return fmt::format("a step of '{}' has the wrong successors", thread.name);
   if (step.next.size() > most_branches)
     return fmt::format("a step of '{}' has more than {} branches", thread.name, most_branches);
   const auto in_range = [&](StepIndex next) { return next <= thread.end(); };
   if (!std::ranges::all_of(step.next, in_range) || (step.timeout && !in_range(step.timeout->next)))
     return fmt::format("a step of '{}' leads outside its program", thread.name);
+  if (const auto job = job_of(step.action); job && !system[*job].queue)
+    return fmt::format("a step of '{}' handles '{}', which has no queue", thread.name, system[*job].name);
+  if (const auto* pick = std::get_if<PickVictim>(&step.action);
+      pick != nullptr && pick->for_buffer.has_value() == pick->over_limit.has_value())
+    return fmt::format("a step of '{}' evicts for a buffer or for a limit, not for both or neither", thread.name);
+  if (thread.queue && !std::holds_alternative<Finish>(step.action) &&
+      std::ranges::find(step.next, 0U) != step.next.end())
+    return fmt::format("job '{}' starts again without Finish", thread.name);
+  return std::nullopt;
+}
+
+std::optional<std::string> check_objects(const System& system) {
+  for (const Fence& fence : system.fences)
+    if (fence.on_wait && !system[*fence.on_wait].queue)
+      return fmt::format("fence '{}' queues '{}', which has no queue", fence.name, system[*fence.on_wait].name);
+  for (const HardwareUse& use : system.uses)
+    if (use.gate.has_value() == use.job.has_value())
+      return fmt::format("hardware '{}' is of a queue or of a job, not of both or neither", use.name);
   return std::nullopt;
 }
 
@@ -65,15 +96,22 @@ bool may_wait(const Action& action) {
   return std::holds_alternative<Wait>(action) || std::holds_alternative<WaitSet>(action) ||
          std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action) ||
          std::holds_alternative<TryAcquire>(action) || std::holds_alternative<Take>(action) ||
-         std::holds_alternative<Begin>(action);
+         std::holds_alternative<Begin>(action) || std::holds_alternative<Flush>(action) ||
+         std::holds_alternative<Allocate>(action) || std::holds_alternative<PickVictim>(action);
 }
 
 }  // namespace
 
+bool repeats(const Thread& thread) {
+  return std::ranges::any_of(
+      thread.program, [](const Step& step) { return std::ranges::find(step.next, StepIndex{0}) != step.next.end(); });
+}
+
 std::optional<std::string> check_system(const System& system) {
+  if (auto wrong = check_objects(system)) return wrong;
   for (const Thread& thread : system.threads) {
     for (const Step& step : thread.program)
-      if (auto wrong = check_step(thread, step)) return wrong;
+      if (auto wrong = check_step(system, thread, step)) return wrong;
     if (thread.queue && (thread.program.empty() || !std::holds_alternative<Begin>(thread.program.front().action)))
       return fmt::format("job '{}' does not start with Begin", thread.name);
   }
@@ -83,6 +121,8 @@ std::optional<std::string> check_system(const System& system) {
 Causes causes_of(const System& system) {
   Causes causes;
   if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
+  const auto is_gated = [](const Queue& queue) { return queue.gate.has_value(); };
+  if (std::ranges::any_of(system.queues, is_gated)) causes = causes.with(Cause::memory_management);
   for (const Thread& thread : system.threads)
     for (const Step& step : thread.program) {
       if (may_wait(step.action)) causes = causes.with(step.cause);
@@ -94,8 +134,89 @@ Causes causes_of(const System& system) {
 }
 
 std::string title(const Thread& thread) {
-  return fmt::format("{} '{}'", thread.queue ? "job" : info(thread.kind).id, thread.name);
+  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
 }
+
+namespace {
+
+std::string purpose(const System& system, const PickVictim& pick) {
+  if (pick.over_limit) return fmt::format("for the limit of group '{}'", system[*pick.over_limit].name);
+  return fmt::format("for '{}'", system[*pick.for_buffer].name);
+}
+
+// Steps of memory management and of work items.
+std::string tell(const System& system, const Capture& capture) {
+  return fmt::format("looks up fence{} {}", capture.fences.size() == 1 ? "" : "s", names(system, capture.fences, ", "));
+}
+
+std::string tell(const System& system, const Trigger& trigger) {
+  return fmt::format("asks for the signal of {}", system[trigger.set].name);
+}
+
+std::string tell(const System& system, const Renew& renew) {
+  return fmt::format("makes a new fence '{}'", system[renew.fence].name);
+}
+
+std::string tell(const System& system, const Detach& detach) {
+  return fmt::format("takes fence '{}' out of '{}'", system[detach.fence].name, system[detach.reservation].name);
+}
+
+std::string tell(const System& system, const Inherit& inherit) {
+  return fmt::format("attaches the fences of {} to '{}' as kernel", system[inherit.from].name, system[inherit.to].name);
+}
+
+std::string tell(const System& system, const Reserve& reserve) {
+  return fmt::format("reserves {} fence slot{} of '{}'", reserve.slots, reserve.slots == 1 ? "" : "s",
+                     system[reserve.reservation].name);
+}
+
+std::string tell(const System& system, const Flush& flush) {
+  return fmt::format("waits until work '{}' is neither queued nor runs", system[flush.work].name);
+}
+
+std::string tell(const System& system, const Cancel& cancel) {
+  return fmt::format("takes work '{}' off its queue", system[cancel.work].name);
+}
+
+std::string tell(const System& system, const Allocate& allocate) {
+  return fmt::format("allocates memory for '{}' in '{}'", system[allocate.buffer].name, system[allocate.region].name);
+}
+
+std::string tell(const System& system, const PickVictim& pick) {
+  return fmt::format("looks for a buffer of '{}' to evict {}{}", system[pick.region].name, purpose(system, pick),
+                     pick.ignore_low ? ", ignoring low" : "");
+}
+
+std::string tell(const System& system, const Relocate& move) {
+  return move.to ? fmt::format("moves '{}' to '{}'", system[move.buffer].name, system[*move.to].name)
+                 : fmt::format("moves '{}' out", system[move.buffer].name);
+}
+
+std::string tell(const System& system, const Unmap& unmap) {
+  return fmt::format("unmaps '{}'", system[unmap.buffer].name);
+}
+
+std::string tell(const System& system, const Map& map) {
+  return fmt::format("maps '{}' in '{}'", system[map.buffer].name, system[map.space].name);
+}
+
+std::string tell(const System& system, const Pin& pin) {
+  return fmt::format("{} '{}'", pin.amount > 0 ? "pins" : "unpins", system[pin.buffer].name);
+}
+
+std::string tell(const System& system, const Kill& kill) { return fmt::format("kills '{}'", system[kill.use].name); }
+
+std::string tell(const System& system, const Deny& deny) {
+  return fmt::format("gets no memory for '{}'", system[deny.buffer].name);
+}
+
+std::string tell(const System& system, const SetLimit& limit) {
+  return fmt::format("sets dmem.max of group '{}' in '{}' to {}", system[limit.group].name, system[limit.region].name,
+                     dmem::bytes_text(limit.max));
+}
+
+}  // namespace
 
 std::string describe(const System& system, const Thread& thread, const Step& step) {
   return std::visit(
@@ -139,6 +260,7 @@ std::string describe(const System& system, const Thread& thread, const Step& ste
           [&](const Choose& choose) { return describe_choice(system, choose); },
           [&](const Expire& expire) { return fmt::format("fires and signals '{}'", system[expire.fence].name); },
           [](const Cutoff& cutoff) { return "reaches a bound: " + cutoff.bound; },
+          [&](const auto& other) { return tell(system, other); },
       },
       step.action);
 }

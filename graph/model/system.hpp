@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/model/dmem.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/source.hpp"
 #include "graph/model/vocabulary.hpp"
@@ -38,6 +39,11 @@ using PoolId = Id<struct PoolTag>;
 using QueueId = Id<struct QueueTag>;
 using ReservationId = Id<struct ReservationTag>;
 using DependencySetId = Id<struct DependencySetTag>;
+using RegionId = Id<struct RegionTag>;
+using GroupId = Id<struct GroupTag>;
+using BufferId = Id<struct BufferTag>;
+using AddressSpaceId = Id<struct AddressSpaceTag>;
+using HardwareUseId = Id<struct HardwareUseTag>;
 using ThreadId = Id<struct ThreadTag>;
 using StepIndex = std::uint32_t;
 
@@ -50,6 +56,10 @@ struct Fence {
   FenceKind kind = FenceKind::kernel;
   bool published = false;  // from the start
   Place at;
+  std::uint32_t context = 0;              // of a timeline; 0: a context of its own
+  std::uint32_t point = 0;                // in its context
+  std::optional<ThreadId> on_wait{};      // enable_signaling: the first wait queues this work
+  std::vector<HardwareUseId> promises{};  // its signal says that this hardware has stopped
 };
 
 struct Lock {
@@ -75,18 +85,102 @@ struct Queue {
   std::string name;
   std::uint32_t width = 1;
   Place at;
+  std::optional<VariableId> gate{};  // a user queue: while it is 0 nothing on the queue goes on
+};
+
+struct Attachment {
+  FenceId fence;
+  Usage usage = Usage::write;
+  friend auto operator<=>(const Attachment&, const Attachment&) = default;
 };
 
 // A reservation object: fences, each with a usage, that a buffer carries.
 struct Reservation {
   std::string name;
   Place at;
+  std::optional<LockId> lock{};        // protects it; unlocking forgets reserved slots
+  bool counted = false;                // every new fence needs a reserved slot (kernel-facts RS-05)
+  std::vector<Attachment> attached{};  // at the beginning
 };
 
 // A set of fences collected from reservation objects: what was attached at the
 // moment of collection, waited for later (a job's implicit dependencies).
 struct DependencySet {
   std::string name;
+  Place at;
+};
+
+// Memory. Sizes are bytes.
+
+// A kind of memory, such as the VRAM of one tile.
+struct Region {
+  std::string name;
+  std::uint64_t capacity = dmem::unlimited;
+  bool accounted = false;    // charged to the groups of a cgroup tree (kernel-facts DM-01)
+  ReservationId departures;  // copies that still read memory which is handed out again (TT-08)
+  Place at;
+};
+
+// A control group. Group 0 is the root; parents come before their children.
+struct Group {
+  std::string name;
+  std::optional<GroupId> parent;
+  std::vector<dmem::Limits> limits;  // for each region
+  Place at;
+};
+
+struct Buffer {
+  std::string name;
+  std::uint64_t size = 0;
+  LockId lock;
+  ReservationId reservation;
+  std::optional<RegionId> place;     // at the beginning; none: it has no memory
+  std::vector<RegionId> placements;  // where it may be, the best first
+  GroupId charged;                   // at the beginning
+  std::uint32_t pins = 0;            // at the beginning
+  bool keep = false;                 // asked for: that it is evicted is a finding
+  Place at;
+};
+
+// What becomes of running hardware whose memory goes away.
+enum class AddressSpaceMode : std::uint8_t { dma_fence, preempt_fence, no_preemption, fault, last_ = fault };
+
+struct AddressSpaceModeInfo {
+  AddressSpaceMode mode;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto address_space_mode_table = std::to_array<AddressSpaceModeInfo>({
+    {AddressSpaceMode::dma_fence, "dma-fence", "jobs end with a dma_fence; memory moves when it has signalled"},
+    {AddressSpaceMode::preempt_fence, "preempt-fence", "a fence that stops the hardware; memory moves after it"},
+    {AddressSpaceMode::no_preemption, "no-preemption", "nothing can stop the hardware: unmapping memory kills it"},
+    {AddressSpaceMode::fault, "fault", "recoverable page faults: the hardware waits for memory that is not mapped"},
+});
+static_assert(covers(address_space_mode_table, &AddressSpaceModeInfo::mode, AddressSpaceMode::last_));
+constexpr const AddressSpaceModeInfo& info(AddressSpaceMode mode) {
+  return address_space_mode_table[static_cast<std::size_t>(mode)];
+}
+
+struct AddressSpace {
+  std::string name;
+  AddressSpaceMode mode = AddressSpaceMode::dma_fence;
+  std::vector<BufferId> buffers;
+  bool mapped = true;      // at the beginning, those of its buffers that have memory
+  bool evicts_own = true;  // its own allocations may evict its own buffers (KF-08, xe's rule)
+  Place at;
+};
+
+// Hardware that touches the memory of an address space as long as it runs: a job
+// from its step `begins` until it has passed `ends`, or a user queue while its
+// gate is open.
+struct HardwareUse {
+  std::string name;
+  AddressSpaceId space;
+  std::optional<VariableId> gate;
+  std::optional<ThreadId> job;
+  StepIndex begins = 0;  // of the job's program
+  StepIndex ends = 0;
   Place at;
 };
 
@@ -128,7 +222,7 @@ struct Give {
   PoolId pool;
   std::int64_t amount = 1;
 };
-struct Push {  // onto the queue of that job; at most once
+struct Push {  // onto the queue of that job, unless it waits there already (queue_work)
   ThreadId job;
 };
 struct Begin {};   // a job's first step: waits until it is pushed and its turn
@@ -166,8 +260,90 @@ struct Cutoff {  // the end of what was unfolded: answers beyond it are unknown
   std::string bound;
 };
 
+// Fences that are made anew, and work items.
+
+struct Capture {  // these fences, as they are now, into the set
+  std::vector<FenceId> fences;
+  DependencySetId into;
+};
+struct Trigger {  // enable_signaling on the set's unsignalled fences: queues the work of each
+  DependencySetId set;
+};
+struct Renew {  // a new, unpublished fence takes the place of this one
+  FenceId fence;
+};
+struct Detach {  // takes the fence out of the reservation object (dma_resv_replace_fences)
+  ReservationId reservation;
+  FenceId fence;
+};
+struct Inherit {  // every fence attached to `from` is attached to `to`, as KERNEL
+  ReservationId from;
+  ReservationId to;
+};
+struct Reserve {  // dma_resv_reserve_fences
+  ReservationId reservation;
+  std::uint32_t slots = 1;
+};
+struct Flush {  // flush_work: waits while the work is queued or runs
+  ThreadId work;
+};
+struct Cancel {  // takes it off its queue, if it waits there; cancel_work_sync is this and then Flush
+  ThreadId work;
+};
+
+// Memory.
+
+// ttm_resource_alloc, and what ttm_bo_validate makes of a failure: charges the
+// thread's group and takes the space. next: done, evict first, try elsewhere.
+struct Allocate {
+  BufferId buffer;
+  RegionId region;
+  bool force = false;
+};
+enum class VictimLocking : std::uint8_t { trylock, ticket, none };
+// One buffer of the region that the kernel's test permits to evict; any of
+// them, for the order of the LRU is not known. With trylock its lock is taken
+// at once. next: one for each of the system's buffers, then: nobody.
+struct PickVictim {
+  RegionId region;
+  std::optional<BufferId> for_buffer;  // allocates; else the group's usage is above its limit
+  std::optional<GroupId> over_limit;
+  bool force = false;  // as the Allocate that failed
+  bool ignore_low = false;
+  VictimLocking locking = VictimLocking::trylock;
+};
+struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
+  BufferId buffer;
+  std::optional<RegionId> to;
+};
+struct Unmap {  // from every address space
+  BufferId buffer;
+};
+struct Map {  // the address space's page tables show where the buffer is
+  AddressSpaceId space;
+  BufferId buffer;
+};
+struct Pin {  // amount -1: unpin
+  BufferId buffer;
+  std::int32_t amount = 1;
+};
+struct Kill {  // the hardware never runs again: a banned queue, a job taken off
+  HardwareUseId use;
+};
+struct Deny {  // the allocation has failed
+  BufferId buffer;
+  bool handled = false;  // its caller does something about it: bad luck with locks is no harm
+};
+struct SetLimit {  // dmem.max of a group
+  GroupId group;
+  RegionId region;
+  std::uint64_t max = dmem::unlimited;
+};
+
 using Action = std::variant<Wait, WaitSet, Publish, Signal, Acquire, TryAcquire, TakeTicket, AcquireWithTicket, Release,
-                            Take, Give, Push, Begin, Finish, Attach, Collect, Assign, Choose, Expire, Cutoff>;
+                            Take, Give, Push, Begin, Finish, Attach, Collect, Assign, Choose, Expire, Cutoff, Capture,
+                            Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Relocate,
+                            Unmap, Map, Pin, Kill, Deny, SetLimit>;
 
 // What a bounded wait does when its timeout fires.
 struct Timeout {
@@ -193,7 +369,17 @@ struct Thread {
   std::optional<QueueId> queue;                 // a job of this queue
   std::optional<Milliseconds> expires_after{};  // timers: how long they take
   Place at;
+  GroupId group{};                        // whom its allocations are charged to
+  std::optional<AddressSpaceId> space{};  // whose buffers it works for
   [[nodiscard]] StepIndex end() const { return static_cast<StepIndex>(program.size()); }
+};
+
+// How often a user thread enters the kernel, and for how many submissions: what
+// designs of user queues are weighed by. On its shortest and on its longest way.
+struct RoundTrips {
+  ThreadId thread;
+  std::uint32_t fewest = 0, most = 0;
+  std::uint32_t fewest_submissions = 0, most_submissions = 0;
 };
 
 struct System {
@@ -205,6 +391,14 @@ struct System {
   std::vector<Reservation> reservations;
   std::vector<DependencySet> sets;
   std::vector<Thread> threads;
+  std::vector<Region> regions;
+  std::vector<Group> groups;
+  std::vector<Buffer> buffers;
+  std::vector<AddressSpace> spaces;
+  std::vector<HardwareUse> uses;
+  std::vector<RoundTrips> round_trips;
+  dmem::Kernel kernel = dmem::Kernel::v7_3;
+  bool swap = true;  // what has no other place can go to system memory
   bool userspace_may_stop = false;
 
   [[nodiscard]] const Fence& operator[](FenceId id) const { return fences[id.index]; }
@@ -215,10 +409,18 @@ struct System {
   [[nodiscard]] const Reservation& operator[](ReservationId id) const { return reservations[id.index]; }
   [[nodiscard]] const DependencySet& operator[](DependencySetId id) const { return sets[id.index]; }
   [[nodiscard]] const Thread& operator[](ThreadId id) const { return threads[id.index]; }
+  [[nodiscard]] const Region& operator[](RegionId id) const { return regions[id.index]; }
+  [[nodiscard]] const Group& operator[](GroupId id) const { return groups[id.index]; }
+  [[nodiscard]] const Buffer& operator[](BufferId id) const { return buffers[id.index]; }
+  [[nodiscard]] const AddressSpace& operator[](AddressSpaceId id) const { return spaces[id.index]; }
+  [[nodiscard]] const HardwareUse& operator[](HardwareUseId id) const { return uses[id.index]; }
 };
 
 // A Choose has at most this many branches.
 inline constexpr std::size_t most_branches = 64;
+
+// A work or a job that leads back to its first step: it may be queued again.
+[[nodiscard]] bool repeats(const Thread& thread);
 
 // The first thing wrong with a system's form, or nothing. O(steps).
 [[nodiscard]] std::optional<std::string> check_system(const System& system);
@@ -226,7 +428,7 @@ inline constexpr std::size_t most_branches = 64;
 // The causes that some step of the system may wait for.
 [[nodiscard]] Causes causes_of(const System& system);
 
-// "user 'client'", "job 'frame'": the thread as the story names it.
+// "worker 'kswapd'", "job 'flip'", "work 'suspend'": the thread as the story names it.
 [[nodiscard]] std::string title(const Thread& thread);
 
 // "waits for fence 'a'", "takes lock 'm'": the step as the story tells it.

@@ -1,5 +1,7 @@
 // The SMT engine against exploration, which shares nothing with it but the
 // calculus: the same answers, and every schedule replays.
+#include <set>
+
 #include "checker/explore.hpp"
 #include "checker/replay.hpp"
 #include "checker/smt_engine.hpp"
@@ -7,6 +9,7 @@
 #include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/random_scenario.hpp"
+#include "tests/support/random_system.hpp"
 
 namespace fencecheck {
 namespace {
@@ -24,6 +27,7 @@ Exploration explored(const System& system, Causes causes) {
   options.causes = causes;
   options.with_timeouts = false;
   options.max_states = most_states;
+  options.budget.reductions = false;
   return explore(system, initial_state(system), options);
 }
 
@@ -77,18 +81,88 @@ TEST_CASE("SMT and exploration agree on random scenarios") {
   CHECK(tally.too_large < seeds() / 5);
 }
 
+Causes some_causes(std::uint64_t seed) {
+  Causes some;
+  for (const CauseInfo& row : cause_table)
+    if ((seed * 2654435761U >> (8 + static_cast<unsigned>(row.cause)) & 1U) != 0) some = some.with(row.cause);
+  return some;
+}
+
 TEST_CASE("SMT and exploration agree with causes switched off") {
   Tally tally;
   for (std::uint64_t seed = 1; seed <= seeds() / 5; ++seed) {
-    const Causes causes = [&] {
-      Causes some;
-      for (const CauseInfo& row : cause_table)
-        if ((seed * 2654435761U >> (8 + static_cast<unsigned>(row.cause)) & 1U) != 0) some = some.with(row.cause);
-      return some;
-    }();
     INFO("random_scenario(" << seed << ")");
-    engines_agree(lowered(seed), causes, tally);
+    engines_agree(lowered(seed), some_causes(seed), tally);
   }
+}
+
+// Where a hang ends: who is stuck, and whether for ever.
+using Ends = std::set<std::pair<bool, std::vector<StepIndex>>>;
+
+Ends ends(const System& system, const Exploration& exploration, Causes causes) {
+  Ends result;
+  for (const ExploredHang& hang : exploration.hangs) {
+    State state = initial_state(system);
+    for (const Move& move : hang.way) {
+      REQUIRE(possible(system, state, move, causes));
+      state = after(system, std::move(state), move, causes);
+    }
+    REQUIRE(at_rest(system, state, causes));
+    REQUIRE_FALSE(owed(system, state).empty());
+    CHECK((timeouts(system, state, causes).empty() || !hang.for_ever));
+    result.emplace(hang.for_ever, state.at);
+  }
+  return result;
+}
+
+struct Sizes {
+  std::uint64_t states = 0;
+  std::uint64_t reduced = 0;
+};
+
+void reductions_agree(const System& system, Causes causes, Sizes& sizes) {
+  ExploreOptions options;
+  options.causes = causes;
+  options.max_states = most_states / 4;
+  options.most_hangs = 10'000;
+  options.budget.reductions = false;
+  const Exploration all = explore(system, initial_state(system), options);
+  if (!all.gave_up.empty()) return;
+  options.budget.reductions = true;
+  const Exploration reduced = explore(system, initial_state(system), options);
+  REQUIRE(reduced.gave_up.empty());
+  CHECK(reduced.states <= all.states);
+  CHECK(reduced.cut_off == all.cut_off);
+  REQUIRE(reduced.hang.has_value() == all.hang.has_value());
+  REQUIRE(reduced.for_ever.has_value() == all.for_ever.has_value());
+  if (all.hang) CHECK(reduced.hang->size() == all.hang->size());
+  if (all.for_ever) CHECK(reduced.for_ever->size() == all.for_ever->size());
+  CHECK(ends(system, reduced, causes) == ends(system, all, causes));
+  sizes.states += all.states;
+  sizes.reduced += reduced.states;
+}
+
+TEST_CASE("reductions make no difference to what exploration finds in random scenarios") {
+  Sizes sizes;
+  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    INFO("random_scenario(" << seed << ")");
+    const System system = lowered(seed);
+    reductions_agree(system, Causes::all(), sizes);
+    reductions_agree(system, some_causes(seed), sizes);
+  }
+  CHECK(sizes.reduced * 4 < sizes.states);  // and they do reduce
+}
+
+TEST_CASE("reductions make no difference to what exploration finds in random systems with loops") {
+  Sizes sizes;
+  for (std::uint64_t seed = 1; seed <= 3 * seeds(); ++seed) {
+    INFO("random_system(" << seed << ")");
+    const System system = test::random_system(seed);
+    REQUIRE_FALSE(check_system(system));
+    reductions_agree(system, Causes::all(), sizes);
+    reductions_agree(system, some_causes(seed), sizes);
+  }
+  CHECK(sizes.reduced * 2 < sizes.states);
 }
 
 TEST_CASE("fewer switches of thread, the same last state") {

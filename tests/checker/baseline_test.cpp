@@ -76,7 +76,7 @@ TEST_CASE("every line that is no entry is a mistake", "[baseline]") {
         "1:1: error: expected a fingerprint: 16 digits, a to f in lower case\n"
         "3:1: error: expected a fingerprint: 16 digits, a to f in lower case\n");
   CHECK(mistakes(std::string(one) + "\n") ==
-        "1: error: expected the id of a finding or a rule behind the fingerprint\n");
+        "1:0: error: expected the id of a finding or a rule behind the fingerprint\n");
   CHECK(mistakes(good + "  " + good) == "2:3: error: this fingerprint has an entry already\n");
 }
 

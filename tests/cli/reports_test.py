@@ -232,7 +232,7 @@ class Contract(ReportCase):
         self.file("broken.yaml", "fencecheck: 1\nthreads: [\n")
         document = json.loads(self.report("json", "broken.yaml", "missing", status=BAD_INPUT))
         self.assertEqual(["unusable", "unusable"], [each["result"] for each in document["inputs"]])
-        self.assertEqual(2, document["inputs"][0]["diagnostics"][0]["at"]["line"])
+        self.assertEqual(3, document["inputs"][0]["diagnostics"][0]["at"]["line"])
 
     def test_unknown_counts_or_not(self):
         trace = (SOURCE / "cases/traces/open-cycle-lost-events.trace").read_text()

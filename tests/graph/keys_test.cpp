@@ -22,11 +22,17 @@ std::string with_siblings(const KeyRow& row, std::string_view value) {
   for (const KeyRow& other : key_table) {
     if (other.context != row.context || other.key == row.key) continue;
     const bool needed = other.presence == Presence::required || (other.presence == Presence::one_of && !is_choice);
-    const bool is_second_choice = other.presence == Presence::one_of && other.key != "all";
+    const auto first = std::ranges::find_if(key_table, [&](const KeyRow& each) {
+      return each.context == row.context && each.presence == Presence::one_of;
+    });
+    const bool is_second_choice = other.presence == Presence::one_of && other.key != first->key;
     if (needed && !is_second_choice) mapping += fmt::format(", {}: {}", other.key, other.example);
   }
   if (row.context == Context::expect && row.key == "needs") mapping += ", findings: deadlock";
   if (row.context == Context::wait && row.key == "on-timeout") mapping += ", timeout: 1s";
+  if (row.context == Context::if_ && row.presence != Presence::some_of) mapping += ", then: []";
+  if (row.context == Context::queue && row.key == "suspended") mapping += ", kind: user";
+  if (row.context == Context::queue && row.key == "rescuer") mapping += ", kind: worker";
   return mapping + "}";
 }
 
@@ -122,8 +128,10 @@ TEST_CASE("an unknown word comes with the nearest, or with all there are", "[key
 TEST_CASE("only threads that people write are words", "[keys]") {
   CHECK(ids(thread_kind_words()) ==
         std::vector<std::string_view>{"user", "ioctl", "worker", "engine", "interrupt", "reclaim"});
-  CHECK(ids(queue_kind_words()) == std::vector<std::string_view>{"engine", "worker"});
-  CHECK(ids(outcome_words()) == std::vector<std::string_view>{"holds", "unknown", "deadlock", "stall", "contract"});
+  CHECK(ids(words_of<queue_kind_table>()) == std::vector<std::string_view>{"engine", "worker", "user"});
+  std::vector<std::string_view> outcomes{"holds", "unknown"};
+  for (const FindingInfo& finding : finding_table) outcomes.push_back(finding.id);
+  CHECK(ids(outcome_words()) == outcomes);
   CHECK(ids(verdict_words()) == std::vector<std::string_view>{"holds", "violated", "unknown"});
 }
 

@@ -143,11 +143,11 @@ TEST_CASE("objects in all their forms", "[read_yaml]") {
   CHECK(scenario.variables.at(3).initial == 0);
   CHECK(scenario.pools.at(0).capacity == 0);
   CHECK(scenario.pools.at(1).capacity == 7);
-  CHECK(scenario.queues.at(0).runs_on == ThreadKind::engine);
+  CHECK(scenario.queues.at(0).kind == QueueKind::engine);
   CHECK(scenario.queues.at(0).width == 1);
-  CHECK(scenario.queues.at(1).runs_on == ThreadKind::worker);
+  CHECK(scenario.queues.at(1).kind == QueueKind::worker);
   CHECK(scenario.queues.at(1).width == 4);
-  CHECK(scenario.queues.at(2).runs_on == ThreadKind::engine);
+  CHECK(scenario.queues.at(2).kind == QueueKind::engine);
   CHECK(verbs(scenario.procedures.at(0).steps) == "wait signal");
   CHECK(verbs(scenario.shrinkers.at(0).steps) == "wait");
   CHECK(verbs(scenario.notifiers.at(0).steps) == "signal");

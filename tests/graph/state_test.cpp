@@ -2,49 +2,18 @@
 #include "graph/model/state.hpp"
 
 #include "tests/catch.hpp"
+#include "tests/support/small_systems.hpp"
 
 namespace fencecheck {
 namespace {
 
-Step step(Action action, Cause cause = Cause::explicit_sync) {
-  Step result;
-  result.action = std::move(action);
-  result.cause = cause;
-  return result;
-}
-
-// Steps one after the other; a branching step leads on along all its branches.
-Thread thread(std::vector<Step> steps, ThreadKind kind = ThreadKind::worker) {
-  Thread result;
-  result.name = "t";
-  result.kind = kind;
-  for (StepIndex i = 0; i < steps.size(); ++i) {
-    std::size_t branches = 1;
-    if (const auto* choose = std::get_if<Choose>(&steps[i].action)) branches = choose->branches.size();
-    if (std::holds_alternative<TryAcquire>(steps[i].action) ||
-        std::holds_alternative<AcquireWithTicket>(steps[i].action))
-      branches = 2;
-    steps[i].next.assign(branches, i + 1);
-  }
-  result.program = std::move(steps);
-  return result;
-}
+using namespace test;
 
 System with_fences(std::size_t count) {
   System system;
   for (std::size_t i = 0; i < count; ++i)
     system.fences.push_back({"f" + std::to_string(i), FenceKind::kernel, false, {}});
   return system;
-}
-
-State go(const System& system, State state, std::uint32_t thread, std::uint32_t branch = 0) {
-  const Move move{ThreadId{thread}, branch, false};
-  REQUIRE(possible(system, state, move));
-  return after(system, std::move(state), move);
-}
-
-bool can(const System& system, const State& state, std::uint32_t thread, std::uint32_t branch = 0) {
-  return possible(system, state, {ThreadId{thread}, branch, false});
 }
 
 TEST_CASE("a wait for all needs every fence, a wait for any needs one") {
@@ -251,6 +220,247 @@ TEST_CASE("states are equal exactly if their keys are") {
   const State start = initial_state(system);
   CHECK(key(go(system, go(system, start, 0), 1)) == key(go(system, go(system, start, 1), 0)));
   CHECK(key(go(system, start, 0)) != key(go(system, start, 1)));
+}
+
+// Work items.
+
+TEST_CASE("a work is queued once however often it is pushed, and once more while it runs") {
+  System system;
+  system.queues = {{"wq", 2, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Push{ThreadId{1}}), step(Push{ThreadId{1}})}),
+                    work("w", QueueId{0}, {step(TakeTicket{})})};
+  State state = go(system, go(system, initial_state(system), 0), 0);
+  CHECK(state.queues[0].waiting.size() == 1);
+  state = go(system, state, 1);
+  CHECK_FALSE(is_waiting(system, state, ThreadId{1}));
+  state = go(system, state, 0);
+  CHECK(is_waiting(system, state, ThreadId{1}));
+  state = go(system, go(system, state, 1), 1);  // to its end: again at its beginning
+  CHECK(state.at[1] == 0);
+  CHECK(state.queues[0].running == 0);
+  state = go(system, state, 1);
+  CHECK_FALSE(is_waiting(system, state, ThreadId{1}));
+}
+
+TEST_CASE("a work that is queued again while it runs lets those behind it begin") {
+  System system;
+  system.queues = {{"wq", 2, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Push{ThreadId{1}}), step(Push{ThreadId{2}})}),
+                    work("a", QueueId{0}, {}), work("b", QueueId{0}, {})};
+  State state = go(system, go(system, initial_state(system), 0), 1);
+  state = go(system, go(system, state, 0), 0);
+  CHECK(next_to_begin(state, QueueId{0}) == ThreadId{2});
+  CHECK(can(system, state, 2));
+  system.queues[0].width = 1;
+  CHECK_FALSE(can(system, state, 2));
+  state = go(system, state, 1);  // over: now it is in front
+  CHECK(next_to_begin(state, QueueId{0}) == ThreadId{1});
+  CHECK_FALSE(can(system, state, 2));
+}
+
+TEST_CASE("a flush waits while the work is queued or runs") {
+  System system;
+  system.queues = {{"wq", 1, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}})}), work("w", QueueId{0}, {}),
+                    thread({step(Flush{ThreadId{1}}, Cause::explicit_sync)})};
+  State state = initial_state(system);
+  CHECK(can(system, state, 2));
+  state = go(system, state, 0);
+  CHECK_FALSE(can(system, state, 2));
+  state = go(system, state, 1);
+  CHECK_FALSE(can(system, state, 2));
+  CHECK(possible(system, state, {ThreadId{2}, 0, false}, Causes::all().without(Cause::explicit_sync)));
+  state = go(system, state, 1);
+  CHECK(can(system, state, 2));
+}
+
+TEST_CASE("a flush of a job that has ended passes") {
+  System system;
+  system.queues = {{"wq", 1, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Push{ThreadId{1}})}), work("once", QueueId{0}, {}),
+                    thread({step(Flush{ThreadId{1}})})};
+  system.threads[1].program.back().next = {system.threads[1].end()};
+  State state = go(system, initial_state(system), 0);
+  state = go(system, go(system, state, 1), 1);
+  CHECK(can(system, state, 2));
+  CHECK(can(system, go(system, state, 0), 2));
+}
+
+TEST_CASE("cancelling takes a work off its queue, and leaves one that runs alone") {
+  System system;
+  system.queues = {{"wq", 1, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Push{ThreadId{2}})}), work("a", QueueId{0}, {}),
+                    work("b", QueueId{0}, {}), thread({step(Cancel{ThreadId{1}})})};
+  State state = go(system, go(system, initial_state(system), 0), 0);
+  CHECK_FALSE(can(system, state, 2));
+  const State cancelled = go(system, state, 3);
+  CHECK_FALSE(is_waiting(system, cancelled, ThreadId{1}));
+  CHECK(can(system, cancelled, 2));
+  const State running = go(system, go(system, state, 1), 3);
+  CHECK(running.at[1] == 1);
+  CHECK(running.queues[0].running == 1);
+}
+
+// Fences made anew.
+
+System on_demand() {
+  System system = with_fences(1);
+  system.fences[0].published = true;
+  system.fences[0].on_wait = ThreadId{1};
+  system.queues = {{"wq", 1, {}}};
+  system.sets = {{"set", {}}};
+  return system;
+}
+
+TEST_CASE("the first wait for a fence queues its work, a second one does not, nor does one that comes too late") {
+  System system = on_demand();
+  const Step ask = step(Trigger{DependencySetId{0}});
+  system.threads = {thread({step(Capture{{FenceId{0}}, DependencySetId{0}}), ask, ask}), work("w", QueueId{0}, {}),
+                    thread({step(Signal{{FenceId{0}}})})};
+  State state = go(system, initial_state(system), 0);
+  const auto fence_owed = [&](const State& now) {
+    return std::ranges::any_of(owed(system, now),
+                               [](const Obligation& each) { return each.kind == Obligation::Kind::fence; });
+  };
+  CHECK_FALSE(fence_owed(state));
+  State late = go(system, go(system, state, 2), 0);
+  CHECK_FALSE(is_waiting(system, late, ThreadId{1}));
+  state = go(system, state, 0);
+  CHECK(is_waiting(system, state, ThreadId{1}));
+  CHECK(owed(system, state).front() == Obligation{Obligation::Kind::fence, 0});
+  state = go(system, go(system, state, 1), 0);
+  CHECK_FALSE(is_waiting(system, state, ThreadId{1}));
+}
+
+TEST_CASE("a fence made anew is unpublished, unsignalled, attached nowhere and may queue its work again") {
+  System system = on_demand();
+  system.reservations = {{"bo", {}}};
+  system.reservations[0].attached = {{FenceId{0}, Usage::bookkeep}};
+  system.threads = {thread({step(Collect{ReservationId{0}, Usage::bookkeep, DependencySetId{0}}),
+                            step(Trigger{DependencySetId{0}}), step(Signal{{FenceId{0}}}), step(Renew{FenceId{0}})}),
+                    work("w", QueueId{0}, {})};
+  State state = initial_state(system);
+  for (int i = 0; i < 4; ++i) state = go(system, state, 0);
+  CHECK_FALSE(state.published[0]);
+  CHECK_FALSE(state.signalled[0]);
+  CHECK_FALSE(state.requested[0]);
+  CHECK(state.reservations[0].empty());
+  CHECK(state.sets[0].empty());  // the old one has signalled
+}
+
+TEST_CASE("whoever waits for a fence that is replaced too early waits on") {
+  System system = on_demand();
+  system.threads = {thread({step(Capture{{FenceId{0}}, DependencySetId{0}}), step(WaitSet{DependencySetId{0}})}),
+                    work("w", QueueId{0}, {}), thread({step(Renew{FenceId{0}})})};
+  const State state = go(system, go(system, initial_state(system), 0), 2);
+  CHECK(state.sets[0].size() == 1);
+  CHECK_FALSE(can(system, state, 0));
+}
+
+TEST_CASE("a set is empty again once its fences have been waited for, or given up on") {
+  System system = with_fences(1);
+  system.sets = {{"set", {}}};
+  system.threads = {thread({step(Capture{{FenceId{0}}, DependencySetId{0}}), step(WaitSet{DependencySetId{0}})}),
+                    thread({step(Signal{{FenceId{0}}})})};
+  system.threads[0].program[1].timeout = Timeout{Milliseconds{1}, 2};
+  const State asked = go(system, initial_state(system), 0);
+  CHECK(go(system, go(system, asked, 1), 0).sets[0].empty());
+  CHECK(after(system, asked, {ThreadId{0}, 0, true}).sets[0].empty());
+  const Causes off = Causes::all().without(Cause::explicit_sync);
+  CHECK(after(system, asked, {ThreadId{0}, 0, false}, off).sets[0].size() == 1);
+}
+
+TEST_CASE("a fence can be taken out of one reservation object, and passed on to another as kernel") {
+  System system = with_fences(2);
+  system.reservations = {{"from", {}}, {"to", {}}};
+  system.reservations[0].attached = {{FenceId{0}, Usage::bookkeep}, {FenceId{1}, Usage::write}};
+  system.threads = {
+      thread({step(Inherit{ReservationId{0}, ReservationId{1}}), step(Detach{ReservationId{0}, FenceId{0}})}),
+      thread({step(Signal{{FenceId{1}}})})};
+  const State state = go(system, go(system, initial_state(system), 1), 0);
+  CHECK(state.reservations[1] == std::vector<Attachment>{{FenceId{0}, Usage::kernel}});
+  CHECK(go(system, state, 0).reservations[0] == std::vector<Attachment>{{FenceId{1}, Usage::write}});
+}
+
+TEST_CASE("slots are reserved up to a number, used by attaching and gone with the holder's lock") {
+  System system = with_fences(2);
+  system.locks = {{"bo", LockKind::ww, {}}};
+  system.reservations = {{"bo", {}, LockId{0}, true}};
+  const ReservationId bo{0};
+  system.threads = {thread({step(Acquire{LockId{0}}, Cause::lock), step(Reserve{bo, 2}), step(Reserve{bo, 1}),
+                            step(Attach{bo, FenceId{0}, Usage::write}), step(Release{LockId{0}})}),
+                    thread({step(Release{LockId{0}})})};
+  State state = initial_state(system);
+  for (int i = 0; i < 3; ++i) state = go(system, state, 0);
+  CHECK(state.slots[0] == 2);
+  state = go(system, state, 0);
+  CHECK(state.slots[0] == 1);
+  CHECK(go(system, state, 1).slots[0] == 1);
+  CHECK(go(system, state, 0).slots[0] == 0);
+}
+
+// User queues.
+
+TEST_CASE("nothing on a suspended queue goes on, begins or gives up") {
+  System system = with_fences(1);
+  system.variables = {{"ring", 1, {}}};
+  system.queues = {{"ring", 1, {}, VariableId{0}}};
+  system.threads = {thread({step(Push{ThreadId{2}}), step(Assign{VariableId{0}, 0})}),
+                    thread({step(Assign{VariableId{0}, 1})}),
+                    work("job", QueueId{0}, {step(Wait{{FenceId{0}}, Join::all})})};
+  system.threads[2].program[1].timeout = Timeout{Milliseconds{1}, 2};
+  const State pushed = go(system, initial_state(system), 0);
+  CHECK(can(system, pushed, 2));
+  CHECK_FALSE(can(system, go(system, pushed, 0), 2));
+  const State running = go(system, go(system, pushed, 2), 0);
+  CHECK(timeouts(system, go(system, running, 1)).size() == 1);
+  CHECK(timeouts(system, running).empty());
+  CHECK(blockers(system, running, ThreadId{2}).front().kind == Blocker::Kind::variable);
+  CHECK(possible(system, go(system, pushed, 0), {ThreadId{2}, 0, false},
+                 Causes::all().without(Cause::memory_management)));
+}
+
+TEST_CASE("a killed queue never runs again, whoever resumes it") {
+  System system;
+  const HardwareUseId ring = add_user_queue(system, "ring", add_space(system, AddressSpaceMode::dma_fence, {}));
+  system.queues = {{"ring", 1, {}, VariableId{0}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Kill{ring}), step(Assign{VariableId{0}, 1})}),
+                    work("job", QueueId{0}, {})};
+  State state = go(system, initial_state(system), 0);
+  CHECK(runs(system, state, ring));
+  CHECK(can(system, state, 1));
+  state = go(system, go(system, state, 0), 0);
+  CHECK_FALSE(runs(system, state, ring));
+  CHECK_FALSE(can(system, state, 1));
+}
+
+TEST_CASE("systems that have no meaning are refused") {
+  System system = with_fences(1);
+  system.queues = {{"wq", 1, {}}};
+  system.threads = {thread({step(TakeTicket{})}), work("w", QueueId{0}, {})};
+  REQUIRE_FALSE(check_system(system));
+  const auto refused = [&](const auto& change) {
+    System changed = system;
+    change(changed);
+    return check_system(changed).has_value();
+  };
+  CHECK(refused([](System& s) { s.fences[0].on_wait = ThreadId{0}; }));
+  CHECK_FALSE(refused([](System& s) { s.fences[0].on_wait = ThreadId{1}; }));
+  CHECK(refused([](System& s) { s.threads[0].program[0].action = Push{ThreadId{0}}; }));
+  CHECK(refused([](System& s) { s.threads[0].program[0].action = Flush{ThreadId{0}}; }));
+  CHECK(refused([](System& s) { s.threads[0].program[0].action = Cancel{ThreadId{0}}; }));
+  CHECK(refused([](System& s) { s.threads[0].program[0].action = PickVictim{}; }));
+  CHECK(refused([](System& s) { s.threads[1].program[0].next = {0}; }));
+  CHECK(refused([](System& s) { s.uses.push_back({"neither", {}, {}, {}, 0, 0, {}}); }));
+}
+
+TEST_CASE("a queue that can be suspended makes memory management a cause") {
+  System system;
+  system.variables = {{"ring", 1, {}}};
+  system.queues = {{"ring", 1, {}, {}}};
+  CHECK_FALSE(causes_of(system).has(Cause::memory_management));
+  system.queues[0].gate = VariableId{0};
+  CHECK(causes_of(system).has(Cause::memory_management));
 }
 
 }  // namespace

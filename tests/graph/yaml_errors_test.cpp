@@ -101,7 +101,8 @@ TEST_CASE("expectations that contradict themselves", "[read_yaml]") {
   CHECK(expect("[holds, deadlock]") == "2:10: error: 'holds' stands alone\n");
   CHECK(expect("[]") == "2:9: error: 'expect' needs at least 1 element\n");
   CHECK(expect("violated") ==
-        "2:9: error: no outcome is called 'violated'; expected holds, unknown, deadlock, stall, contract\n");
+        "2:9: error: no outcome is called 'violated'; expected holds, unknown, deadlock, stall, livelock, lost-fence, "
+        "lost-wakeup, contract, use-after-evict, early-signal, job-killed, starvation, isolation\n");
   CHECK(expect("{verdict: violated}") == "2:10: error: the verdict 'violated' needs a key 'findings'\n");
   CHECK(expect("{verdict: holds, findings: stall}") == "2:10: error: the verdict 'holds' has no findings\n");
   CHECK(expect("{findings: contract, needs: [lock]}") ==
@@ -132,7 +133,8 @@ TEST_CASE("keys that are missing or too many", "[read_yaml]") {
   CHECK(wrong(with_line("fences: {a: {imports: u, array: [b]}}")) ==
         "2:26: error: a fence takes only one of 'imports' and 'array'\n");
   CHECK(wrong(with_line("timelines: {a: {}}")) == "2:13: error: a timeline needs a key 'points'\n");
-  CHECK(wrong(with_line("regions: {a: {size: 1}}")) == "2:15: error: no key is called 'size'; there are none here\n");
+  CHECK(wrong(with_line("regions: {a: {size: 1}}")) ==
+        "2:15: error: no key is called 'size'; expected capacity, accounted, copies-on\n");
 }
 
 TEST_CASE("values of another form", "[read_yaml]") {
@@ -157,8 +159,8 @@ TEST_CASE("values of another form", "[read_yaml]") {
   CHECK(wrong(with_line("title: [a]")) == "2:8: error: expected one line of text, found a list\n");
   CHECK(wrong(with_line("title: |\n  a\n  b")) ==
         "2:8: error: 'title' has one line only; there is 'description' for more\n");
-  CHECK(wrong(with_line("queues: {q: user}")) ==
-        "2:13: error: no kind of queue is called 'user'; expected engine, worker\n");
+  CHECK(wrong(with_line("queues: {q: timer}")) ==
+        "2:13: error: no kind of queue is called 'timer'; expected engine, worker, user\n");
   CHECK(wrong(with_line("environment: on")) == "2:14: error: expected a mapping, found 'on'\n");
 }
 

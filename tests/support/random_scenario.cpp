@@ -3,25 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/dice.hpp"
+
 namespace fencecheck::test {
 namespace {
-
-// SplitMix64: the standard distributions differ between libraries, this does not.
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint32_t below(std::uint32_t limit) {
-    state_ += 0x9e3779b97f4a7c15ULL;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
-    return static_cast<std::uint32_t>((z ^ (z >> 31U)) % limit);
-  }
-  bool one_in(std::uint32_t n) { return below(n) == 0; }
-
- private:
-  std::uint64_t state_;
-};
 
 Name named(std::string text) { return {std::move(text), {1, 1, 1}}; }
 
@@ -144,7 +129,7 @@ void Generator::add_step(Block& block, int depth) {
     default:
       if (!in_section_)
         block.push_back(
-            step(EvictStep{buffer(), dice_.one_in(2) ? EvictStep::Locking::lock : EvictStep::Locking::trylock}));
+            step(EvictStep{buffer(), dice_.one_in(2) ? EvictStep::Locking::lock : EvictStep::Locking::trylock, {}}));
   }
 }
 
@@ -160,31 +145,33 @@ Scenario Generator::run() {
   scenario.title = "random";
   scenario.memory_pressure = !dice_.one_in(4);
   scenario.userspace_may_stop = dice_.one_in(6);
-  scenario.regions.push_back({named("vram")});
-  scenario.buffers.push_back({named("b0"), named("vram"), false});
-  scenario.buffers.push_back({named("b1"), std::nullopt, false});
+  scenario.regions.emplace_back().name = named("vram");
+  scenario.buffers.emplace_back().name = named("b0");
+  scenario.buffers.back().region = named("vram");
+  scenario.buffers.emplace_back().name = named("b1");
   const auto timer = [&] { return dice_.one_in(4) ? std::optional(Milliseconds{1000}) : std::nullopt; };
-  scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}});
+  scenario.fences.push_back({named("k0"), FenceKind::kernel, timer(), {}, {}, {}});
   scenario.fences.push_back(
-      {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}});
-  scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}});
+      {named("k1"), FenceKind::kernel, {}, dice_.one_in(4) ? std::optional(named("u0")) : std::nullopt, {}, {}});
+  scenario.fences.push_back({named("u0"), static_cast<FenceKind>(1 + dice_.below(3)), timer(), {}, {}, {}});
   scenario.timelines.push_back({named("t"), dice_.one_in(2) ? FenceKind::kernel : FenceKind::user, 2});
   scenario.locks = {{named("m"), LockKind::mutex}, {named("sem"), LockKind::rwsem}};
   scenario.variables.push_back({named("v"), 0});
   scenario.pools.push_back({named("p"), 2});
-  scenario.queues = {{named("q0"), ThreadKind::engine, 1}, {named("q1"), ThreadKind::worker, 1 + dice_.below(2)}};
+  scenario.queues.emplace_back().name = named("q0");
+  scenario.queues.push_back({named("q1"), QueueKind::worker, 1 + dice_.below(2), {}, false, true});
   in_shrinker_ = true;
   scenario.shrinkers.push_back({named("lru"), block(0, 1)});
   in_shrinker_ = false;
   const std::uint32_t threads = 2 + dice_.below(2);
   for (std::uint32_t i = 0; i < threads; ++i) {
     static constexpr std::array kinds{ThreadKind::user, ThreadKind::ioctl, ThreadKind::worker, ThreadKind::reclaim};
-    scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3)});
+    scenario.threads.push_back({named("thread" + std::to_string(i)), kinds[dice_.below(4)], block(2, 3), {}, {}});
   }
   if (!dice_.one_in(4)) {  // else hardly any scenario would be safe
     Block steps = dice_.one_in(4) ? block(0, 1) : Block{};
     steps.push_back(step(SignalStep{{named("k0"), named("k1"), named("u0"), named("t:2")}}));
-    scenario.threads.push_back({named("signaller"), ThreadKind::worker, std::move(steps)});
+    scenario.threads.push_back({named("signaller"), ThreadKind::worker, std::move(steps), {}, {}});
   }
   return scenario;
 }

@@ -1,0 +1,88 @@
+#include "checker/decide_by_exploration.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "checker/explore.hpp"
+#include "graph/model/incidents.hpp"
+
+namespace fencecheck {
+namespace {
+
+constexpr std::size_t most_findings = 5;           // different knots of one scenario
+constexpr std::size_t most_hangs = 200;            // looked at while searching for them
+constexpr std::uint64_t most_states = 10'000'000;  // of the system
+constexpr std::uint64_t most_for_needs = 300'000;  // each time some causes are switched off
+
+Search still_hangs(const System& system, Causes causes, const std::vector<Obligation>& owed, const Budget& budget) {
+  ExploreOptions options;
+  options.causes = causes;
+  options.budget = budget;
+  options.asked = owed;
+  options.stop_at_hang = true;
+  options.max_states = most_for_needs;
+  Exploration seen = explore(system, initial_state(system), options);
+  if (seen.hang) return std::move(*seen.hang);
+  if (!seen.gave_up.empty()) return GaveUp{seen.gave_up};
+  return Exhausted{};
+}
+
+// Hangs for ever first: what a timeout may end is reported only where no deadlock hides behind it.
+void add_hangs(HangFindings& found, const System& system, std::vector<ExploredHang> hangs) {
+  std::stable_partition(hangs.begin(), hangs.end(), [](const ExploredHang& hang) { return hang.for_ever; });
+  const std::vector<Obligation> any = every_obligation(system);
+  for (ExploredHang& hang : hangs)
+    if (found.decision.findings.size() < most_findings) found.add(found.examined(std::move(hang.way), any));
+}
+
+std::string bounds(const System& system, const Exploration& seen) {
+  std::size_t steps = 0;
+  for (const Thread& thread : system.threads) steps += thread.program.size();
+  return fmt::format("every execution of its {} threads and {} steps; {} states were stored", system.threads.size(),
+                     steps, seen.states);
+}
+
+std::string unfinished(const Exploration& seen) {
+  if (!seen.gave_up.empty()) return seen.gave_up;
+  return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
+}
+
+Answer conclude(const std::string& property, bool violated, const std::string& unfinished, const std::string& bounds) {
+  if (violated) return {property, Verdict::violated, unfinished.empty() ? "" : "there may be more: " + unfinished};
+  if (!unfinished.empty()) return {property, Verdict::unknown, unfinished};
+  return {property, Verdict::holds, bounds};
+}
+
+bool tracks_memory(const System& system) {
+  return !system.uses.empty() ||
+         std::ranges::any_of(system.regions, [](const Region& region) { return region.capacity != dmem::unlimited; });
+}
+
+}  // namespace
+
+Decision decide_by_exploration(const System& system, const SystemGraph& graph, const Budget& budget) {
+  HangFindings found(
+      system, graph, budget, HangFindings::Needs::irreducible,
+      [&](Causes causes, const std::vector<Obligation>& owed) { return still_hangs(system, causes, owed, budget); });
+  ExploreOptions options;
+  options.budget = budget;
+  options.max_states = most_states;
+  options.most_hangs = most_hangs;
+  options.most_livelocks = 1;
+  options.incidents = true;
+  Exploration seen = explore(system, initial_state(system), options);
+  add_hangs(found, system, std::move(seen.hangs));
+  for (const Lasso& lasso : seen.livelocks) found.add(lasso);
+  const bool hangs = !found.decision.findings.empty();
+  for (const ExploredIncident& each : seen.incidents) found.add(each.incident, each.way);
+  const bool incidents = !seen.incidents.empty();
+  const std::string open_end = unfinished(seen);
+  const std::string all = bounds(system, seen);
+  found.decision.answers.push_back(conclude("deadlock-freedom", hangs, open_end, all));
+  if (incidents || tracks_memory(system))
+    found.decision.answers.push_back(conclude("memory-management", incidents, open_end, all));
+  return std::move(found.decision);
+}
+
+}  // namespace fencecheck

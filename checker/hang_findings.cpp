@@ -1,0 +1,302 @@
+#include "checker/hang_findings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+
+#include "checker/explore.hpp"
+#include "checker/replay.hpp"
+
+namespace fencecheck {
+namespace {
+
+[[noreturn]] void disagree(const std::string& why) {
+  throw std::logic_error("an engine and the operational semantics disagree: " + why);
+}
+
+// The causes at work in this hang: of the waits on the knot, and of the choices
+// that led there.
+Causes causes_at_work(const System& system, const Hang& hang) {
+  Causes causes;
+  if (system.userspace_may_stop) causes = causes.with(Cause::userspace);
+  for (const Link& link : hang.knot.links) causes = causes.with(cause_of_wait(system, hang.last, link.thread));
+  State state = initial_state(system);
+  for (const Move& move : hang.schedule) {
+    const Step& step = system[move.thread].program[state.at[move.thread.index]];
+    if (const auto* choose = std::get_if<Choose>(&step.action))
+      if (const auto& cause = choose->branches[move.branch].cause) causes = causes.with(*cause);
+    state = after(system, std::move(state), move);
+  }
+  return causes;
+}
+
+std::string route(const Knot& knot, const System& system) {
+  std::vector<std::string> names;
+  for (const Link& link : knot.links) names.push_back(system[link.thread].name);
+  if (knot.closed && !names.empty()) names.push_back(names.front());
+  return fmt::format("{}", fmt::join(names, " -> "));
+}
+
+// Is some thread still on its way to signal the fence?
+bool can_signal(const System& system, const State& last, const Obligation& fence) {
+  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}}).empty();
+}
+
+std::string sentence(const Hang& hang, const System& system) {
+  const Knot& knot = hang.knot;
+  const Obligation& obligation = hang.owed.front();
+  const bool stopped = system.userspace_may_stop && can_signal(system, hang.last, obligation);
+  if (knot.links.empty() && obligation.kind == Obligation::Kind::fence && !stopped)
+    return fmt::format("kernel fence '{}' is published and nobody signals it", system.fences[obligation.index].name);
+  if (knot.links.empty()) return "userspace stops while the kernel still owes something";
+  if (!knot.closed)
+    return fmt::format("{} is stuck for ever: {}", system[knot.links.front().thread].name, route(knot, system));
+  if (knot.links.size() == 1) return fmt::format("'{}' waits for itself", system[knot.links.front().thread].name);
+  return fmt::format("{} parties wait for each other: {}", knot.links.size(), route(knot, system));
+}
+
+// The place to point at: the wait that userspace could not foresee, if there is one.
+Place closing_place(const std::vector<Party>& parties) {
+  for (const Cause cause : {Cause::memory_management, Cause::implicit_sync, Cause::lock, Cause::scheduling})
+    for (const Party& party : parties)
+      if (party.cause == cause) return party.at;
+  return parties.empty() ? Place{} : parties.front().at;
+}
+
+std::string debt_name(const System& system, const Obligation& obligation) {
+  switch (obligation.kind) {
+    case Obligation::Kind::fence:
+      return fmt::format("the signal of fence '{}'", system.fences[obligation.index].name);
+    case Obligation::Kind::lock:
+      return fmt::format("the release of lock '{}'", system.locks[obligation.index].name);
+    case Obligation::Kind::job:
+    case Obligation::Kind::thread:
+      return fmt::format("what '{}' has to do", system.threads[obligation.index].name);
+  }
+  return {};
+}
+
+// How many lines of the story these moves take.
+std::size_t told(const System& system, const std::vector<Move>& moves) { return story(system, moves, {}).steps.size(); }
+
+Place place_of(const System& system, const Obligation& obligation) {
+  switch (obligation.kind) {
+    case Obligation::Kind::fence:
+      return system.fences[obligation.index].at;
+    case Obligation::Kind::lock:
+      return system.locks[obligation.index].at;
+    case Obligation::Kind::job:
+    case Obligation::Kind::thread:
+      return system.threads[obligation.index].at;
+  }
+  return {};
+}
+
+// A published fence that no thread is on its way to signal.
+bool is_lost(const Hang& hang, const System& system) {
+  const Obligation& obligation = hang.owed.front();
+  return hang.knot.links.empty() && obligation.kind == Obligation::Kind::fence &&
+         !can_signal(system, hang.last, obligation);
+}
+
+}  // namespace
+
+// Whatever a system can ever owe.
+std::vector<Obligation> every_obligation(const System& system) {
+  std::vector<Obligation> all;
+  for (std::uint32_t i = 0; i < system.fences.size(); ++i) all.push_back({Obligation::Kind::fence, i});
+  for (std::uint32_t i = 0; i < system.locks.size(); ++i) all.push_back({Obligation::Kind::lock, i});
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    for (const auto kind : {Obligation::Kind::job, Obligation::Kind::thread}) all.push_back({kind, i});
+  return all;
+}
+
+Hang HangFindings::examined(std::vector<Move> schedule, const std::vector<Obligation>& asked) const {
+  schedule = with_fewer_switches(system_, schedule);
+  auto outcome = replay(system_, schedule);
+  if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
+  Replayed& replayed = std::get<Replayed>(outcome);
+  const auto target = std::ranges::find_if(
+      replayed.owed, [&](const Obligation& each) { return std::ranges::find(asked, each) != asked.end(); });
+  if (target == replayed.owed.end()) disagree("what was asked for is discharged in the end");
+  Knot chain = knot(system_, replayed.last, {*target});
+  std::vector<Obligation> owed{*target};
+  for (const Obligation& each : obligations(system_, replayed.last, chain))
+    if (each != *target) owed.push_back(each);
+  return {std::move(schedule), std::move(replayed.last), std::move(owed), std::move(chain)};
+}
+
+// Can these obligations still end undischarged while only `causes` make anybody wait?
+std::optional<bool> HangFindings::still_hangs(Causes causes, const std::vector<Obligation>& owed) const {
+  const Search witness = still_hangs_(causes, owed);
+  if (std::holds_alternative<GaveUp>(witness)) return std::nullopt;
+  const auto* schedule = std::get_if<std::vector<Move>>(&witness);
+  if (schedule == nullptr) return false;
+  const auto outcome = replay(system_, *schedule, causes);
+  if (const auto* refuted = std::get_if<Refuted>(&outcome)) disagree(refuted->why);
+  const bool still_owed = std::ranges::any_of(std::get<Replayed>(outcome).owed, [&](const Obligation& each) {
+    return std::ranges::find(owed, each) != owed.end();
+  });
+  if (!still_owed) disagree("what was asked for is discharged in the end");
+  return true;
+}
+
+// The smallest set of causes with which the same obligations can still end
+// undischarged: among those at work in this hang if they suffice, else among all.
+Causes HangFindings::needs(const Hang& hang) const {
+  Causes relevant = causes_at_work(system_, hang);
+  if (still_hangs(relevant, hang.owed) != true) relevant = causes_of(system_);
+  return how_ == Needs::smallest ? smallest(relevant, hang.owed) : irreducible(relevant, hang.owed);
+}
+
+Causes HangFindings::smallest(Causes among, const std::vector<Obligation>& owed) const {
+  std::vector<Cause> candidates;
+  for (const CauseInfo& row : cause_table)
+    if (among.has(row.cause)) candidates.push_back(row.cause);
+  for (int size = 0; size < static_cast<int>(candidates.size()); ++size)
+    for (unsigned subset = 0; subset < 1U << candidates.size(); ++subset) {
+      if (std::popcount(subset) != size) continue;
+      Causes causes;
+      for (std::size_t i = 0; i < candidates.size(); ++i)
+        if ((subset >> i & 1U) != 0) causes = causes.with(candidates[i]);
+      const std::optional<bool> hangs = still_hangs(causes, owed);
+      if (!hangs) return among;
+      if (*hangs) return causes;
+    }
+  return among;
+}
+
+Causes HangFindings::irreducible(Causes among, const std::vector<Obligation>& owed) const {
+  for (const CauseInfo& row : cause_table)
+    if (among.has(row.cause) && still_hangs(among.without(row.cause), owed) == true) among = among.without(row.cause);
+  return among;
+}
+
+// What the timeouts that fire after the hang end, and when the first one does.
+void HangFindings::add_stall(Finding& finding, const State& last) const {
+  for (const Move& move : timeouts(system_, last)) {
+    const Thread& thread = system_[move.thread];
+    const Step& step = thread.program[last.at[move.thread.index]];
+    const Milliseconds after = thread.expires_after.value_or(step.timeout ? step.timeout->after : Milliseconds{0});
+    if (!finding.lasts || after < *finding.lasts) finding.lasts = after;
+    finding.killed.push_back(thread.expires_after
+                                 ? fmt::format("{}: its fence signals although the work is not done", thread.name)
+                                 : fmt::format("the wait of '{}'", thread.name));
+  }
+}
+
+// A hang is a stall if, whatever timeouts fire, everything owed is discharged in the end.
+void HangFindings::classify(Finding& finding, Hang& hang) {
+  if (timeouts(system_, hang.last).empty()) return;
+  ExploreOptions options;
+  options.budget = budget_;
+  const Exploration beyond = explore(system_, hang.last, options);
+  if (beyond.for_ever) {
+    std::vector<Move> whole = hang.schedule;
+    whole.insert(whole.end(), beyond.for_ever->begin(), beyond.for_ever->end());
+    hang = examined(std::move(whole), every_obligation(system_));
+    finding.notes.emplace_back("timeouts fire, and do not help");
+    return;
+  }
+  finding.kind = FindingKind::stall;
+  if (!beyond.gave_up.empty())
+    finding.notes.push_back(fmt::format("whether the timeouts always help was not decided: {}", beyond.gave_up));
+  add_stall(finding, hang.last);
+}
+
+void HangFindings::add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const {
+  Story told = story(system_, schedule, knot);
+  finding.schedule = std::move(told.steps);
+  finding.objects = std::move(told.objects);
+}
+
+bool HangFindings::is_known(const Finding& finding) const {
+  return std::ranges::any_of(decision.findings,
+                             [&](const Finding& other) { return other.fingerprint == finding.fingerprint; });
+}
+
+void HangFindings::add(Hang hang) {
+  Finding finding;
+  finding.kind = is_lost(hang, system_) ? FindingKind::lost_fence : FindingKind::deadlock;
+  finding.strength = Strength::confirmed;
+  classify(finding, hang);
+  finding.closed = hang.knot.closed;
+  finding.parties = parties(system_, hang.last, hang.knot);
+  finding.at = finding.parties.empty() ? place_of(system_, hang.owed.front()) : closing_place(finding.parties);
+  finding.message = sentence(hang, system_);
+  finding.fingerprint = fingerprint(finding);
+  if (is_known(finding)) return;
+  finding.needs = needs(hang);
+  add_story(finding, hang.schedule, hang.knot);
+  if (finding.needs == Causes{}.with(Cause::userspace))
+    finding.notes.push_back(
+        "only waits that userspace controls are needed: the kernel made itself depend on userspace");
+  if (const Cycle found = cycle(system_, graph_, hang.knot); !found.empty()) decision.cycles.push_back(found);
+  decision.findings.push_back(std::move(finding));
+}
+
+void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
+  Finding finding;
+  finding.kind = incident.kind;
+  finding.rule = incident.rule;
+  finding.strength = Strength::confirmed;
+  finding.at = incident.at;
+  finding.message = incident.what;
+  finding.closed = false;
+  finding.parties.push_back({incident.subject, {}, {}, Cause::memory_management, {}, incident.at, {}});
+  finding.fingerprint = fingerprint(finding);
+  if (is_known(finding)) return;
+  if (const auto refuted = replay_incident(system_, way, incident)) disagree(refuted->why);
+  finding.parties.clear();
+  add_story(finding, way, {});
+  finding.notes = incident.numbers;
+  decision.findings.push_back(std::move(finding));
+}
+
+// Who goes round, in the order of their first move on the cycle.
+std::vector<ThreadId> HangFindings::movers(const Lasso& lasso) {
+  std::vector<ThreadId> result;
+  for (const Move& move : lasso.cycle)
+    if (std::ranges::find(result, move.thread) == result.end()) result.push_back(move.thread);
+  return result;
+}
+
+void HangFindings::add(const Lasso& lasso) {
+  if (const std::string why = refute(system_, lasso); !why.empty()) disagree(why);
+  Finding finding;
+  finding.kind = FindingKind::livelock;
+  finding.strength = Strength::confirmed;
+  finding.closed = false;
+  std::vector<std::string> names;
+  for (const ThreadId thread : movers(lasso)) {
+    const Thread& who = system_[thread];
+    names.push_back(fmt::format("'{}'", who.name));
+    finding.parties.push_back({title(who),
+                               {},
+                               "its next turn: it goes round without end",
+                               Cause::scheduling,
+                               "no step of the cycle discharges what is owed",
+                               who.at,
+                               {}});
+  }
+  finding.at = place_of(system_, lasso.debt.obligation);
+  finding.message = fmt::format("{} go{} on for ever, and {} is never done", fmt::join(names, ", "),
+                                names.size() == 1 ? "es" : "", debt_name(system_, lasso.debt.obligation));
+  finding.fingerprint = fingerprint(finding);
+  if (is_known(finding)) return;
+  std::vector<Move> way = lasso.stem;
+  way.insert(way.end(), lasso.cycle.begin(), lasso.cycle.end());
+  add_story(finding, way, {});
+  finding.notes.push_back(
+      fmt::format("from step {} on it repeats; fairness: every thread but userspace goes on if it "
+                  "can all the time",
+                  told(system_, lasso.stem) + 1));
+  for (const ThreadId thread : lasso.waiting)
+    finding.notes.push_back(fmt::format("'{}' could go on, and need not", system_[thread].name));
+  decision.findings.push_back(std::move(finding));
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,324 @@
+// Lowerings of what moves memory: validate, evict, move, limits; page tables and pins.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "graph/input/lowering.hpp"
+#include "graph/model/memory.hpp"
+
+namespace fencecheck::lowering {
+
+// Moving.
+
+// Its fence is new each time; what it waits for is collected under the buffer's
+// lock. The old page tables lead to the old memory until it is copied.
+CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue) {
+  const std::string name =
+      fmt::format("copy of '{}' by '{}', line {}", scenario_.buffers[buffer].name.text, frame.thread, at.line);
+  const FenceId fence{static_cast<std::uint32_t>(system_.fences.size())};
+  system_.fences.push_back({name, FenceKind::kernel, false, at});
+  const DependencySetId set = new_set(fmt::format("buffer '{}'", scenario_.buffers[buffer].name.text), at);
+  const Frame job{ThreadKind::engine, name, true, frame.context, {}};
+  Program program;
+  add(program, job, at, Cause::scheduling, Begin{});
+  add(program, job, at, Cause::explicit_sync, Trigger{set});
+  add(program, job, at, Cause::memory_management, WaitSet{set});
+  add(program, job, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory});
+  add(program, job, at, Cause::explicit_sync, Signal{{fence}});
+  add(program, job, at, Cause::explicit_sync, Finish{});
+  program.back_to(0);
+  const ThreadId thread{static_cast<std::uint32_t>(system_.threads.size())};
+  add_thread({name, at}, ThreadKind::engine, program.finish());
+  system_.threads.back().queue = queue;
+  return {thread, fence, set};
+}
+
+// Under the buffer's lock. Either the thread waits for everybody who uses the
+// memory, or a copy job does, and others get the memory before it is copied.
+void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                        CopyJobs& copies) {
+  const BufferId memory = *buffers_[buffer].memory;
+  const ReservationId reservation = buffers_[buffer].reservation;
+  if (!journey.by) {
+    wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
+    add(program, frame, at, Cause::explicit_sync, Unmap{memory});
+    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
+    return;
+  }
+  const std::pair key{buffer, *journey.by};
+  if (!copies.contains(key)) copies.emplace(key, copy_job(frame, at, buffer, *journey.by));
+  const CopyJob& copy = copies.at(key);
+  add(program, frame, at, Cause::memory_management, Flush{copy.thread});
+  reserve_slot(program, frame, at, reservation);
+  add(program, frame, at, Cause::explicit_sync, Collect{reservation, Usage::bookkeep, copy.set});
+  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
+  add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
+  add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
+  add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
+  add(program, frame, at, Cause::explicit_sync, Attach{system_[journey.from].departures, copy.fence, Usage::kernel});
+  add(program, frame, at, Cause::explicit_sync, Push{copy.thread});
+}
+
+Journey Lowering::next_journey(BufferId memory, RegionId from) const {
+  return {from, next_place(system_[memory], from), copies_on_[from.index]};
+}
+
+// What `evict` comes to once the buffer's lock is held: it leaves the region that it began in.
+void Lowering::take_away(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
+                         const std::optional<Name>& by, CopyJobs& copies) {
+  const auto& memory = buffers_[buffer].memory;
+  if (by && !memory)
+    diagnostics_.error(by->at,
+                       fmt::format("'{}' has no memory that a job could copy", scenario_.buffers[buffer].name.text));
+  if (!memory) {
+    wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
+    return;
+  }
+  Journey journey = next_journey(*memory, RegionId{*buffers_[buffer].region});
+  if (by) journey.by = engine(*by);
+  relocate(program, frame, at, buffer, journey, copies);
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const MoveStep& step) {
+  const auto memory = memory_of(step.buffer);
+  const auto to = region(step.to);
+  if (!memory || !to) return;
+  const std::uint32_t index = buffer_of_memory_[memory->index];
+  if (!program.holds(buffers_[index].lock))
+    diagnostics_.error(step.buffer.at, fmt::format("the reservation of '{}' is not held here", step.buffer.text));
+  if (std::ranges::find(system_[*memory].placements, *to) == system_[*memory].placements.end())
+    diagnostics_.error(step.to.at, fmt::format("'{}' is no placement of '{}'", step.to.text, step.buffer.text));
+  Frame inner = frame;
+  inner.reclaim = true;
+  if (inner.context.empty()) inner.context = fmt::format("moving '{}'", step.buffer.text);
+  CopyJobs copies;
+  const Journey journey{RegionId{*buffers_[index].region}, to, step.by ? engine(*step.by) : std::nullopt};
+  relocate(program, inner, at, index, journey, copies);
+}
+
+// Looking for victims.
+
+std::vector<std::uint32_t> Lowering::candidates(const PickVictim& pick) const {
+  std::vector<std::uint32_t> result;
+  for (std::uint32_t i = 0; i < system_.buffers.size(); ++i) {
+    const auto& places = system_.buffers[i].placements;
+    if (pick.for_buffer != BufferId{i} && std::ranges::find(places, pick.region) != places.end()) result.push_back(i);
+  }
+  return result;
+}
+
+// One pass over the region: who was chosen, with his lock held; then the open
+// ends are those of nobody.
+void Lowering::collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick,
+                               std::map<std::uint32_t, OpenEnds>& chosen, OpenEnds& given_up) {
+  const StepIndex step = add(program, frame, at, Cause::memory_management, pick);
+  (void)program.take_ends();
+  OpenEnds nobody = Program::branch_of(step, static_cast<std::uint32_t>(system_.buffers.size()));
+  const std::vector<std::uint32_t> possible = candidates(pick);
+  for (std::uint32_t i = 0; i < system_.buffers.size(); ++i) {
+    const OpenEnds branch = Program::branch_of(step, i);
+    if (std::ranges::find(possible, i) == possible.end()) {
+      nobody.insert(nobody.end(), branch.begin(), branch.end());  // never open
+      continue;
+    }
+    program.from(branch);
+    const LockId lock = system_.buffers[i].lock;
+    if (pick.locking == VictimLocking::ticket) {
+      const StepIndex attempt = add(program, frame, at, Cause::lock, AcquireWithTicket{lock});
+      (void)program.take_ends();
+      given_up.push_back({attempt, 1, false});  // -EDEADLK becomes -ENOSPC (ttm_bo_util.c)
+      program.from(Program::branch_of(attempt, 0));
+    } else if (pick.locking == VictimLocking::none) {
+      add(program, frame, at, Cause::lock, Acquire{lock});
+    }
+    const OpenEnds ends = program.take_ends();
+    chosen[i].insert(chosen[i].end(), ends.begin(), ends.end());
+  }
+  program.from(std::move(nobody));
+}
+
+// The passes of ttm_bo_evict_alloc(): locks that are free, then ignoring `low`;
+// in a transaction the same with its ticket. Each victim leads back to `again`.
+void Lowering::evict_some(Program& program, const Frame& frame, Place at, const Search& search, CopyJobs& copies) {
+  std::vector<VictimLocking> ways{VictimLocking::trylock};
+  if (search.ticket) ways.push_back(VictimLocking::ticket);
+  if (search.sleep) ways.push_back(VictimLocking::none);
+  std::map<std::uint32_t, OpenEnds> chosen;
+  OpenEnds given_up;
+  PickVictim pick = search.pick;
+  for (const VictimLocking way : ways)
+    for (const bool ignore_low : {false, true}) {
+      pick.locking = way;
+      pick.ignore_low = ignore_low;
+      collect_victims(program, frame, at, pick, chosen, given_up);
+    }
+  OpenEnds nobody = program.take_ends();
+  const std::vector<Held> held = program.held;
+  for (auto& [victim, ends] : chosen) {
+    program.from(std::move(ends));
+    program.held = held;
+    program.held.push_back({system_.buffers[victim].lock, false, at});
+    Frame inner = frame;
+    inner.context = fmt::format("evicting '{}' {}", system_.buffers[victim].name, frame.context);
+    relocate(program, inner, at, buffer_of_memory_[victim], next_journey(BufferId{victim}, pick.region), copies);
+    release(program, inner, at, system_.buffers[victim].lock);
+    program.back_to(search.again);
+  }
+  program.held = held;
+  program.from(std::move(nobody));
+  program.join(given_up);
+}
+
+// Allocating.
+
+// As ttm_bo_validate: each placement in turn, then each again by force. Ends
+// where the buffer has memory; `denied` collects where it has none.
+void Lowering::validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                        CopyJobs& copies, OpenEnds& denied) {
+  const BufferId memory = *buffers_[buffer].memory;
+  OpenEnds done;
+  for (const bool force : {false, true})
+    for (const RegionId region : system_[memory].placements) {
+      const StepIndex attempt = add(program, frame, at, Cause::memory_management, Allocate{memory, region, force});
+      (void)program.take_ends();
+      program.from(Program::branch_of(attempt, 0));
+      if (copies_on_[region.index])
+        add(program, frame, at, Cause::explicit_sync,
+            Inherit{system_[region].departures, buffers_[buffer].reservation});
+      const OpenEnds here = program.take_ends();
+      done.insert(done.end(), here.begin(), here.end());
+      program.from(Program::branch_of(attempt, 1));
+      PickVictim pick{region, memory, std::nullopt, force, false, VictimLocking::trylock};
+      if (!step.no_evict && !candidates(pick).empty())
+        evict_some(program, frame, at, {pick, attempt, program.holds_with_ticket(), false}, copies);
+      program.join(Program::branch_of(attempt, 2));
+    }
+  const bool handled = step.no_evict || (step.otherwise && !step.otherwise->empty());
+  add(program, frame, at, Cause::explicit_sync, Deny{memory, handled});
+  const OpenEnds failed = program.take_ends();
+  denied.insert(denied.end(), failed.begin(), failed.end());
+  program.from(std::move(done));
+}
+
+// There is no memory, and the locks that were taken for this are free again.
+void Lowering::deny(Program& program, const Frame& frame, Place at, const ValidateStep& step) {
+  if (step.otherwise) {
+    lower_block(program, frame, *step.otherwise);
+    return;
+  }
+  if (!frame.may_leave)
+    diagnostics_.error(at,
+                       "memory may be denied here, and this program cannot just end: 'validate' needs a key 'else'");
+  const std::vector<Held> held = program.held;
+  for (const Held& each : held) release(program, frame, at, each.lock);
+  program.leave();
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const ValidateStep& step) {
+  std::vector<std::uint32_t> buffers;
+  if (step.buffer) {
+    if (const auto memory = memory_of(*step.buffer)) buffers.push_back(buffer_of_memory_[memory->index]);
+  } else if (const auto space = address_space(*step.address_space)) {
+    for (const BufferId memory : system_[*space].buffers) buffers.push_back(buffer_of_memory_[memory.index]);
+  }
+  if (buffers.empty()) return;
+  Frame inner = frame;
+  inner.reclaim = true;
+  inner.context = fmt::format("for the allocation on line {}", at.line);
+  std::vector<LockId> locks;
+  for (const std::uint32_t index : buffers)
+    if (!program.holds(buffers_[index].lock)) locks.push_back(buffers_[index].lock);
+  acquire_together(program, inner, at, locks, !step.buffer);
+  CopyJobs copies;
+  OpenEnds denied;
+  for (const std::uint32_t index : buffers) validate(program, inner, at, index, step, copies, denied);
+  const std::vector<Held> held = program.held;
+  for (const LockId lock : locks) release(program, frame, at, lock);
+  std::vector<Arm> arms{{program.take_ends(), program.held}};
+  program.from(std::move(denied));
+  program.held = held;
+  for (const LockId lock : locks) release(program, frame, at, lock);
+  deny(program, frame, at, step);
+  arms.push_back({program.take_ends(), program.held});
+  join_arms(program, at, arms);
+}
+
+// A write of dmem.max. Where it takes effect below usage, the writer evicts, at
+// last by sleeping for locks, and the write succeeds whatever comes of it.
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const SetLimitStep& step) {
+  const auto whose = group(step.group);
+  const auto where = region(step.region);
+  if (!whose || !where) return;
+  if (*whose == GroupId{}) diagnostics_.error(step.group.at, "the root group has no limits");
+  if (!system_[*where].accounted)
+    diagnostics_.error(step.region.at, fmt::format("'{}' is not accounted: it has no limits", step.region.text));
+  add(program, frame, at, Cause::explicit_sync, SetLimit{*whose, *where, step.max});
+  const PickVictim pick{*where, std::nullopt, *whose, true, false, VictimLocking::trylock};
+  if (step.nonblock || !dmem::info(scenario_.kernel).max_below_usage || candidates(pick).empty()) return;
+  Frame inner = frame;
+  inner.reclaim = true;
+  inner.context = fmt::format("for the limit of '{}'", step.group.text);
+  CopyJobs copies;
+  evict_some(program, inner, at, {pick, program.size(), false, true}, copies);
+}
+
+// Page tables and pins.
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const MapStep& step) {
+  const auto space = address_space(step.address_space);
+  if (!space) return;
+  std::vector<BufferId> buffers = system_[*space].buffers;
+  if (step.buffer) {
+    const auto memory = memory_of(*step.buffer);
+    if (memory && std::ranges::find(buffers, *memory) == buffers.end())
+      diagnostics_.error(step.buffer->at,
+                         fmt::format("'{}' has no buffer '{}'", step.address_space.text, step.buffer->text));
+    buffers.clear();
+    if (memory) buffers.push_back(*memory);
+  }
+  for (const BufferId memory : buffers) add(program, frame, at, Cause::explicit_sync, Map{*space, memory});
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const UnmapStep& step) {
+  if (const auto memory = memory_of(step.buffer)) add(program, frame, at, Cause::explicit_sync, Unmap{*memory});
+}
+
+void Lowering::lower_what(Program& program, const Frame& frame, Place at, const PinStep& step) {
+  if (const auto memory = memory_of(step.buffer))
+    add(program, frame, at, Cause::explicit_sync, Pin{*memory, step.amount});
+}
+
+// What jobs touch.
+
+// From its first step behind the waits until its fence has signalled. A job on
+// an engine without an address space uses the buffers that it was submitted with.
+void Lowering::add_hardware_use(const SubmitStep& step, std::uint32_t queue, ThreadId job, StepIndex begins,
+                                StepIndex ends) {
+  const QueueDeclaration& declared = scenario_.queues[queue];
+  if (!features_.tracks_memory || declared.kind != QueueKind::engine) return;
+  std::optional<AddressSpaceId> space;
+  if (declared.address_space) {
+    space = address_space(*declared.address_space);
+  } else {
+    AddressSpace own{
+        fmt::format("buffers of job '{}'", step.job.text), AddressSpaceMode::dma_fence, {}, false, true, step.job.at};
+    for (const std::uint32_t index : used_buffers(step))
+      if (buffers_[index].memory) own.buffers.push_back(*buffers_[index].memory);
+    if (own.buffers.empty()) return;
+    space = AddressSpaceId{static_cast<std::uint32_t>(system_.spaces.size())};
+    system_.spaces.push_back(std::move(own));
+    own_spaces_.emplace(step.job.text, *space);
+  }
+  if (space) system_.uses.push_back({step.job.text, *space, std::nullopt, job, begins, ends, step.job.at});
+}
+
+// The submission writes the page tables of a job that has no address space.
+void Lowering::map_uses(Program& program, const Frame& frame, Place at, const SubmitStep& step) {
+  const auto own = own_spaces_.find(step.job.text);
+  if (own == own_spaces_.end()) return;
+  for (const BufferId memory : system_[own->second].buffers)
+    add(program, frame, at, Cause::explicit_sync, Map{own->second, memory});
+}
+
+}  // namespace fencecheck::lowering

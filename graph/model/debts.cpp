@@ -1,0 +1,28 @@
+#include "graph/model/debts.hpp"
+
+namespace fencecheck {
+
+std::vector<Debt> debts(const System& system, const State& state) {
+  std::vector<Debt> result;
+  for (const Obligation& obligation : owed(system, state)) {
+    if (obligation.kind == Obligation::Kind::lock) {
+      const LockState& lock = state.locks[obligation.index];
+      if (lock.owner) result.push_back({obligation, lock.owner->index});
+      for (const ThreadId reader : lock.readers) result.push_back({obligation, reader.index});
+    } else if (obligation.kind == Obligation::Kind::thread &&
+               !info(system.threads[obligation.index].kind).kernel_owed) {
+      result.push_back({obligation, state.at[obligation.index]});
+    } else {
+      result.push_back({obligation, 0});
+    }
+  }
+  return result;
+}
+
+bool fair(const System& system, const State& state, ThreadId thread) {
+  if (info(system[thread].kind).kernel_owed) return true;
+  const StepIndex at = state.at[thread.index];
+  return at != 0 && at != system[thread].end() && !system[thread].program[at].userspace;
+}
+
+}  // namespace fencecheck

@@ -1,0 +1,41 @@
+// What is owed while the system still runs, and what fairness promises.
+//
+// At rest it is enough to know that something is owed; while things happen, a
+// new holder of the same lock or a task at its next step is a new debt. A debt
+// that stays open on a cycle of states is one obligation that is never discharged.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/model/state.hpp"
+#include "graph/model/system.hpp"
+
+namespace fencecheck {
+
+struct Debt {
+  Obligation obligation;
+  std::uint32_t since = 0;  // lock: ThreadId of the holder; task: the step at which it stands; else 0
+  friend bool operator==(const Debt&, const Debt&) = default;
+};
+
+// The debts open in a state: owed(), apart by holder and by step. In the order of owed().
+[[nodiscard]] std::vector<Debt> debts(const System& system, const State& state);
+
+// Weak fairness: a thread that from some moment on can always move does move.
+// It is promised to hardware, interrupts, kernel threads, and to tasks inside the
+// kernel: what holds them up is only what the calculus knows. To userspace it is
+// not: a task that stands before its first step, or outside the kernel, may never go on.
+[[nodiscard]] bool fair(const System& system, const State& state, ThreadId thread);
+
+// An execution that goes on for ever: the stem, then the cycle again and again.
+struct Lasso {
+  std::vector<Move> stem;
+  std::vector<Move> cycle;
+  Debt debt;                      // open in all states of the cycle
+  std::vector<ThreadId> waiting;  // userspace that could go on all the time, and never does
+};
+
+}  // namespace fencecheck
