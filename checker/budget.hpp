@@ -17,8 +17,4 @@ struct Budget {
   [[nodiscard]] bool out_of_time() const { return deadline && std::chrono::steady_clock::now() >= *deadline; }
 };
 
-// Set by the signal handler: long work stops at the next opportunity.
-[[nodiscard]] bool interrupted();
-void request_interrupt();
-
 }  // namespace fencecheck

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "checker/check.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
+#include "checker/interrupt.hpp"
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
 #include "checker/run_checks.hpp"
@@ -229,9 +229,9 @@ ExitStatus run(const Options& options) {
 
 int main(int argc, char** argv) {
   using fencecheck::ExitStatus;
-  std::signal(SIGINT, [](int) { fencecheck::request_interrupt(); });
   try {
     const fencecheck::Parsed parsed = fencecheck::parse_options(argc, argv);
+    const fencecheck::CatchInterrupts catching;
     const ExitStatus status = parsed.options ? fencecheck::run(*parsed.options) : parsed.status;
     if (!parsed.options) fencecheck::print(status == ExitStatus::nothing_found ? stdout : stderr, parsed.text);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(status);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "checker/interrupt.hpp"
+
 namespace fencecheck {
 
 Pulse::~Pulse() {

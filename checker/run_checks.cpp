@@ -10,6 +10,8 @@
 
 #include "checker/check.hpp"
 #include "checker/gate.hpp"
+#include "checker/interrupt.hpp"
+#include "checker/interrupt.hpp"
 
 namespace fencecheck {
 namespace {

@@ -1,14 +1,12 @@
 #include "checker/smt_engine.hpp"
 
 #include <algorithm>
-#include <atomic>
 
+#include "checker/interrupt.hpp"
 #include "encoders/formula.hpp"
 
 namespace fencecheck {
 namespace {
-
-std::atomic<bool> interrupt_requested{false};
 
 unsigned milliseconds_left(const Budget& budget) {
   constexpr unsigned unlimited = 4294967295U;  // Z3's own "no timeout"
@@ -19,6 +17,7 @@ unsigned milliseconds_left(const Budget& budget) {
 }
 
 std::string why(const std::string& reason) {
+  if (interrupted()) return "interrupted";
   if (reason == "timeout" || reason == "canceled") return "the time limit was reached (--timeout)";
   if (reason.find("memory") != std::string::npos || reason.find("memout") != std::string::npos)
     return "the memory limit was reached (--memory)";
@@ -26,9 +25,6 @@ std::string why(const std::string& reason) {
 }
 
 }  // namespace
-
-bool interrupted() { return interrupt_requested.load(std::memory_order_relaxed); }
-void request_interrupt() { interrupt_requested.store(true, std::memory_order_relaxed); }
 
 struct SmtEngine::Solver {
   Solver(const System& the_system, const Budget& the_budget)
@@ -41,8 +37,7 @@ struct SmtEngine::Solver {
 
   Search ask(const z3::expr& goal, Causes causes, bool elsewhere = false) {
     if (goal.is_false()) return Exhausted{};
-    if (budget.out_of_time()) return GaveUp{why("timeout")};
-    if (interrupted()) return GaveUp{"interrupted"};
+    if (budget.out_of_time() || interrupted()) return GaveUp{why("timeout")};
     z3::expr_vector assumptions(context);
     for (const CauseInfo& row : cause_table) {
       const z3::expr& literal = formula.causes[static_cast<std::size_t>(row.cause)];
@@ -55,6 +50,7 @@ struct SmtEngine::Solver {
     assumptions.push_back(elsewhere ? excluding : !excluding);
     z3::params params(context);
     params.set("timeout", milliseconds_left(budget));
+    params.set("ctrl_c", false);  // Z3's own handler is one for all threads, and outlives the solver it stops
     solver.set(params);
     try {
       switch (solver.check(assumptions)) {
@@ -65,7 +61,7 @@ struct SmtEngine::Solver {
         case z3::unknown:
           break;
       }
-      return GaveUp{interrupted() ? "interrupted" : why(solver.reason_unknown())};
+      return GaveUp{why(solver.reason_unknown())};
     } catch (const z3::exception& error) {
       return GaveUp{why(error.msg())};
     }
@@ -80,6 +76,7 @@ struct SmtEngine::Solver {
   Formula formula;
   z3::solver solver;
   unsigned goals = 0;
+  Interruptible interruptible{[this] { context.interrupt(); }};
 };
 
 SmtEngine::SmtEngine(const System& system, const Budget& budget) {
@@ -88,7 +85,7 @@ SmtEngine::SmtEngine(const System& system, const Budget& budget) {
   try {
     solver_ = std::make_unique<Solver>(system, budget);
   } catch (const Stopped&) {
-    throw OutOfBudget{interrupted() ? "interrupted" : why("timeout")};
+    throw OutOfBudget{why("timeout")};
   } catch (const z3::exception& error) {
     throw OutOfBudget{why(error.msg())};
   }

@@ -13,6 +13,7 @@
 #include "checker/budget.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
+#include "checker/interrupt.hpp"
 #include "checker/run_checks.hpp"
 #include "encoders/report/text.hpp"
 
