@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -46,6 +47,20 @@ class ReportCase(Case):
             self.assertEqual(status, done.returncode, done.stdout[:2000] + done.stderr[:2000])
         return done.stdout
 
+    def reports(self, forms, *inputs, status, options=(), cwd=None):
+        """All these formats of one run: {format: text}."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = {form: pathlib.Path(folder, form) for form in forms}
+            done = self.run_it("check", *(f"--report={form}={path}" for form, path in files.items()), *options, *inputs,
+                               cwd=cwd, seconds=20 * SECONDS)
+            self.assertEqual(status, done.returncode, done.stdout[-2000:] + done.stderr[:2000])
+            return {form: path.read_bytes().decode() for form, path in files.items()}
+
+    def formats(self):
+        """Every format, as the help lists them."""
+        said = self.expect(CLEAN, "check", "--help").stdout
+        return re.findall(r"(?m)^ +(\w+): ", re.search(r"--report .*\n((?: {20,}\w+: .*\n)+)", said)[1])
+
     def without_expectations(self):
         """The cases and the rejected inputs in the test's folder; what was expected now counts."""
         for name in ("cases", "tests/rejected"):
@@ -76,11 +91,48 @@ class ReportCase(Case):
 class Formats(ReportCase):
     """Every format, of every case as it is, and of every case with nothing excused, and of broken inputs."""
 
-    def texts(self, form):
-        yield self.report(form, "cases", cwd=SOURCE, status=CLEAN)
-        yield self.report(form, *self.without_expectations(), "missing.yaml", status=BAD_INPUT)
+    runs = []  # of each set of inputs {format: text}, made once for all tests
+
+    def setUp(self):
+        super().setUp()
+        if Formats.runs:
+            return
+        forms = self.formats()
+        tests = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
+        self.assertEqual(set(), set(forms) - tests, "a format without a validator")
         odd = [self.file(name, CYCLE_DOT) for name in ("a b.dot", "100%.dot", "a#b,c:d.dot", "ä.dot", "q\"<&>'.dot")]
-        yield self.report(form, *odd, "./a b.dot", str(self.folder / "ä.dot"), status=FINDINGS)
+        Formats.runs = [
+            self.reports(forms, "cases", cwd=SOURCE, status=CLEAN),
+            self.reports(forms, *self.without_expectations(), "missing.yaml", status=BAD_INPUT),
+            self.reports(forms, *odd, "./a b.dot", str(self.folder / "ä.dot"), status=FINDINGS)]
+
+    def texts(self, form):
+        return [run[form] for run in Formats.runs]
+
+    def test_html(self):
+        for text, json_text in zip(self.texts("html"), self.texts("json")):
+            inputs = grammar.html(text)["inputs"]
+            self.assertEqual([each["input"] for each in json.loads(json_text)["inputs"]],
+                             [each["name"] for each in inputs])
+            for finding in (finding for each in inputs for finding in each["findings"]):
+                for step in finding["steps"]:
+                    self.assertLess(step["lane"], len(finding["lanes"]))
+                    for change, _ in step["sets"]:
+                        self.assertLess(change, len(finding["objects"]))
+
+    def test_perfetto(self):
+        for text in self.texts("perfetto"):
+            grammar.perfetto(text)
+
+    def test_fingerprints_do_not_depend_on_lines(self):
+        def prints(document):
+            return [[finding["fingerprint"] for finding in each["findings"]] for each in document["inputs"]
+                    if each["input"].startswith("cases/")]
+        self.without_expectations()
+        for path in (self.folder / "cases").rglob("*.yaml"):
+            path.write_text("# one\n# two\n# three\n" + path.read_text())
+        shifted = self.report("json", "cases", options=["--unknown=ok"], status=FINDINGS)
+        self.assertEqual(prints(json.loads(self.texts("json")[1])), prints(json.loads(shifted)))
 
     def test_json(self):
         for text in self.texts("json"):
@@ -125,11 +177,10 @@ class Formats(ReportCase):
             self.assertEqual(len(prints), len(set(prints)), "GitLab shows one of equal fingerprints")
 
     def test_github(self):
-        counts = [len(grammar.github(text)) for text in self.texts("github")]
-        self.assertEqual(0, counts[0], "what is expected is no annotation")
-        self.assertGreater(counts[1], 30)
-        commands = grammar.github(self.report("github", self.file("a#b,c:d.dot", CYCLE_DOT)))
-        self.assertEqual("a#b,c:d.dot", commands[0][1]["file"])
+        expected, nothing_excused, odd = map(grammar.github, self.texts("github"))
+        self.assertEqual([], expected, "what is expected is no annotation")
+        self.assertGreater(len(nothing_excused), 30)
+        self.assertIn("a#b,c:d.dot", [properties["file"] for _, properties, _ in odd])
 
     def test_terse(self):
         for text in self.texts("terse"):
@@ -177,11 +228,9 @@ class Formats(ReportCase):
 
 class Contract(ReportCase):
     def test_the_status_does_not_depend_on_the_format(self):
-        forms = re.findall(r"(?m)^\s+(\w+): ", self.run_it("check", "--help").stdout)
         self.file("cycle.dot", CYCLE_DOT)
         self.file("good.yaml", ONE_ORDER)
-        self.assertIn("sarif", forms)
-        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+        for form in self.formats():
             with self.subTest(form):
                 self.report(form, "cycle.dot", status=FINDINGS)
                 self.report(form, "good.yaml", status=CLEAN)
@@ -249,10 +298,11 @@ class Contract(ReportCase):
         self.assertIn("--timeout raises the limit", done.stdout)
 
     def test_same_bytes_with_any_number_of_threads(self):
-        for form in ("json", "sarif", "text"):
+        one, many = (self.reports(self.formats(), "cases/indefinite", "cases/traces", "cases/locking", cwd=SOURCE,
+                                  status=CLEAN, options=["--jobs", jobs]) for jobs in "18")
+        for form, text in one.items():
             with self.subTest(form):
-                one = self.report(form, "cases", cwd=SOURCE, options=["--jobs", "1"])
-                self.assertEqual(one, self.report(form, "cases", cwd=SOURCE, options=["--jobs", "8"]))
+                self.assertEqual(text, many[form])
 
     def test_times_only_if_asked_for(self):
         self.file("cycle.dot", CYCLE_DOT)
@@ -264,14 +314,24 @@ class Contract(ReportCase):
         self.file("cycle.dot", CYCLE_DOT)
         for variable, coloured in (({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)):
             with self.subTest(variable):
-                self.assertEqual(coloured, b"\x1b[1;31m" in self.on_a_terminal(variable, "check", "cycle.dot"))
+                self.assertEqual(coloured, b"\x1b[1;31m" in self.on_a_terminal("stdout", variable, "check", "cycle.dot"))
 
-    def on_a_terminal(self, variables, *arguments):
+    def test_progress_is_a_bar_that_goes_away(self):
+        for i in range(20):
+            self.file(f"designs/{i:02}.yaml", TWO_LOCKS)
+        shown = self.on_a_terminal("stderr", {}, "check", "--terse", "designs").decode()
+        done = re.findall(r"\r\x1b\[K\[#*\.*\] (\d+)/20", shown)
+        self.assertEqual(sorted(map(int, done)), list(map(int, done)))
+        self.assertEqual("20", done[-1])
+        self.assertTrue(shown.endswith("\r\x1b[K"), "the bar is left behind")
+        self.assertEqual("", self.expect(FINDINGS, "check", "--terse", "designs").stderr, "no bar without a terminal")
+
+    def on_a_terminal(self, channel, variables, *arguments):
         import pty
         master, slave = pty.openpty()
         environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | variables
-        process = subprocess.Popen([BINARY, *arguments], cwd=self.folder, stdout=slave, stderr=subprocess.DEVNULL,
-                                   env=environment)
+        channels = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, channel: slave}
+        process = subprocess.Popen([BINARY, *arguments], cwd=self.folder, env=environment, **channels)
         os.close(slave)
         output = b""
         while True:
@@ -308,16 +368,6 @@ class KnownFindings(ReportCase):
         self.update("locks.yaml")
         self.file("moved/other.yaml", "# a line\n\n# and another\n" + TWO_LOCKS)
         self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "moved")
-
-    def test_cases_keep_their_fingerprints_when_lines_shift(self):
-        def prints(folder):
-            document = json.loads(self.report("json", folder))
-            return [[finding["fingerprint"] for finding in each["findings"]] for each in document["inputs"]]
-        self.without_expectations()
-        before = prints("cases")
-        for path in (self.folder / "cases").rglob("*.yaml"):
-            path.write_text("# one\n# two\n# three\n" + path.read_text())
-        self.assertEqual(before, prints("cases"))
 
     def test_stale_entries(self):
         self.update("locks.yaml")
@@ -440,14 +490,34 @@ class Libraries(ReportCase):
     def test_ten_thousand_findings_are_cut_and_counted(self):
         self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(10_000))
                   + "}\n")
-        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+        for form, text in self.reports(self.formats(), "many.dot", status=FINDINGS).items():
             with self.subTest(form):
-                text = self.report(form, "many.dot", status=FINDINGS)
                 self.assertLess(len(text), 1_000_000, "a result nobody can use")
-                if form not in ("junit", "ktap", "tap"):
+                if form not in ("junit", "ktap", "tap", "perfetto"):
                     self.assertIn("9900", text)
         document = json.loads(self.report("json", "many.dot", options=["--findings", "20000"]))
         self.assertEqual(10_000, len(document["inputs"][0]["findings"]))
+
+    def test_ten_thousand_findings_of_a_trace_are_one_with_a_count(self):
+        def pair(i):
+            times = [f"{10 + i / 1000:.6f}" for _ in range(2)] + [f"{10 + i / 1000 + 0.0001:.6f}" for _ in range(2)]
+            names = [f"first{2 * i + 1000}", f"second{2 * i + 1001}"]
+            events = [f"dma_fence_init: driver=sw_sync timeline={names[j]} context={2 * i + j + 1} seqno=1" for j in (0, 1)]
+            events += [f"dma_fence_wait_start: driver=sw_sync timeline={names[1 - j]} context={2 * i + 2 - j} seqno=1"
+                       for j in (0, 1)]
+            return "".join(f"  task-{2 * i + j % 2 + 1000} [000] ..... {time}: {event}\n"
+                           for j, (time, event) in enumerate(zip(times, events)))
+        self.file("many.trace", "# tracer: nop\n#\n" + "".join(map(pair, range(10_000)))
+                  + "  kworker/1:2-77 [001] ..... 90.000000: workqueue_execute_start: work struct 1: function f\n")
+        texts = self.reports(self.formats(), "many.trace", status=FINDINGS)
+        for form, text in texts.items():
+            with self.subTest(form):
+                self.assertLess(len(text), 1_000_000, "a result nobody can use")
+        (finding,) = json.loads(texts["json"])["inputs"][0]["findings"]
+        self.assertEqual(10_000, finding["count"])
+        for form in ("text", "terse", "sarif", "junit", "codequality", "github", "ktap", "tap", "html", "perfetto"):
+            with self.subTest(form):
+                self.assertRegex(texts[form], r"10,?000")
 
     def test_a_baseline_knows_what_is_cut(self):
         self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(300))

@@ -1,37 +1,17 @@
 // The HTML report in a real Chromium: node report_test.js FENCECHECK SOURCE OUTPUT
 //
 // Makes reports with the built program, opens them as files and uses them as a
-// reader does. Screenshots stay in OUTPUT. Exit status 77 (skipped) where
-// Chromium, playwright-core or axe-core is not installed; FENCECHECK_BROWSER_MUST=1
-// makes that a failure.
+// reader does. Screenshots stay in OUTPUT.
 "use strict";
 const assert = require("node:assert/strict");
-const { execFileSync, spawnSync } = require("node:child_process");
+const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
+const { wanted, run } = require("./browser.js");
 
-const [fencecheck, source, output] = process.argv.slice(2).map((each) => path.resolve(each));
-
-function skip(why) {
-  console.log(`skipped: ${why}; .ci/run installs it`);
-  process.exit(process.env.FENCECHECK_BROWSER_MUST === "1" ? 1 : 77);
-}
-
-function wanted(name) {
-  try {
-    return require(name);
-  } catch (error) {
-    return skip(`${name} is not installed (${error.code})`);
-  }
-}
-
-const { chromium } = wanted("playwright-core");
 const axe = wanted("axe-core");
-const browser_path = ["chromium", "chromium-browser", "google-chrome"]
-  .map((name) => spawnSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).stdout.trim())
-  .find(Boolean);
-if (!browser_path) skip("chromium is not installed");
+const [fencecheck, source, output] = process.argv.slice(2).map((each) => path.resolve(each));
 
 // ---- reports to look at
 
@@ -40,9 +20,9 @@ fs.mkdirSync(path.join(output, "screenshots"), { recursive: true });
 
 function report(name, folder, input) {
   const file = path.join(output, `${name}.html`);
-  const run = spawnSync(fencecheck, ["check", input, "--report", `html=${file}`],
+  const done = spawnSync(fencecheck, ["check", input, "--report", `html=${file}`],
     { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
-  assert.ok([0, 1, 2, 65].includes(run.status), run.stderr);
+  assert.ok([0, 1, 2, 65].includes(done.status), done.stderr);
   return file;
 }
 
@@ -302,30 +282,8 @@ test("five hundred inputs", async (browser, files) => {
 
 // ---- run them
 
-async function main() {
-  fs.writeFileSync(path.join(output, "hostile.yaml"), hostile);
-  fs.writeFileSync(path.join(output, "broken.yaml"), "fencecheck: 1\nthreads: [\n");
-  write_many(500);
-  const files = { cases: report("cases", source, "cases"), hostile: report("hostile", output, "hostile.yaml"),
-                  broken: report("broken", output, "broken.yaml"), many: report("many", output, "many") };
-  console.log(`# ${browser_path} ${execFileSync(browser_path, ["--version", "--no-sandbox"], { encoding: "utf8" }).trim()}`);
-  const browser = await chromium.launch({ executablePath: browser_path, args: ["--no-sandbox"] });
-  let failed = 0;
-  for (const [index, { name, body }] of tests.entries()) {
-    try {
-      await body(browser, files);
-      console.log(`ok ${index + 1} ${name}`);
-    } catch (error) {
-      ++failed;
-      console.log(`not ok ${index + 1} ${name}\n${String(error.stack).replace(/^/gm, "#   ")}`);
-    }
-  }
-  await browser.close();
-  console.log(`1..${tests.length}`);
-  process.exit(failed ? 1 : 0);
-}
-
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+fs.writeFileSync(path.join(output, "hostile.yaml"), hostile);
+fs.writeFileSync(path.join(output, "broken.yaml"), "fencecheck: 1\nthreads: [\n");
+write_many(500);
+run(tests, { cases: report("cases", source, "cases"), hostile: report("hostile", output, "hostile.yaml"),
+             broken: report("broken", output, "broken.yaml"), many: report("many", output, "many") });
