@@ -25,7 +25,7 @@ std::string rst_text(std::string_view text) {
 std::string rst(const std::string& dot, const std::string& title, const std::string& words) {
   const std::string name = title.empty() ? "dependencies" : title;
   std::string result = fmt::format(".. kernel-render:: DOT\n   :alt: {}: {}\n   :caption: {}\n\n", printable(name),
-                                   printable(words), rst_text(name));
+                                   printable(words.empty() ? "nothing waits" : words), rst_text(name));
   bool begins = true;  // a line; tabs would be expanded by whoever reads the block
   for (const char byte : dot) {
     if (begins && byte != '\n') result += "   ";

@@ -169,7 +169,7 @@ class Formats(ReportCase):
                 for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
                     self.assertEqual(int(suite.get(count)), len(suite.findall(f"testcase/{element}")))
 
-    def test_code_quality(self):
+    def test_codequality(self):
         for text in self.texts("codequality"):
             document = json.loads(text)
             self.assert_valid(SCHEMAS / "code-quality.schema.json", document)

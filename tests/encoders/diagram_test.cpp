@@ -107,12 +107,12 @@ TEST_CASE("every view of a case is written in every format, the same each time",
 
 TEST_CASE("a picture of a schedule has stable ids and tooltips", "[diagram]") {
   const std::string svg =
-      diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::svg, {View::schedule}).content;
+      diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::svg, {.view = View::schedule}).content;
   CHECK_THAT(svg, Contains("id=\"s1\"") && Contains("id=\"lane0\"") && Contains("xlink:title=\"1: "));
 }
 
 TEST_CASE("the block for the kernel's documentation has words for who cannot see it", "[diagram]") {
-  const std::string text = diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::rst, {View::cycle}).content;
+  const std::string text = diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::rst, {.view = View::cycle}).content;
   CHECK_THAT(text, StartsWith(".. kernel-render:: DOT\n   :alt: a future fence meets memory management: ") &&
                        Contains("\n   :caption: a future fence meets memory management\n\n   digraph ") &&
                        Contains(" waits for "));
@@ -124,7 +124,7 @@ TEST_CASE("the block for the kernel's documentation has words for who cannot see
 
 TEST_CASE("without a schedule there is nothing to draw", "[diagram]") {
   const Report graph = checked("indefinite/documented-diagram.dot");
-  CHECK(diagram(graph, DiagramFormat::dot, {View::schedule}).problem ==
+  CHECK(diagram(graph, DiagramFormat::dot, {.view = View::schedule}).problem ==
         "there is no schedule to draw: no finding is confirmed");
   const Report scenario = checked("indefinite/future-fence.yaml");
   CHECK(diagram(scenario, DiagramFormat::dot, {View::schedule, 60, "ffff", true}).problem ==

@@ -180,7 +180,7 @@ TEST_CASE("the legend says what the drawing uses, and is not read back", "[dot]"
   const std::string text = to_dot(drawing);
   REQUIRE_THAT(text, Contains("cluster_legend") && Contains("lock: a lock that somebody else holds"));
   REQUIRE(num_vertices(*read(text).graph) == 3);
-  REQUIRE(draw(graph, {View::classes}).legend.empty());
+  REQUIRE(draw(graph, {.view = View::classes}).legend.empty());
 }
 
 TEST_CASE("an empty graph is drawn", "[dot]") {
