@@ -18,9 +18,9 @@ bool finished(const System& system, const State& state, ThreadId thread) {
   return state.at[thread.index] == system[thread].end();
 }
 
-// Can the thread still come to a step for which `matches` holds?
-template <class Matches>
-bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches) {
+// Can the thread still come to a step for which `matches` holds, without passing one for which `ends` does?
+template <class Matches, class Ends>
+bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches, const Ends& ends) {
   const Thread& who = system[thread];
   std::vector<bool> seen(who.end() + 1U, false);
   std::vector<StepIndex> todo{state.at[thread.index]};
@@ -30,9 +30,15 @@ bool may_reach(const System& system, const State& state, ThreadId thread, const 
     if (index == who.end() || seen[index]) continue;
     seen[index] = true;
     if (matches(who.program[index].action)) return true;
+    if (ends(who.program[index].action)) continue;
     for (const StepIndex next : who.program[index].next) todo.push_back(next);
   }
   return false;
+}
+
+template <class Matches>
+bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches) {
+  return may_reach(system, state, thread, matches, [](const Action&) { return false; });
 }
 
 // Does the step put this job onto its queue, or ask for a fence whose work it is?
@@ -76,6 +82,30 @@ std::vector<ThreadId> threads_that_may(const System& system, const State& state,
   return result;
 }
 
+// Who has taken from the pool: gives back before it takes again. Else whoever ever gives back.
+std::vector<ThreadId> givers(const System& system, const State& state, PoolId pool) {
+  const auto gives = [&](const Action& action) {
+    const auto* give = std::get_if<Give>(&action);
+    return give != nullptr && give->pool == pool;
+  };
+  const auto takes = [&](const Action& action) {
+    const auto* take = std::get_if<Take>(&action);
+    return take != nullptr && take->pool == pool;
+  };
+  std::vector<ThreadId> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (may_reach(system, state, ThreadId{i}, gives, takes)) result.push_back(ThreadId{i});
+  return result.empty() ? threads_that_may(system, state, gives) : result;
+}
+
+// Who may set the variable to what is waited for.
+std::vector<ThreadId> setters(const System& system, const State& state, const Test& wanted) {
+  return threads_that_may(system, state, [&](const Action& action) {
+    const auto* assign = std::get_if<Assign>(&action);
+    return assign != nullptr && assign->variable == wanted.variable && holds(wanted, assign->value);
+  });
+}
+
 }  // namespace
 
 std::vector<ThreadId> helpers(const System& system, const State& state, const Blocker& blocker) {
@@ -89,15 +119,9 @@ std::vector<ThreadId> helpers(const System& system, const State& state, const Bl
       return threads_that_may(system, state,
                               [&](const Action& action) { return queues(system, action, ThreadId{blocker.index}); });
     case Blocker::Kind::pool:
-      return threads_that_may(system, state, [&](const Action& action) {
-        const auto* give = std::get_if<Give>(&action);
-        return give != nullptr && give->pool.index == blocker.index;
-      });
+      return givers(system, state, PoolId{blocker.index});
     case Blocker::Kind::variable:
-      return threads_that_may(system, state, [&](const Action& action) {
-        const auto* assign = std::get_if<Assign>(&action);
-        return assign != nullptr && assign->variable.index == blocker.index;
-      });
+      return setters(system, state, blocker.wanted);
     case Blocker::Kind::lock:
     case Blocker::Kind::job:
       return blocker.owners;
@@ -111,7 +135,7 @@ namespace {
 std::vector<ThreadId> responsible(const System& system, const State& state, const Obligation& obligation) {
   switch (obligation.kind) {
     case Obligation::Kind::fence:
-      return helpers(system, state, {Blocker::Kind::fence, obligation.index, {}});
+      return helpers(system, state, {Blocker::Kind::fence, obligation.index, {}, {}});
     case Obligation::Kind::lock: {
       std::vector<ThreadId> owners = state.locks[obligation.index].readers;
       if (state.locks[obligation.index].owner) owners.push_back(*state.locks[obligation.index].owner);
@@ -141,6 +165,8 @@ std::string what(const System& system, const Step& step, const Blocker& blocker)
     case Blocker::Kind::pool:
       return fmt::format("room in pool '{}'", system.pools[blocker.index].name);
     case Blocker::Kind::variable:
+      if (const auto queue = gated_by(system, blocker.wanted.variable))
+        return fmt::format("queue '{}', which is suspended", system[*queue].name);
       return fmt::format("variable '{}'", system.variables[blocker.index].name);
     case Blocker::Kind::push:
       return "being pushed onto its queue";
@@ -159,6 +185,8 @@ std::string deed(const System& system, const Blocker& blocker) {
     case Blocker::Kind::pool:
       return fmt::format("gives back to '{}'", system.pools[blocker.index].name);
     case Blocker::Kind::variable:
+      if (const auto queue = gated_by(system, blocker.wanted.variable))
+        return fmt::format("resumes queue '{}'", system[*queue].name);
       return fmt::format("sets '{}'", system.variables[blocker.index].name);
     case Blocker::Kind::push:
       return "pushes it";
@@ -175,6 +203,8 @@ std::string outcome(const System& system, const Step& step, const Move& move) {
     return move.branch == 1 ? ": an older transaction holds it, backs off" : "";
   if (std::holds_alternative<PickVictim>(step.action))
     return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
+  if (const auto* choose = std::get_if<Choose>(&step.action); choose != nullptr && never_waits(*choose))
+    return move.branch == 0 ? ": yes" : ": no";
   if (!std::holds_alternative<Allocate>(step.action)) return "";
   switch (static_cast<dmem::Next>(move.branch)) {
     case dmem::Next::succeed:
@@ -199,8 +229,8 @@ std::vector<WaitEdge> waits(const System& system, const State& state) {
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)
     for (const Blocker& blocker : blockers(system, state, ThreadId{i})) {
       std::vector<ThreadId> who = helpers(system, state, blocker);
-      // Whoever waits for room gives back only afterwards: others first, if there are any.
-      if (blocker.kind == Blocker::Kind::pool && who.size() > 1) std::erase(who, ThreadId{i});
+      // Whoever waits helps itself only afterwards: others first, if there are any.
+      if (who.size() > 1) std::erase(who, ThreadId{i});
       for (const ThreadId helper : who) result.push_back({ThreadId{i}, blocker, helper});
     }
   return result;

@@ -42,7 +42,7 @@ std::string route(const Knot& knot, const System& system) {
 
 // Is some thread still on its way to signal the fence?
 bool can_signal(const System& system, const State& last, const Obligation& fence) {
-  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}}).empty();
+  return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}, {}}).empty();
 }
 
 std::string sentence(const Hang& hang, const System& system) {

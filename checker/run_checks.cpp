@@ -11,7 +11,6 @@
 #include "checker/check.hpp"
 #include "checker/gate.hpp"
 #include "checker/interrupt.hpp"
-#include "checker/interrupt.hpp"
 
 namespace fencecheck {
 namespace {

@@ -285,23 +285,25 @@ z3::expr Encoder::holds_at_last(const Test& test) {
 }
 
 void Encoder::encode(const Site& site, const Choose& choose) {
+  const Expr counts = never_waits(choose) ? yes() : on(site);
   for (std::uint32_t i = 0; i < choose.branches.size(); ++i) {
     const Branch& branch = choose.branches[i];
     const Site way{site.thread, site.step, i};
     if (branch.cause) demand("branch-cause", way, taken(way), on(*branch.cause));
     for (const Test& test : branch.tests) {
       for (const Site& write : assigns_[test.variable.index]) order(site, write);
-      demand("guard", way, both(taken(way), on(site)), holds_now(test, site));
+      demand("guard", way, both(taken(way), counts), holds_now(test, site));
     }
   }
 }
 
 z3::expr Encoder::stuck(const Site& site, const Choose& choose) {
+  const Expr counts = never_waits(choose) ? yes() : on(site);
   std::vector<Expr> shut;
   for (const Branch& branch : choose.branches) {
     std::vector<Expr> open;
     if (branch.cause) open.push_back(on(*branch.cause));
-    for (const Test& test : branch.tests) open.push_back(any({negated(on(site)), holds_at_last(test)}));
+    for (const Test& test : branch.tests) open.push_back(any({negated(counts), holds_at_last(test)}));
     shut.push_back(negated(all(open)));
   }
   return all(shut);

@@ -145,6 +145,7 @@ std::vector<Target> Builder::targets(const Step& step) const {
                    result.push_back({result_.threads[flush.work.index], false});
                  },
                  [&](const Choose& choose) {
+                   if (never_waits(choose)) return;
                    for (const Branch& branch : choose.branches)
                      for (const Test& test : branch.tests)
                        result.push_back({result_.variables[test.variable.index], choose.branches.size() > 1});

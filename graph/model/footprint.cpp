@@ -198,7 +198,7 @@ class Uses {
   }
 
   void add(const Choose& choose) {
-    if (!waits_) return;
+    if (!waits_ && !never_waits(choose)) return;
     for (const Branch& branch : choose.branches)
       for (const Test& test : branch.tests) use(Part::variable, test.variable.index, Access::read);
   }

@@ -38,7 +38,7 @@ std::vector<ThreadId> holders(const LockState& lock) {
 std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>& fences) {
   std::vector<Blocker> result;
   for (const FenceId fence : fences)
-    if (!state.signalled[fence.index]) result.push_back({Blocker::Kind::fence, fence.index, {}});
+    if (!state.signalled[fence.index]) result.push_back({Blocker::Kind::fence, fence.index, {}, {}});
   return result;
 }
 
@@ -49,7 +49,7 @@ std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
 }
 
 std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {
-  return {{Blocker::Kind::lock, lock.index, holders(view.state.locks[lock.index])}};
+  return {{Blocker::Kind::lock, lock.index, holders(view.state.locks[lock.index]), {}}};
 }
 
 std::vector<Blocker> blocked_by(const View& view, const Acquire& acquire) {
@@ -60,35 +60,39 @@ std::vector<Blocker> blocked_by(const View& view, const AcquireWithTicket& acqui
   return blocked_by_lock(view, acquire.lock);
 }
 
-std::vector<Blocker> blocked_by(const View&, const Take& take) { return {{Blocker::Kind::pool, take.pool.index, {}}}; }
+std::vector<Blocker> blocked_by(const View&, const Take& take) {
+  return {{Blocker::Kind::pool, take.pool.index, {}, {}}};
+}
 
 std::vector<Blocker> blocked_by(const View&, const Flush& flush) {
-  return {{Blocker::Kind::job, flush.work.index, {flush.work}}};
+  return {{Blocker::Kind::job, flush.work.index, {flush.work}, {}}};
 }
 
 std::vector<Blocker> blocked_by(const View& view, const Begin&) {
   const QueueId queue = *view.system[view.self].queue;
   const QueueState& jobs = view.state.queues[queue.index];
-  if (!is_waiting(view.system, view.state, view.self)) return {{Blocker::Kind::push, view.self.index, {}}};
+  if (!is_waiting(view.system, view.state, view.self)) return {{Blocker::Kind::push, view.self.index, {}, {}}};
   std::vector<Blocker> result;
   for (std::uint32_t i = 0; i < view.system.threads.size(); ++i) {
     const ThreadId other{i};
     const Thread& thread = view.system[other];
     const bool running = thread.queue == queue && view.state.at[i] != 0 && view.state.at[i] != thread.end();
-    if (running && other != view.self) result.push_back({Blocker::Kind::job, i, {other}});
+    if (running && other != view.self) result.push_back({Blocker::Kind::job, i, {other}, {}});
   }
   for (const ThreadId other : jobs.waiting) {
     if (other == view.self) break;
     if (view.state.at[other.index] != 0) continue;  // it runs, and holds up nobody
-    result.push_back({Blocker::Kind::job, other.index, {other}});
+    result.push_back({Blocker::Kind::job, other.index, {other}, {}});
   }
   return result;
 }
 
-std::vector<Blocker> blocked_by(const View&, const Choose& choose) {
+std::vector<Blocker> blocked_by(const View& view, const Choose& choose) {
   std::vector<Blocker> result;
   for (const Branch& branch : choose.branches)
-    for (const Test& test : branch.tests) result.push_back({Blocker::Kind::variable, test.variable.index, {}});
+    for (const Test& test : branch.tests)
+      if (!holds(test, view.state.variables[test.variable.index]))
+        result.push_back({Blocker::Kind::variable, test.variable.index, {}, test});
   return result;
 }
 
@@ -126,8 +130,10 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
   if (finished(system, state, thread)) return {};
   const Step& step = next_step(system, state, thread);
   const View view{system, state, thread};
-  if (gate_closed(system, state, thread))
-    return {{Blocker::Kind::variable, system[*system[thread].queue].gate->index, {}}};
+  if (gate_closed(system, state, thread)) {
+    const VariableId gate = *system[*system[thread].queue].gate;
+    return {{Blocker::Kind::variable, gate.index, {}, {gate, 0, false}}};
+  }
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
 }
 

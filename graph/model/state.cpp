@@ -48,10 +48,6 @@ bool holds_with_ticket(const State& state, ThreadId thread) {
                              [&](const LockState& lock) { return lock.with_ticket && lock.owner == thread; });
 }
 
-bool test_holds(const State& state, const Test& test) {
-  return (state.variables[test.variable.index] == test.value) == test.equal;
-}
-
 // Guards.
 
 Branches open(const View& view, const Wait& wait) {
@@ -96,8 +92,8 @@ Branches open_branches(const View& view, const Choose& choose, bool guarded) {
   for (std::size_t i = 0; i < choose.branches.size(); ++i) {
     const Branch& branch = choose.branches[i];
     const bool allowed = !branch.cause || view.causes.has(*branch.cause);
-    const bool tests_hold =
-        std::ranges::all_of(branch.tests, [&](const Test& test) { return test_holds(view.state, test); });
+    const bool tests_hold = std::ranges::all_of(
+        branch.tests, [&](const Test& test) { return holds(test, view.state.variables[test.variable.index]); });
     if (allowed && (tests_hold || !guarded)) result |= Branches{1} << i;
   }
   return result;
@@ -137,7 +133,7 @@ Branches open_without_waiting(const View& view) {
                           const auto& waiting = view.state.queues[view.system[view.self].queue->index].waiting;
                           return when(std::ranges::find(waiting, view.self) != waiting.end());
                         },
-                        [&](const Choose& choose) { return open_branches(view, choose, false); },
+                        [&](const Choose& choose) { return open_branches(view, choose, never_waits(choose)); },
                         [&](const PickVictim&) { return Branches{1} << view.system.buffers.size(); },
                         [&](const Expire& expire) { return open(view, expire); },
                         [&](const Cutoff& cutoff) { return open(view, cutoff); },

@@ -125,7 +125,8 @@ struct Obligation {
 struct Blocker {
   enum class Kind : std::uint8_t { fence, lock, job, pool, variable, push } kind = Kind::fence;
   std::uint32_t index = 0;       // FenceId, LockId, PoolId, VariableId, ThreadId of the job awaited, or of itself
-  std::vector<ThreadId> owners;  // who holds the lock, the pool, or the place in the queue
+  std::vector<ThreadId> owners;  // who holds the lock, or the place in the queue
+  Test wanted;                   // of a variable
 };
 [[nodiscard]] std::vector<Blocker> blockers(const System& system, const State& state, ThreadId thread);
 

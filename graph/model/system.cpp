@@ -76,23 +76,31 @@ std::string names(const System& system, const std::vector<FenceId>& fences, std:
   return fmt::format("{}", fmt::join(quoted, joined_by));
 }
 
-std::string tests(const System& system, const Choose& choose) {
+std::string tests(const System& system, const Branch& branch) {
   std::vector<std::string> parts;
-  for (const Branch& branch : choose.branches)
-    for (const Test& test : branch.tests)
-      parts.push_back(fmt::format("{} {} {}", system[test.variable].name, test.equal ? "=" : "!=", test.value));
+  for (const Test& test : branch.tests)
+    parts.push_back(fmt::format("{} {} {}", system[test.variable].name, test.equal ? "=" : "!=", test.value));
   return fmt::format("{}", fmt::join(parts, " and "));
 }
 
 std::string describe_choice(const System& system, const Choose& choose) {
-  const std::string conditions = tests(system, choose);
-  return conditions.empty() ? "goes one of several ways" : "waits until " + conditions;
+  std::vector<std::string> ways;
+  for (const Branch& branch : choose.branches)
+    if (!branch.tests.empty()) ways.push_back(tests(system, branch));
+  if (ways.empty()) return "goes one of several ways";
+  if (never_waits(choose)) return "looks whether " + ways.front();
+  return fmt::format("waits until {}", fmt::join(ways, " or "));
+}
+
+std::string describe_assignment(const System& system, const Assign& assign) {
+  if (const auto queue = gated_by(system, assign.variable))
+    return fmt::format("{} queue '{}'", assign.value == 0 ? "suspends" : "resumes", system[*queue].name);
+  return fmt::format("sets {} = {}", system[assign.variable].name, assign.value);
 }
 
 // Can a step of this kind ever keep its thread waiting?
 bool may_wait(const Action& action) {
-  if (const auto* choose = std::get_if<Choose>(&action))
-    return std::ranges::any_of(choose->branches, [](const Branch& branch) { return !branch.tests.empty(); });
+  if (const auto* choose = std::get_if<Choose>(&action)) return !never_waits(*choose);
   return std::holds_alternative<Wait>(action) || std::holds_alternative<WaitSet>(action) ||
          std::holds_alternative<Acquire>(action) || std::holds_alternative<AcquireWithTicket>(action) ||
          std::holds_alternative<TryAcquire>(action) || std::holds_alternative<Take>(action) ||
@@ -101,6 +109,18 @@ bool may_wait(const Action& action) {
 }
 
 }  // namespace
+
+bool never_waits(const Choose& choose) {
+  const auto is_otherwise = [&](const Test& test) {
+    return std::ranges::any_of(choose.branches, [&](const Branch& branch) {
+      return !branch.cause && branch.tests.size() == 1 && branch.tests.front().variable == test.variable &&
+             branch.tests.front().value == test.value && branch.tests.front().equal != test.equal;
+    });
+  };
+  return std::ranges::any_of(choose.branches, [&](const Branch& branch) {
+    return !branch.cause && std::ranges::all_of(branch.tests, is_otherwise);
+  });
+}
 
 bool repeats(const Thread& thread) {
   return std::ranges::any_of(
@@ -116,6 +136,12 @@ std::optional<std::string> check_system(const System& system) {
       return fmt::format("job '{}' does not start with Begin", thread.name);
   }
   return std::nullopt;
+}
+
+std::optional<QueueId> gated_by(const System& system, VariableId variable) {
+  const auto queue = std::ranges::find(system.queues, variable, &Queue::gate);
+  if (queue == system.queues.end()) return std::nullopt;
+  return QueueId{static_cast<std::uint32_t>(queue - system.queues.begin())};
 }
 
 Causes causes_of(const System& system) {
@@ -256,7 +282,7 @@ std::string describe(const System& system, const Thread& thread, const Step& ste
             return fmt::format("looks up the fences of '{}' up to {}", system[collect.reservation].name,
                                info(collect.up_to).id);
           },
-          [&](const Assign& assign) { return fmt::format("sets {} = {}", system[assign.variable].name, assign.value); },
+          [&](const Assign& assign) { return describe_assignment(system, assign); },
           [&](const Choose& choose) { return describe_choice(system, choose); },
           [&](const Expire& expire) { return fmt::format("fires and signals '{}'", system[expire.fence].name); },
           [](const Cutoff& cutoff) { return "reaches a bound: " + cutoff.bound; },

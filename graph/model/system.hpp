@@ -246,6 +246,8 @@ struct Test {
   std::int64_t value = 0;
   bool equal = true;
 };
+[[nodiscard]] constexpr bool holds(const Test& test, std::int64_t value) { return (value == test.value) == test.equal; }
+
 struct Branch {
   std::vector<Test> tests;     // all must hold
   std::optional<Cause> cause;  // only possible while this cause is switched on
@@ -253,6 +255,10 @@ struct Branch {
 struct Choose {  // any branch whose tests hold; waits while there is none; next: one for each branch
   std::vector<Branch> branches;
 };
+// Some branch is open whatever the variables hold: an `if`, which makes nobody
+// wait, so that its tests count whatever causes are switched off. O(tests).
+[[nodiscard]] bool never_waits(const Choose& choose);
+
 struct Expire {  // a fence's fallback timer: signals it, with the priority of a timeout
   FenceId fence;
 };
@@ -424,6 +430,9 @@ inline constexpr std::size_t most_branches = 64;
 
 // The first thing wrong with a system's form, or nothing. O(steps).
 [[nodiscard]] std::optional<std::string> check_system(const System& system);
+
+// The queue that runs only while this variable is not 0, if it is a gate. O(queues).
+[[nodiscard]] std::optional<QueueId> gated_by(const System& system, VariableId variable);
 
 // The causes that some step of the system may wait for.
 [[nodiscard]] Causes causes_of(const System& system);

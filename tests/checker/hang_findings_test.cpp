@@ -74,8 +74,61 @@ TEST_CASE("a job on a queue that nobody resumes waits for the sake of memory, an
   const Finding finding = only_finding(system);
   REQUIRE(finding.parties.size() == 1);
   CHECK(finding.parties[0].cause == Cause::memory_management);
-  CHECK(contains(finding.parties[0].waits_for, "variable 'ring'"));
+  CHECK(contains(finding.parties[0].waits_for, "queue 'ring', which is suspended"));
   CHECK(finding.needs == Causes{}.with(Cause::memory_management));
+}
+
+TEST_CASE("a suspended queue waits for whoever resumes it, not for whoever suspends it again") {
+  System system;
+  system.fences = {{"done", FenceKind::kernel, false, {}}, {"never", FenceKind::user, false, {}}};
+  system.variables = {{"ring", 0, {}}};
+  system.queues = {{"ring", 1, {}, VariableId{0}}, {"wq", 1, {}, {}}};
+  system.threads = {
+      thread({step(Publish{FenceId{0}}), step(Push{ThreadId{1}}), step(Wait{{FenceId{0}}}), step(Push{ThreadId{2}})},
+             ThreadKind::ioctl),
+      work("job", QueueId{0}, {step(Signal{{FenceId{0}}})}),
+      work("suspend", QueueId{1}, {step(Assign{VariableId{0}, 0})}),
+      thread({step(Wait{{FenceId{0}}}), step(Assign{VariableId{0}, 1})}, ThreadKind::ioctl)};
+  system.threads[1].kind = ThreadKind::engine;
+  system.threads[3].name = "resume";
+  const Finding finding = only_finding(system);
+  CHECK(finding.closed);
+  REQUIRE(finding.parties.size() == 2);
+  for (const Party& party : finding.parties) CHECK_FALSE(contains(party.name, "suspend"));
+}
+
+TEST_CASE("what is short is given back by who took it, not by who might take it") {
+  System system;
+  system.fences = {{"done", FenceKind::kernel, false, {}}};
+  system.pools = {{"workers", 1, {}}};
+  system.threads = {
+      thread(
+          {step(Publish{FenceId{0}}), step(Take{PoolId{0}, 1}), step(Signal{{FenceId{0}}}), step(Give{PoolId{0}, 1})},
+          ThreadKind::ioctl),
+      thread({step(Take{PoolId{0}, 1}), step(Wait{{FenceId{0}}}), step(Give{PoolId{0}, 1})}, ThreadKind::ioctl),
+      thread({step(Take{PoolId{0}, 1}), step(Give{PoolId{0}, 1})}, ThreadKind::ioctl)};
+  for (std::size_t i = 0; i < 3; ++i) system.threads[i].name = std::string("abc").substr(i, 1);
+  const Finding finding = only_finding(system);
+  REQUIRE(finding.parties.size() == 2);
+  for (const Party& party : finding.parties) CHECK_FALSE(contains(party.name, "'c'"));
+}
+
+TEST_CASE("the tests of an if count although nothing is waited for") {
+  System system;
+  system.variables = {{"x", 0, {}}};
+  const Choose decides{{{{{VariableId{0}, 1, true}}, {}}, {{{VariableId{0}, 1, false}}, {}}}};
+  const Choose waits{{{{{VariableId{0}, 1, true}}, {}}, {{{VariableId{0}, 2, false}}, {}}}};
+  CHECK(never_waits(decides));
+  CHECK_FALSE(never_waits(waits));
+  Choose bound_to_a_cause = decides;
+  bound_to_a_cause.branches.back().cause = Cause::lock;
+  CHECK_FALSE(never_waits(bound_to_a_cause));
+  Step look = step(decides);
+  look.next = {2, 1};
+  system.threads = {thread({look, step(TakeTicket{})}, ThreadKind::ioctl)};
+  const std::vector<Move> only = moves(system, initial_state(system), Causes{});
+  REQUIRE(only.size() == 1);
+  CHECK(only.front().branch == 1);
 }
 
 TEST_CASE("a flush under the lock that the work needs") {

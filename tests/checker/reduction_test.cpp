@@ -19,7 +19,7 @@ using namespace test;
 
 std::uint64_t seeds() {
   const char* wanted = std::getenv("FENCECHECK_SEEDS");
-  return wanted == nullptr ? 1000 : std::strtoull(wanted, nullptr, 10);
+  return wanted == nullptr ? 400 : std::strtoull(wanted, nullptr, 10);
 }
 
 Exploration explored(const System& system, bool reductions, Causes causes = Causes::all()) {

@@ -81,7 +81,7 @@ TEST_CASE("min and low are shared one apart from the other", "[dmem]") {  // V3m
         std::vector<Protection>{{}, {4294967296, 8589934592}, {858993459, 1073741824}, {0, 7516192768}});
 }
 
-TEST_CASE("a min below a parent without one is worthless; the first level's is taken as it is", "[dmem]") {  // V4
+TEST_CASE("a min below a parent without one is worthless, the first level's is taken as it is", "[dmem]") {  // V4
   const Counters counters = tree(
       {{{}, {}, 0}, {root, {}, 0}, {1, {4 * MiB, 0, unlimited}, 4 * MiB}, {root, {4 * MiB, 0, unlimited}, 3 * MiB}});
   for (const auto arithmetic : {Arithmetic::exact, Arithmetic::wrapping}) {
@@ -212,7 +212,7 @@ TEST_CASE("the eviction test, in the order of its questions", "[dmem]") {
   CHECK(test(evict_valuable(counters, {}, A2, false, Kernel::v7_3)) == Test::keep_for_low);
 }
 
-TEST_CASE("S18: 7.3 ignores the min of another top-level group; before, and below a common group, it holds", "[dmem]") {
+TEST_CASE("S18: 7.3 ignores the min of another top-level group, before, and below a common group, it holds", "[dmem]") {
   // root { 1: min = usage, 2 allocates }, VRAM full.
   const Counters flat = tree({{{}, {}, 0}, {root, {4 * MiB, 0, unlimited}, 4 * MiB}, {root, {}, 4 * MiB}});
   const Attempt attempt{.group = 2, .bytes = MiB, .space = false, .force = true};

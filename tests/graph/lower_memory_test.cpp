@@ -76,13 +76,13 @@ TEST_CASE("works are queued, flushed and cancelled") {
         "3 waits until work 'w' is neither queued nor runs -> end\n");
 }
 
-TEST_CASE("an if has a branch for each condition that fails; retry leads back") {
+TEST_CASE("an if has a branch for each condition that fails, retry leads back") {
   const System system = lowered(
       "variables: {x: 0, y: 0}\nthreads: {t: {kind: ioctl, steps: [{loop: {name: l, steps: [{set: {x: 1}}, "
       "{if: {when: {x: 1, y: 0}, then: [{retry: l}], else: [{set: {y: 2}}]}}]}}]}}\n");
   CHECK(program(system, "t") ==
         "0 sets x = 1 -> 1\n"
-        "1 waits until x = 1 and y = 0 and x != 1 and y != 0 -> 0 2 2\n"
+        "1 looks whether x = 1 and y = 0 -> 0 2 2\n"
         "2 sets y = 2 -> end\n");
 }
 
@@ -137,7 +137,7 @@ constexpr const char* user_queue =
     "address-spaces: {vm: {mode: preempt-fence, buffers: [a], fence: ev}}\n"
     "queues: {ring: {kind: user, address-space: vm}}\n";
 
-TEST_CASE("a doorbell is a push; publishing its fence makes it a submission fence") {
+TEST_CASE("a doorbell is a push, publishing its fence makes it a submission fence") {
   const System system = lowered(std::string(user_queue) +
                                 "threads:\n"
                                 "  t: {steps: [{submit: {queue: ring, job: j, doorbell: true}}, {publish: j}]}\n"
@@ -150,7 +150,7 @@ TEST_CASE("a doorbell is a push; publishing its fence makes it a submission fenc
   CHECK(program(system, "w") ==
         "0 looks up the fences of 'submissions of ring' up to bookkeep -> 1\n"
         "1 waits for the fences of the submissions of 'ring' -> 2 or 2\n"
-        "2 sets ring = 0 -> 3\n"
+        "2 suspends queue 'ring' -> 3\n"
         "3 signals 'ev' -> 4\n"
         "4 kills 'ring' -> end\n");
   CHECK(system.queues.front().gate == VariableId{0});
@@ -173,7 +173,7 @@ TEST_CASE("rearming renews, publishes and attaches") {
         "1 publishes fence 'ev' -> 2\n"
         "2 attaches fence 'ev' to 'a' as bookkeep -> 3\n"
         "3 signals 'ev' -> 4\n"
-        "4 sets ring = 1 -> end\n");
+        "4 resumes queue 'ring' -> end\n");
 }
 
 // Residency.

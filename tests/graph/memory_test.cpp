@@ -203,7 +203,7 @@ TEST_CASE("a max below usage takes effect from 7.3 on, and the counters bear it"
   }
 }
 
-TEST_CASE("a buffer moves where there is room, else to system memory; page tables do not follow") {
+TEST_CASE("a buffer moves where there is room, else to system memory, page tables do not follow") {
   System system = two_regions();
   const BufferId bo = add_buffer(system, "bo", 3 * GiB, {vram, gtt});
   const BufferId large = add_buffer(system, "large", 2 * GiB, {gtt, vram});
