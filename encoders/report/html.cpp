@@ -112,18 +112,21 @@ std::string shown(std::string_view line) {
 // Pairs of a number and a line: the whole source if it is short.
 Json source(const Checked& input, const std::vector<Diagnostic>& messages) {
   Json result = Json::array();
-  for (const auto& [number, line] : input.source.kept) result.push_back({number, shown(line)});
   const std::string_view text = input.source.text;
-  const bool whole = static_cast<std::size_t>(std::ranges::count(text, '\n')) < most_quoted;
+  const auto count = static_cast<std::size_t>(std::ranges::count(text, '\n')) + input.source.kept.size();
   const std::set<std::uint32_t> named = named_lines(input, messages);
   const auto near = [&](std::uint32_t number) {
     const auto next = named.lower_bound(number > lines_around ? number - lines_around : 1);
     return next != named.end() && *next <= number + lines_around;
   };
+  const auto add = [&](std::uint32_t number, std::string_view line) {
+    if (count < most_quoted || near(number)) result.push_back({number, shown(line)});
+  };
+  for (const auto& [number, line] : input.source.kept) add(number, line);
   std::uint32_t number = 1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    if (whole || near(number)) result.push_back({number, shown(text.substr(begin, end - begin))});
+    add(number, text.substr(begin, end - begin));
     begin = end + 1;
   }
   return result;

@@ -11,15 +11,22 @@ const [fencecheck, source, output] = process.argv.slice(2).map((each) => path.re
 fs.rmSync(output, { recursive: true, force: true });
 fs.mkdirSync(output, { recursive: true });
 
-// Names that are Mermaid's words, its syntax, or HTML in a careless writer.
-const hostile = `fencecheck: 1
+// Names and titles that are Mermaid's words, its syntax, or HTML to a careless writer.
+const hostile = {
+  "hostile.yaml": String.raw`fencecheck: 1
 title: "end; graph %% <b>#9829;</b>"
-fences: {"end": kernel, "a-->b": kernel}
-locks: {"]x[": mutex}
+fences: {end: kernel, graph: kernel}
+locks: {click: mutex}
 threads:
-  "one\"|": {kind: worker, steps: [{publish: end}, {lock: "]x["}, {wait: "a-->b"}, {signal: end}, {unlock: "]x["}]}
-  "<i>two": {kind: worker, steps: [{publish: "a-->b"}, {lock: "]x["}, {signal: "a-->b"}, {unlock: "]x["}]}
-`;
+  subgraph: {kind: worker, steps: [{publish: end}, {lock: click}, {wait: graph}, {signal: end}, {unlock: click}]}
+  note: {kind: worker, steps: [{publish: graph}, {lock: click}, {signal: graph}, {unlock: click}]}
+`,
+  "hostile.dot": String.raw`digraph "a --> b; c" {
+  one [label="a-->|b|"]; two [label="<i>two]["]; three [label="end"];
+  one -> two [label="%%"]; two -> three; three -> one;
+}
+`,
+};
 
 function drawn(folder, input, view) {
   const done = spawnSync(fencecheck, ["draw", input, "--view", view, "--to", "mermaid"], { cwd: folder, encoding: "utf8" });
@@ -32,13 +39,15 @@ async function shown(browser, text, name) {
   const page = await browser.newPage();
   await page.setContent("<body></body>");
   await page.addScriptTag({ path: mermaid });
-  const words = await page.evaluate(async (definition) => {
+  await page.evaluate(async (definition) => {
     window.mermaid.initialize({ startOnLoad: false, securityLevel: "strict" });
-    const { svg } = await window.mermaid.render("picture", definition);
-    document.body.innerHTML = svg;
-    return document.body.textContent;
+    document.body.innerHTML = (await window.mermaid.render("picture", definition)).svg;
   }, text);
   await page.screenshot({ path: path.join(output, `${name}.png`), fullPage: true });
+  const words = await page.evaluate(() => {
+    document.querySelector("style").remove();
+    return document.body.textContent;
+  });
   await page.close();
   return words;
 }
@@ -52,14 +61,16 @@ for (const input of cases)
     tests.push({ name: `${input}, ${view}`, body: async (browser) => {
       const words = await shown(browser, drawn(source, input, view), `${path.basename(input)}-${view}`);
       assert.doesNotMatch(words, /Syntax error/);
-      assert.match(words, /fence/i);
+      assert.match(words, /fence|lock/i);
     } });
   }
-for (const view of ["instances", "schedule"])
-  tests.push({ name: `names that are syntax, ${view}`, body: async (browser) => {
-    fs.writeFileSync(path.join(output, "hostile.yaml"), hostile);
-    const words = await shown(browser, drawn(output, "hostile.yaml", view), `hostile-${view}`);
-    for (const name of ["a-->b", "]x[", "<i>two"]) assert.ok(words.includes(name), `${name} is not in: ${words}`);
+for (const [input, view, names] of [["hostile.yaml", "instances", ["end", "graph", "click"]],
+                                    ["hostile.yaml", "schedule", ["subgraph", "note", "end", "graph", "click"]],
+                                    ["hostile.dot", "instances", ["a-->|b|", "<i>two][", "end"]]])
+  tests.push({ name: `names that are syntax: ${input}, ${view}`, body: async (browser) => {
+    fs.writeFileSync(path.join(output, input), hostile[input]);
+    const words = await shown(browser, drawn(output, input, view), `${input}-${view}`);
+    for (const name of names) assert.ok(words.includes(name), `${name} is not in: ${words}`);
   } });
 
 run(tests);
