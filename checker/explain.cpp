@@ -366,9 +366,9 @@ namespace {
 ScheduleStep line_of(const System& system, const State& state, ThreadId thread, const Move* move) {
   const Thread& who = system[thread];
   const Step& step = who.program[state.at[thread.index]];
-  ScheduleStep line{title(who),      describe(system, who, step),      step.context,
-                    move == nullptr, move != nullptr && move->timeout, step.at,
-                    cause_of_wait(system, state, thread)};
+  ScheduleStep line{
+      title(who), describe(system, who, step),         step.context, move == nullptr, move != nullptr && move->timeout,
+      step.at,    cause_of_wait(system, state, thread)};
   if (move != nullptr) line.action += outcome(system, step, *move);
   return line;
 }
@@ -385,7 +385,10 @@ bool worth_telling(const Step& step) {
 class Releases {
  public:
   explicit Releases(const System& system)
-      : system_(system), by_(system.threads.size()), waits_(system.threads.size()), arrives_(system.threads.size(), true) {}
+      : system_(system),
+        by_(system.threads.size()),
+        waits_(system.threads.size()),
+        arrives_(system.threads.size(), true) {}
 
   // To be called in every state; `last` is the move that led to it.
   void look(const State& state, std::optional<std::size_t> last) {

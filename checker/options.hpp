@@ -73,7 +73,7 @@ struct ReportRequest {
 struct Options {
   Command command = Command::check;
   std::vector<std::string> operands;
-  std::string output;  // draw: a file; empty: standard output
+  std::string output;                   // draw: a file; empty: standard output
   std::optional<DiagramFormat> format;  // draw; none: by the output's ending
   DiagramOptions diagram;
   StoryMode story = StoryMode::automatic;

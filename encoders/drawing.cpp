@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::size_t most_sentences = 12;  // of an alternative text
 
+constexpr std::string_view dashed = "dashed: one of several is enough";
+constexpr std::string_view bold = "bold: on a cycle that was found";
+
 std::string joined(std::vector<std::string> sentences) {
   const std::size_t count = sentences.size();
   if (count > most_sentences) {
@@ -91,7 +94,7 @@ class InstanceDrawing {
   Drawing run() {
     result_.title = options_.title;
     result_.direction = "waits-for";
-    result_.sentence = "an arrow leads from what waits to what it waits for; dashed: one of several is enough";
+    result_.sentence = fmt::format("an arrow leads from what waits to what it waits for; {}", dashed);
     std::vector<bool> shown(num_vertices(graph_));
     for (VertexId vertex = 0; vertex < shown.size(); ++vertex) shown[vertex] = worth_drawing(vertex);
     const auto count = static_cast<std::size_t>(std::ranges::count(shown, true));
@@ -176,9 +179,9 @@ class InstanceDrawing {
       if (std::ranges::find(result_.arrows, std::optional(row.cause), &DrawnArrow::cause) != result_.arrows.end())
         result_.legend.push_back({row.cause, false, false, fmt::format("{}: {}", row.id, row.says)});
     if (std::ranges::any_of(result_.arrows, &DrawnArrow::any))
-      result_.legend.push_back({std::nullopt, true, false, "dashed: one of several is enough"});
+      result_.legend.push_back({std::nullopt, true, false, std::string(dashed)});
     if (std::ranges::any_of(result_.arrows, &DrawnArrow::highlighted))
-      result_.legend.push_back({std::nullopt, false, true, "bold: on a cycle that was found"});
+      result_.legend.push_back({std::nullopt, false, true, std::string(bold)});
   }
 
   const DependencyGraph& graph_;
@@ -224,6 +227,8 @@ class ClassDrawing {
       if (drawn[vertex]) add_class(vertex);
     for (const auto& [ends, arrow] : arrows_)
       if (drawn[ends.first] && drawn[ends.second]) add_arrow(ends.first, ends.second, arrow);
+    if (std::ranges::any_of(result_.arrows, &DrawnArrow::any)) result_.sentence += fmt::format("; {}", dashed);
+    if (std::ranges::any_of(result_.arrows, &DrawnArrow::highlighted)) result_.sentence += fmt::format("; {}", bold);
     return std::move(result_);
   }
 

@@ -112,7 +112,8 @@ TEST_CASE("a picture of a schedule has stable ids and tooltips", "[diagram]") {
 }
 
 TEST_CASE("the block for the kernel's documentation has words for who cannot see it", "[diagram]") {
-  const std::string text = diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::rst, {.view = View::cycle}).content;
+  const std::string text =
+      diagram(checked("indefinite/future-fence.yaml"), DiagramFormat::rst, {.view = View::cycle}).content;
   CHECK_THAT(text, StartsWith(".. kernel-render:: DOT\n   :alt: a future fence meets memory management: ") &&
                        Contains("\n   :caption: a future fence meets memory management\n\n   digraph ") &&
                        Contains(" waits for "));

@@ -62,10 +62,10 @@ TEST_CASE("memory shows where it is, whose it is, and who may touch it") {
   state.memory.pins[0] = 0;
   state.memory.mapped[0][0] = false;
   state.variables[0] = 1;
-  CHECK_THAT(shown(system, state),
-             Contains("region vram: 0 B of 8 GiB used\n") && Contains("buffer front: in 'gtt'\n") &&
-                 Contains("address space vm: maps nothing\n") && Contains("hardware ring: runs\n") &&
-                 Contains("queue ring: empty\n"));
+  CHECK_THAT(shown(system, state), Contains("region vram: 0 B of 8 GiB used\n") &&
+                                       Contains("buffer front: in 'gtt'\n") &&
+                                       Contains("address space vm: maps nothing\n") &&
+                                       Contains("hardware ring: runs\n") && Contains("queue ring: empty\n"));
   state.memory.killed[0] = true;
   CHECK_THAT(shown(system, state), Contains("hardware ring: killed\n"));
 }
