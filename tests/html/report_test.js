@@ -126,7 +126,7 @@ test("a schedule is stepped forwards and backwards", async (browser, files) => {
   const { page, close } = await open(browser, files.cases);
   await page.locator("#inputs a", { hasText: future }).first().click();
   await settled(page);
-  assert.match(await page.locator("main h2").innerText(), /violated/);
+  assert.match(await page.locator("#detail h2").innerText(), /violated/);
   const last = Number(await page.locator(".player input").getAttribute("max"));
   assert.ok(last > 3);
   assert.equal(await where(page), `after step ${last} of ${last}`);
@@ -181,10 +181,10 @@ test("links lead to an input, a finding and a step", async (browser, files) => {
   assert.equal(await page.locator(".findings a[aria-current]").count(), 1);
   await page.goto(url(files.cases, link({ input: future, finding: "0000000000000000" })));
   await settled(page);
-  assert.match(await page.locator("main [role=alert]").innerText(), /not in the report any more/);
+  assert.match(await page.locator("#detail [role=alert]").innerText(), /not in the report any more/);
   await page.goto(url(files.cases, link({ input: "gone.yaml" })));
   await settled(page);
-  assert.match(await page.locator("main [role=alert]").innerText(), /no input called/);
+  assert.match(await page.locator("#detail [role=alert]").innerText(), /no input called/);
   await close();
 });
 
@@ -217,15 +217,15 @@ test("the graph has its views, and words for who cannot see it", async (browser,
 
 test("texts of inputs stay texts", async (browser, files) => {
   const { page, close } = await open(browser, files.hostile, { hash: link({ input: "hostile.yaml" }) });
-  assert.match(await page.locator("main h2").innerText(), /<\/script><img src=x/);
-  assert.equal(await page.locator("main img").count(), 0);
+  assert.match(await page.locator("#detail h2").innerText(), /<\/script><img src=x/);
+  assert.equal(await page.locator("#detail img").count(), 0);
   assert.notEqual(await page.title(), "owned");
   await close();
 });
 
 test("an input that is not usable says why", async (browser, files) => {
   const { page, close } = await open(browser, files.broken);
-  assert.match(await page.locator("main").innerText(), /bad input[\s\S]*error:/);
+  assert.match(await page.locator("#detail").innerText(), /bad input[\s\S]*error:/);
   await close();
 });
 
