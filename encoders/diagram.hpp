@@ -33,8 +33,8 @@ constexpr const DiagramFormatInfo& info(DiagramFormat format) {
 
 struct DiagramOptions {
   View view = View::instances;
-  std::size_t most = 60;    // vertices or steps; what does not fit is counted; 0: everything
-  std::string fingerprint;  // schedule: of this finding, or of the first that has one
+  std::size_t most = 60;      // vertices or steps; what does not fit is counted; 0: everything
+  std::string fingerprint{};  // schedule: of this finding, or of the first that has one
   bool labels = true;
 };
 

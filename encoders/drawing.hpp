@@ -39,8 +39,8 @@ constexpr const ViewInfo& info(View view) { return view_table[static_cast<std::s
 
 struct DrawingOptions {
   View view = View::instances;  // not schedule
-  std::string title;            // the drawing's name; empty: "dependencies"
-  std::vector<Cycle> cycles;    // of the graph that is drawn; to be highlighted
+  std::string title{};          // the drawing's name; empty: "dependencies"
+  std::vector<Cycle> cycles{};  // of the graph that is drawn; to be highlighted
   bool labels = true;           // write causes on the arrows
   std::size_t most = 60;        // vertices; a larger graph is cut; 0: never
 };
