@@ -243,7 +243,7 @@ class SequenceWriter {
             "time runs downwards; an arrow leads from a step to one that waited for it; dashed, in the last row: "
             "waits for ever",
             sequence_.left_out);
-    set(graph_.get(), "nodesep", "1.8");  // room for the causes that stand between the last steps
+    set(graph_.get(), "nodesep", "1.4");  // room for the causes that stand between the last steps
     set(graph_.get(), "ranksep", "0.25");
     set(graph_.get(), "newrank", "true");
     add_heads();

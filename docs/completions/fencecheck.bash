@@ -72,7 +72,7 @@ _fencecheck() {
   case $command:$current in
     check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --timing -j --jobs --watch --timeout --memory --no-reduction' -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory' -- "$current") ;;
+    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
     explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040' -- "$current") ;;

@@ -67,7 +67,7 @@ TEST_CASE("of a long schedule the end is drawn", "[diagram]") {
   CHECK(drawn.left_out == "the first 2 of 5 steps are not drawn");
   CHECK(drawn.steps.front().number == "3");
   CHECK(drawn.arrows.size() == 2);  // what released step 3 is not there
-  CHECK_THAT(to_dot(drawn), Contains(drawn.left_out));
+  CHECK_THAT(unbroken(to_dot(drawn)), Contains(drawn.left_out));
   CHECK_THAT(to_mermaid(drawn), Contains(drawn.left_out));
 }
 

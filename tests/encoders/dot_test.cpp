@@ -154,7 +154,7 @@ TEST_CASE("a large graph is cut to its shortest cycle, and says what is missing"
   const Drawing cut = draw(graph, {View::instances, "", {}, true, 20});
   REQUIRE(cut.nodes.size() == 20);
   REQUIRE(cut.left_out == "185 more vertices and 185 more arrows are not drawn");
-  REQUIRE_THAT(to_dot(cut), Contains(cut.left_out));
+  REQUIRE_THAT(unbroken(to_dot(cut)), Contains(cut.left_out));
   for (std::size_t i = 0; i < 5; ++i) REQUIRE(cut.nodes[i].id == "n" + std::to_string(i));
   REQUIRE(draw(graph, {View::instances, "", {}, true, 0}).nodes.size() == 205);
   REQUIRE(draw(graph, {View::instances, "", {}, true, 205}).left_out.empty());

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "encoders/dot.hpp"
 
@@ -13,6 +14,13 @@ inline constexpr std::span<const ViewInfo> graph_views(view_table.data(), view_t
 
 inline std::string dot(const DependencyGraph& graph, const DrawingOptions& options = {}) {
   return to_dot(draw(graph, options));
+}
+
+// DOT without the breaks that libcgraph puts into long strings.
+inline std::string unbroken(std::string dot) {
+  constexpr std::string_view mark = "\\\n";
+  for (auto at = dot.find(mark); at != std::string::npos; at = dot.find(mark, at)) dot.erase(at, mark.size());
+  return dot;
 }
 
 }  // namespace fencecheck
