@@ -25,7 +25,8 @@ std::vector<Choice> topics() {
   return result;
 }
 std::vector<Choice> stories() { return choices(story_mode_table); }
-std::vector<Choice> views() { return choices(dot_view_table); }
+std::vector<Choice> views() { return choices(view_table); }
+std::vector<Choice> diagram_formats() { return choices(diagram_format_table); }
 std::vector<Choice> formats() { return choices(report_format_table); }
 std::vector<Choice> unknown_gates() {
   return {{"fail", "an unknown answer makes the exit status 2"}, {"ok", "it does not count"}};
@@ -72,7 +73,7 @@ const auto commands = std::to_array<CommandInfo>({
     {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
      "fencecheck check cases/indefinite/future-fence.yaml", "INPUT", "Files and folders: scenarios, traces, graphs",
      true, nullptr},
-    {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
+    {Command::draw, "draw", "draw the dependency graph or a counterexample",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
      "A scenario, a trace or a graph", false, nullptr},
     {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020", "TOPIC",
@@ -112,11 +113,22 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--watch", "", "",
      "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.watch = true; }},
-    {"-o", "--output", "FILE", "", "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it", only_draw,
-     Argument::file, nullptr, false,
-     [](Options& options, const std::string& file) { options.output = file; }},
+    {"-o", "--output", "FILE", "", "Write to this file; its ending is the format: .dot, .svg, .png, .rst, .mmd",
+     only_draw, Argument::file, nullptr, false,
+     [](Options& options, const std::string& file) { options.output = file == "-" ? "" : file; }},
     {"", "--view", "VIEW", "instances", "What to draw", only_draw, Argument::word, views, false,
-     [](Options& options, const std::string& word) { options.view = find_row(dot_view_table, word)->view; }},
+     [](Options& options, const std::string& word) { options.diagram.view = find_row(view_table, word)->view; }},
+    {"", "--to", "FORMAT", "", "The format, whatever the output is called; dot if nothing says another", only_draw,
+     Argument::word, diagram_formats, false,
+     [](Options& options, const std::string& word) { options.format = find_row(diagram_format_table, word)->format; }},
+    {"", "--most", "COUNT", "60", "Vertices or steps to draw, the rest is counted; 0 for everything", only_draw,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.diagram.most = number(text, std::size_t{0}, std::size_t{1'000'000});
+     }},
+    {"", "--finding", "FINGERPRINT", "", "With --view schedule: of the finding with this fingerprint, not of the first",
+     only_draw, Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) { options.diagram.fingerprint = text; }},
     {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", both,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "encoders/dot.hpp"
+#include "encoders/diagram.hpp"
 #include "encoders/report/report_formats.hpp"
 
 namespace fencecheck {
@@ -73,8 +73,9 @@ struct ReportRequest {
 struct Options {
   Command command = Command::check;
   std::vector<std::string> operands;
-  std::string output;  // draw: a file; empty: standard output
-  DotView view = DotView::instances;
+  std::string output;                   // draw: a file; empty: standard output
+  std::optional<DiagramFormat> format;  // draw; none: by the output's ending
+  DiagramOptions diagram;
   StoryMode story = StoryMode::automatic;
   std::vector<ReportRequest> reports;
   bool unknown_fails = true;

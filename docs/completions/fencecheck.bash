@@ -9,7 +9,7 @@ _fencecheck() {
   fi
   case $command:$previous in
     check:--report)
-      mapfile -t COMPREPLY < <(compgen -W 'text terse json sarif junit codequality github ktap tap' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W 'text terse json sarif junit codequality github ktap tap html perfetto' -- "$current")
       return
       ;;
     check:--story)
@@ -45,7 +45,19 @@ _fencecheck() {
       return
       ;;
     draw:--view)
-      mapfile -t COMPREPLY < <(compgen -W 'instances classes cycle' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W 'instances classes cycle schedule' -- "$current")
+      return
+      ;;
+    draw:--to)
+      mapfile -t COMPREPLY < <(compgen -W 'dot svg png rst mermaid' -- "$current")
+      return
+      ;;
+    draw:--most)
+      COMPREPLY=()
+      return
+      ;;
+    draw:--finding)
+      COMPREPLY=()
       return
       ;;
     draw:--timeout)
@@ -60,7 +72,7 @@ _fencecheck() {
   case $command:$current in
     check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --timing -j --jobs --watch --timeout --memory --no-reduction' -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --timeout --memory --no-reduction' -- "$current") ;;
+    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
     explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040' -- "$current") ;;

@@ -4,7 +4,7 @@ _fencecheck() {
   local -a commands
   commands=(
     'check:decide scenarios, traces and graphs, and explain what is wrong'
-    'draw:draw the dependency graph as DOT, SVG or PNG'
+    'draw:draw the dependency graph or a counterexample'
     'explain:say what a finding or a rule means'
     'schema:print the JSON Schema of scenarios, for editors'
   )
@@ -18,7 +18,7 @@ _fencecheck() {
   case $command in
     check)
       _arguments \
-        '*--report[Write a report in this format to a file, or instead of the text]:FORMAT\[=FILE\]:(text terse json sarif junit codequality github ktap tap)' \
+        '*--report[Write a report in this format to a file, or instead of the text]:FORMAT\[=FILE\]:(text terse json sarif junit codequality github ktap tap html perfetto)' \
         '--terse[One line for each finding\: the same as --report terse]' \
         '--story[Of which findings the text tells the whole story]:WHEN:(auto always never)' \
         '--unknown[Whether an unknown answer counts for the exit status]:GATE:(fail ok)' \
@@ -38,9 +38,12 @@ _fencecheck() {
       ;;
     draw)
       _arguments \
-        '-o[FILE.dot, FILE.svg or FILE.png; standard output as DOT without it]:FILE:_files' \
-        '--output[FILE.dot, FILE.svg or FILE.png; standard output as DOT without it]:FILE:_files' \
-        '--view[What to draw]:VIEW:(instances classes cycle)' \
+        '-o[Write to this file; its ending is the format\: .dot, .svg, .png, .rst, .mmd]:FILE:_files' \
+        '--output[Write to this file; its ending is the format\: .dot, .svg, .png, .rst, .mmd]:FILE:_files' \
+        '--view[What to draw]:VIEW:(instances classes cycle schedule)' \
+        '--to[The format, whatever the output is called; dot if nothing says another]:FORMAT:(dot svg png rst mermaid)' \
+        '--most[Vertices or steps to draw, the rest is counted; 0 for everything]:COUNT:' \
+        '--finding[With --view schedule\: of the finding with this fingerprint, not of the first]:FINGERPRINT:' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
         '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
         '--no-reduction[Look at every interleaving, also where reductions make it needless]' \

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "graph/input/observed_findings.hpp"
 #include "graph/input/observed_hangs.hpp"
@@ -119,12 +118,12 @@ std::string gaps(const Trace& trace) {
   return gaps;
 }
 
-Answer answer(const Trace& trace, const WaitHistory& history, const std::vector<Finding>& findings) {
+Answer answer(const Trace& trace, const WaitHistory& history, std::size_t found) {
   Answer answer{"observed-hangs", Verdict::unknown, ""};
   const Need* longest = longest_wait(trace, history);
-  if (!findings.empty()) {
+  if (found != 0) {
     answer.verdict = Verdict::violated;
-    answer.reason = counted(findings.size(), "hang") + " in the trace";
+    answer.reason = counted(found, "hang") + " in the trace";
   } else if (trace.fences == 0) {
     answer.reason = "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
   } else if (const std::string lost = gaps(trace); !lost.empty()) {
@@ -182,15 +181,19 @@ Observation observe(const Trace& trace) {
   const auto graph = std::make_shared<DependencyGraph>();
   GraphBuilder builder(trace, history, *graph);
   for (const Need& need : history.needs) builder.add(need);
-  std::set<std::string> known;  // one problem, one finding
+  std::map<std::string, std::size_t> known;  // one problem, one finding, which counts how often it happened
   for (const Hang& hang : hangs.found) {
     Finding finding = describe(trace, history, hang);
-    if (!known.insert(finding.fingerprint).second) continue;
+    const auto [entry, is_new] = known.try_emplace(finding.fingerprint, observation.findings.size());
+    if (!is_new) {
+      ++observation.findings[entry->second].count;
+      continue;
+    }
     if (hang.closed) observation.cycles.push_back(builder.cycle(hang));
     observation.findings.push_back(std::move(finding));
   }
   observation.graph = graph;
-  observation.answers.push_back(answer(trace, history, observation.findings));
+  observation.answers.push_back(answer(trace, history, hangs.found.size()));
   observation.losses = trace.losses;
   observation.assumptions = assumptions(trace, history, hangs);
   observation.size = fmt::format("{}, {}, {}", counted(builder.tasks(), "task"), counted(builder.fences(), "fence"),

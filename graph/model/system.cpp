@@ -159,6 +159,11 @@ Causes causes_of(const System& system) {
   return causes;
 }
 
+std::string title(const Thread& thread) {
+  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
+}
+
 namespace {
 
 std::string purpose(const System& system, const PickVictim& pick) {

@@ -443,6 +443,9 @@ inline constexpr std::size_t most_branches = 64;
 // The causes that some step of the system may wait for.
 [[nodiscard]] Causes causes_of(const System& system);
 
+// "worker 'kswapd'", "job 'flip'", "work 'suspend'": the thread as the story names it.
+[[nodiscard]] std::string title(const Thread& thread);
+
 // "waits for fence 'a'", "takes lock 'm'": the step as the story tells it.
 [[nodiscard]] std::string describe(const System& system, const Thread& thread, const Step& step);
 
