@@ -343,7 +343,7 @@ void apply(const Change& change, const Allocate& allocate) {
 }
 
 void apply(const Change& change, const PickVictim& pick) {
-  if (pick.locking == VictimLocking::trylock && change.branch < change.system.buffers.size())
+  if (pick.locking == VictimLocking::trylock && !pick.confirms && change.branch < change.system.buffers.size())
     take_lock(change, change.system.buffers[change.branch].lock, false, false);
 }
 

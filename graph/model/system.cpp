@@ -210,6 +210,7 @@ std::string tell(const System& system, const Allocate& allocate) {
 }
 
 std::string tell(const System& system, const PickVictim& pick) {
+  if (pick.confirms) return fmt::format("looks again at '{}', whose lock it has by now", system[*pick.confirms].name);
   return fmt::format("looks for a buffer of '{}' to evict {}{}", system[pick.region].name, purpose(system, pick),
                      pick.ignore_low ? ", ignoring low" : "");
 }

@@ -313,7 +313,8 @@ struct Allocate {
 enum class VictimLocking : std::uint8_t { trylock, ticket, none };
 // One buffer of the region that the kernel's test permits to evict; any of
 // them, for the order of the LRU is not known. With trylock its lock is taken
-// at once. next: one for each of the system's buffers, then: nobody.
+// at once; otherwise the test is repeated under the lock (`confirms`). next: one
+// for each of the system's buffers, then: nobody.
 struct PickVictim {
   RegionId region;
   std::optional<BufferId> for_buffer;  // allocates; else the group's usage is above its limit
@@ -321,6 +322,7 @@ struct PickVictim {
   bool force = false;  // as the Allocate that failed
   bool ignore_low = false;
   VictimLocking locking = VictimLocking::trylock;
+  std::optional<BufferId> confirms{};  // under this buffer's lock: may it still go?
 };
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
