@@ -48,15 +48,17 @@ std::vector<std::string> environment(const Scenario& scenario) {
 }
 
 // What designs of user queues are weighed by.
-void add_round_trips(const System& system, std::vector<std::string>& remarks) {
+std::vector<std::string> round_trips(const System& system) {
+  std::vector<std::string> result;
   const auto range = [](std::uint32_t fewest, std::uint32_t most) {
     return fewest == most ? fmt::format("{}", most) : fmt::format("{} to {}", fewest, most);
   };
   for (const RoundTrips& trips : system.round_trips)
-    if (trips.most_submissions > 0)
-      remarks.push_back(fmt::format("'{}' enters the kernel {} times for {} submissions", system[trips.thread].name,
-                                    range(trips.fewest, trips.most),
-                                    range(trips.fewest_submissions, trips.most_submissions)));
+    result.push_back(fmt::format("'{}' makes {} call{} into the kernel for {} submission{}", system[trips.thread].name,
+                                 range(trips.fewest, trips.most), trips.most == 1 ? "" : "s",
+                                 range(trips.fewest_submissions, trips.most_submissions),
+                                 trips.most_submissions == 1 ? "" : "s"));
+  return result;
 }
 
 std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnostics, const Budget& budget) {
@@ -74,7 +76,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   report.findings = std::move(decision.findings);
   report.assumptions = environment(*scenario);
   std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
-  add_round_trips(*system, report.assumptions);
+  report.figures = round_trips(*system);
   report.expect = scenario->expect;
   report.graph = graph.graph;
   report.cycles = std::move(decision.cycles);

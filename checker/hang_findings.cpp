@@ -253,6 +253,7 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   finding.parties.clear();
   add_story(finding, way, {});
   finding.notes = incident.numbers;
+  finding.fix = incident.fix;
   decision.findings.push_back(std::move(finding));
 }
 

@@ -141,6 +141,7 @@ void Writer::summary(const Report& report) {
          answer.reason.empty() ? "" : fmt::format(" ({})", answer.reason));
   }
   for (const std::string& assumption : report.assumptions) prose(2, "assumed: ", assumption);
+  for (const std::string& figure : report.figures) prose(2, "counted: ", figure);
 }
 
 // "a.yaml: violated (deadlock), as expected"

@@ -216,6 +216,24 @@ void Lowering::mark_published() {
   }
 }
 
+// Jobs on user queues and long-running jobs may poll for ever: nothing is owed.
+bool Lowering::only_polled(FenceId fence) const {
+  if (!user_controlled(fence)) return false;
+  const auto may_run_for_ever = [&](std::uint32_t thread) {
+    const auto& queue = system_.threads[thread].queue;
+    if (queue && system_[*queue].gate) return true;
+    return std::ranges::any_of(system_.uses, [&](const HardwareUse& use) {
+      return use.job == ThreadId{thread} && system_[use.space].mode != AddressSpaceMode::dma_fence;
+    });
+  };
+  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
+    for (const Step& step : system_.threads[i].program)
+      if (const auto* wait = std::get_if<Wait>(&step.action);
+          wait != nullptr && std::ranges::find(wait->fences, fence) != wait->fences.end() && !may_run_for_ever(i))
+        return false;
+  return true;
+}
+
 void Lowering::warn_about_fences() {
   for (std::uint32_t i = 0; i < system_.fences.size(); ++i) {
     const auto signals = [&](const Action& action) {
@@ -227,7 +245,7 @@ void Lowering::warn_about_fences() {
       return expire != nullptr && expire->fence.index == i;
     };
     const bool timeline_point = system_.fences[i].name.find(':') != std::string::npos;
-    if (!timeline_point && !has_action(system_, signals) && !has_action(system_, expires))
+    if (!timeline_point && !has_action(system_, signals) && !has_action(system_, expires) && !only_polled(FenceId{i}))
       diagnostics_.warning(system_.fences[i].at, fmt::format("nothing signals fence '{}'", system_.fences[i].name));
   }
 }
@@ -300,7 +318,7 @@ std::optional<System> Lowering::run() {
   resolve_kills();
   add_callbacks_and_timers();
   mark_published();
-  if (!rings_.empty()) count_round_trips();
+  if (!rings_.empty() || features_.tracks_memory) count_round_trips();
   system_.userspace_may_stop = scenario_.userspace_may_stop;
   system_.swap = scenario_.swap;
   system_.kernel = scenario_.kernel;

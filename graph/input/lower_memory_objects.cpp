@@ -134,6 +134,13 @@ void Lowering::declare_placement(const BufferDeclaration& declared, BufferObject
       diagnostics_.error(declared.region->at, fmt::format("'{}' is none of the placements", declared.region->text));
     made.place = home;
   }
+  for (const Name& name : declared.fallback) {
+    const auto id = region(name);
+    if (!id) continue;
+    made.fallback.push_back(*id);
+    if (std::ranges::find(made.placements, *id) == made.placements.end())
+      diagnostics_.error(name.at, fmt::format("'{}' is none of the placements", name.text));
+  }
   if (made.placements.empty()) return;
   if (!made.place) made.place = made.placements.front();
   objects.region = made.place->index;
@@ -142,6 +149,7 @@ void Lowering::declare_placement(const BufferDeclaration& declared, BufferObject
   made.pins = declared.pinned ? 1 : 0;
   made.keep = declared.keep;
   made.at = declared.name.at;
+  (void)symbols_.find(declared.name, SymbolKind::buffer);  // it takes up memory: that is a use
   objects.memory = BufferId{static_cast<std::uint32_t>(system_.buffers.size())};
   buffer_of_memory_.push_back(static_cast<std::uint32_t>(&objects - buffers_.data()));
   system_.buffers.push_back(std::move(made));

@@ -42,8 +42,8 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
   const ReservationId reservation = buffers_[buffer].reservation;
   if (!journey.by) {
     wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
-    add(program, frame, at, Cause::explicit_sync, Unmap{memory});
-    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
+    add(program, frame, at, Cause::explicit_sync, Unmap{memory, journey.chosen_by});
+    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
     return;
   }
   const std::pair key{buffer, *journey.by};
@@ -52,7 +52,7 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
   add(program, frame, at, Cause::memory_management, Flush{copy.thread});
   reserve_slot(program, frame, at, reservation);
   add(program, frame, at, Cause::explicit_sync, Collect{reservation, Usage::bookkeep, copy.set});
-  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to});
+  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
   add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
@@ -61,7 +61,7 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
 }
 
 Journey Lowering::next_journey(BufferId memory, RegionId from) const {
-  return {from, next_place(system_[memory], from), copies_on_[from.index]};
+  return {from, next_place(system_[memory], from), copies_on_[from.index], std::nullopt};
 }
 
 // What `evict` comes to once the buffer's lock is held: it leaves the region that it began in.
@@ -93,7 +93,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   inner.reclaim = true;
   if (inner.context.empty()) inner.context = fmt::format("moving '{}'", step.buffer.text);
   CopyJobs copies;
-  const Journey journey{RegionId{*buffers_[index].region}, to, step.by ? engine(*step.by) : std::nullopt};
+  const Journey journey{RegionId{*buffers_[index].region}, to, step.by ? engine(*step.by) : std::nullopt, std::nullopt};
   relocate(program, inner, at, index, journey, copies);
 }
 
@@ -161,7 +161,9 @@ void Lowering::evict_some(Program& program, const Frame& frame, Place at, const 
     program.held.push_back({system_.buffers[victim].lock, false, at});
     Frame inner = frame;
     inner.context = fmt::format("evicting '{}' {}", system_.buffers[victim].name, frame.context);
-    relocate(program, inner, at, buffer_of_memory_[victim], next_journey(BufferId{victim}, pick.region), copies);
+    Journey journey = next_journey(BufferId{victim}, pick.region);
+    journey.chosen_by = search.pick;
+    relocate(program, inner, at, buffer_of_memory_[victim], journey, copies);
     release(program, inner, at, system_.buffers[victim].lock);
     program.back_to(search.again);
   }
@@ -180,6 +182,7 @@ void Lowering::validate(Program& program, const Frame& frame, Place at, std::uin
   OpenEnds done;
   for (const bool force : {false, true})
     for (const RegionId region : system_[memory].placements) {
+      if (!considered(system_[memory], region, force)) continue;
       const StepIndex attempt = add(program, frame, at, Cause::memory_management, Allocate{memory, region, force});
       (void)program.take_ends();
       program.from(Program::branch_of(attempt, 0));

@@ -50,8 +50,9 @@ RoundTrips Lowering::count(const StepDeclaration& step, bool inside, std::vector
   RoundTrips result;
   const bool enters = !inside && enters_kernel(step);
   if (enters) result.fewest = result.most = 1;
-  if (std::holds_alternative<SubmitStep>(step.what)) {
-    result.fewest_submissions = result.most_submissions = 1;
+  if (const auto* submit = std::get_if<SubmitStep>(&step.what)) {
+    // Where there are user queues, a kernel job is an aid (a fence job), no submission.
+    if (submit->doorbell || rings_.empty()) result.fewest_submissions = result.most_submissions = 1;
     return result;
   }
   if (const auto* called = std::get_if<CallStep>(&step.what)) {

@@ -43,6 +43,7 @@ struct Journey {
   RegionId from;
   std::optional<RegionId> to;  // none: out
   std::optional<QueueId> by;
+  std::optional<PickVictim> chosen_by{};
 };
 
 // Eviction on behalf of an allocation, or of a limit.
@@ -130,6 +131,7 @@ class Lowering {
   void add_thread(const Name& name, ThreadKind kind, std::vector<Step> program);
   void mark_published();
   void warn_about_fences();
+  [[nodiscard]] bool only_polled(FenceId fence) const;
   std::optional<FenceId> fence(const Name& name);
   std::vector<FenceId> fences(const std::vector<Name>& names);
   DependencySetId new_set(std::string name, Place at);

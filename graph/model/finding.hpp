@@ -168,6 +168,7 @@ struct Finding {
   std::vector<ScheduleStep> schedule;  // empty unless confirmed
   std::vector<ObjectState> objects;    // of the system, before the first step of the schedule
   std::vector<std::string> notes;
+  std::string fix{};                   // what removes this very finding; empty: what the tables say of its kind
   std::string fingerprint;             // 16 hexadecimal digits; see fingerprint()
   std::uint64_t count = 1;             // how many findings of the input have this fingerprint; this is the first
   std::optional<std::string> known{};  // in the baseline, with this comment

@@ -1,11 +1,13 @@
 #include "graph/model/incidents.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/remedies.hpp"
 
 namespace fencecheck {
 namespace {
@@ -44,6 +46,12 @@ std::vector<std::string> numbers(const System& system, const dmem::Counters& cou
                                  dmem::bytes_text(counters[i].limits.low), dmem::bytes_text(protection[i].low),
                                  dmem::bytes_text(counters[i].limits.max)));
   return result;
+}
+
+// ", charged to group 'a'"
+std::string charged_to(const Transition& t, RegionId region) {
+  if (!t.system[region].accounted || t.system.groups.empty()) return {};
+  return fmt::format(", charged to group '{}'", t.system[t.system[t.move.thread].group].name);
 }
 
 // Properties of a state: what running hardware must not meet.
@@ -106,6 +114,24 @@ void tell_new(const std::set<Broken>& before, const std::set<Broken>& after, con
     if (!before.contains(each)) tell(each);
 }
 
+// What the kernel's test said of the victim, and which settings would have kept it.
+void explain_choice(const Transition& t, const PickVictim& pick, BufferId victim, Incident& incident) {
+  const std::vector<std::string> told = numbers(t.system, counters(t.system, t.before, pick.region), pick.region);
+  incident.numbers.insert(incident.numbers.end(), told.begin(), told.end());
+  if (pick.for_buffer)
+    incident.numbers.push_back(fmt::format("need: {} for '{}'{}", dmem::bytes_text(t.system[*pick.for_buffer].size),
+                                           t.system[*pick.for_buffer].name, charged_to(t, pick.region)));
+  if (!t.system[pick.region].accounted) return;
+  if (const auto judgement = why_chosen(t.system, t.before, t.move.thread, pick, victim))
+    incident.numbers.push_back(dmem::account(*judgement, group_names(t.system)));
+  const std::vector<std::string> settings = what_keeps(t.system, t.before, t.move.thread, pick, victim);
+  if (!settings.empty())
+    incident.fix = fmt::format("{} keeps '{}' where it is: {}", settings.size() == 1 ? "this" : "each of these",
+                               t.system[victim].name, fmt::join(settings, "; "));
+  else if (t.before.memory.charged[victim.index] == GroupId{})
+    incident.fix = fmt::format("charge '{}' to a group: the root has no protection", t.system[victim].name);
+}
+
 void state_properties(const Transition& t, std::vector<Incident>& out) {
   const System& system = t.system;
   const Place at = t.step().at;
@@ -147,13 +173,16 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
   for (std::uint32_t i = 0; i < system.uses.size(); ++i)
     if (t.after.memory.killed[i] && !t.before.memory.killed[i]) {
       const std::string user = title(system, system.uses[i]);
-      out.push_back({FindingKind::job_killed,
-                     {},
-                     user,
-                     fmt::format("{} is killed: {} {}", user, system[t.move.thread].name,
-                                 describe(system, system[t.move.thread], t.step())),
-                     {},
-                     at});
+      Incident incident{FindingKind::job_killed,
+                        {},
+                        user,
+                        fmt::format("{} is killed: {} {}", user, system[t.move.thread].name,
+                                    describe(system, system[t.move.thread], t.step())),
+                        {},
+                        at};
+      if (const auto* unmap = std::get_if<Unmap>(&t.step().action); unmap != nullptr && unmap->chosen_by)
+        explain_choice(t, *unmap->chosen_by, unmap->buffer, incident);
+      out.push_back(std::move(incident));
     }
 }
 
@@ -183,128 +212,69 @@ void deed(const Transition& t, const Attach& attach, std::vector<Incident>& out)
                  t.step().at});
 }
 
-void deed(const Transition& t, const PickVictim& pick, std::vector<Incident>& out) {
-  if (t.move.branch >= t.system.buffers.size()) return;
-  const BufferId victim{t.move.branch};
-  const Judged judged = judge(t.system, t.before, t.move.thread, pick, victim);
-  const auto breach = dmem::isolation(judged.counters, judged.judgement);
-  if (!breach || dmem::info(breach->breach).intended) return;
-  const std::vector<std::string> names = group_names(t.system);
-  Incident incident{FindingKind::isolation,
-                    {},
-                    fmt::format("buffer '{}'", t.system[victim].name),
-                    fmt::format("'{}' of group '{}' is evicted although its group is within its protection",
-                                t.system[victim].name, names[judged.judgement.victim]),
-                    numbers(t.system, judged.counters, pick.region),
-                    t.step().at};
-  incident.numbers.push_back(dmem::account(judged.judgement, *breach, names));
-  out.push_back(std::move(incident));
+// The group's own buffers are taken although it is within what it is entitled to.
+struct Breach {
+  dmem::Judgement judgement;
+  dmem::Isolation isolation;
+};
+std::optional<Breach> broken_protection(const Transition& t, const Relocate& move) {
+  if (!move.chosen_by || !t.system[move.chosen_by->region].accounted) return std::nullopt;
+  const auto judgement = why_chosen(t.system, t.before, t.move.thread, *move.chosen_by, move.buffer);
+  if (!judgement) return std::nullopt;
+  PickVictim pass = *move.chosen_by;
+  pass.ignore_low = judgement->ignore_low;
+  const Judged judged = judge(t.system, t.before, t.move.thread, pass, move.buffer);
+  const auto isolation = dmem::isolation(judged.counters, judged.judgement);
+  if (!isolation || dmem::info(isolation->breach).intended) return std::nullopt;
+  return Breach{judged.judgement, *isolation};
 }
 
-// A buffer that was asked to stay leaves the best of its placements.
-void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out) {
+// It was asked to stay, and leaves the best of its placements.
+bool leaves_its_place(const Transition& t, const Relocate& move) {
   const Buffer& buffer = t.system[move.buffer];
   const auto& from = t.before.memory.places[move.buffer.index];
-  if (!buffer.keep || !from || from == t.after.memory.places[move.buffer.index]) return;
-  if (buffer.placements.empty() || from != buffer.placements.front()) return;
-  const dmem::Counters all = counters(t.system, t.before, *from);
-  Incident incident{FindingKind::isolation,
-                    {},
-                    fmt::format("buffer '{}'", buffer.name),
-                    fmt::format("'{}', which was asked to stay in '{}', is evicted", buffer.name, t.system[*from].name),
-                    numbers(t.system, all, *from),
-                    t.step().at};
-  if (t.system[*from].accounted) {
-    const GroupId group = t.before.memory.charged[move.buffer.index];
-    incident.numbers.push_back(
-        group.index == 0 ? fmt::format("'{}' is charged to the root group, which has no protection", buffer.name)
-                         : fmt::format("a dmem.min of group '{}' and of its ancestors of at least {} would "
-                                       "keep it",
-                                       t.system[group].name, dmem::bytes_text(all[group.index].usage)));
+  return buffer.keep && from && from != t.after.memory.places[move.buffer.index] && !buffer.placements.empty() &&
+         from == buffer.placements.front();
+}
+
+void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out) {
+  const Buffer& buffer = t.system[move.buffer];
+  const auto breach = broken_protection(t, move);
+  if (!breach && !leaves_its_place(t, move)) return;
+  const std::vector<std::string> names = group_names(t.system);
+  const RegionId from = *t.before.memory.places[move.buffer.index];
+  Incident incident{FindingKind::isolation, {}, fmt::format("buffer '{}'", buffer.name), {}, {}, t.step().at};
+  if (move.chosen_by)
+    explain_choice(t, *move.chosen_by, move.buffer, incident);
+  else
+    incident.numbers = numbers(t.system, counters(t.system, t.before, from), from);
+  if (breach) {
+    incident.what = fmt::format("'{}' of group '{}' is evicted although its group is within its protection",
+                                buffer.name, names[t.before.memory.charged[move.buffer.index].index]);
+    incident.numbers.push_back(dmem::account(breach->judgement, breach->isolation, names));
+    if (incident.fix.empty()) incident.fix = dmem::info(breach->isolation.breach).fix;
+  } else {
+    incident.what = fmt::format("'{}', which was asked to stay in '{}', is evicted", buffer.name, t.system[from].name);
   }
   out.push_back(std::move(incident));
 }
 
-// Is this buffer of the one who allocates: of his address space or, without one, of his group?
-bool is_own(const System& system, const State& state, ThreadId thread, BufferId buffer) {
-  const Thread& who = system[thread];
-  if (who.space) return std::ranges::find(system[*who.space].buffers, buffer) != system[*who.space].buffers.end();
-  return who.group.index != 0 && state.memory.charged[buffer.index] == who.group;
-}
-
-// Bytes of the region that others could give up.
-std::uint64_t of_others(const System& system, const State& state, ThreadId thread, RegionId region) {
-  std::uint64_t bytes = 0;
-  for (std::uint32_t i = 0; i < system.buffers.size(); ++i)
-    if (state.memory.places[i] == region && !is_own(system, state, thread, BufferId{i}))
-      bytes += system.buffers[i].size;
-  return bytes;
-}
-
-bool could_fit(const System& system, const State& state, ThreadId thread, BufferId buffer, RegionId region) {
-  const std::uint64_t capacity = system[region].capacity;
-  const std::uint64_t own = occupied(system, state, region) - of_others(system, state, thread, region);
-  return own <= capacity && system[buffer].size <= capacity - own;
-}
-
-bool is_locked(const State& state, LockId lock) {
-  return state.locks[lock.index].owner || !state.locks[lock.index].readers.empty();
-}
-
-// Those whom any pass of the kernel would evict for this, were it not for locks.
-std::vector<BufferId> permitted_victims(const System& system, const State& state, ThreadId thread, BufferId buffer,
-                                        RegionId region) {
-  PickVictim pick;
-  pick.region = region;
-  pick.for_buffer = buffer;
-  pick.force = true;
-  pick.ignore_low = true;
-  pick.locking = VictimLocking::none;
-  return victims(system, state, thread, pick);
-}
-
-// Why nobody else's memory could be had. Requires: the attempt fails for lack of
-// space, or at the max of a group that others share, and nobody may be evicted.
-std::string why_denied(const System& system, const State& state, RegionId region, std::optional<dmem::Group> limit) {
-  std::uint64_t pinned = 0;
-  std::uint64_t others = 0;
-  for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
-    if (state.memory.places[i] != region) continue;
-    (state.memory.pins[i] > 0 ? pinned : others) += system.buffers[i].size;
-  }
-  if (pinned > 0 && others == 0)
-    return fmt::format("because all of the {} in use there are pinned", dmem::bytes_text(pinned));
-  if (pinned > 0) return fmt::format("because {} are pinned and the rest is protected", dmem::bytes_text(pinned));
-  if (limit)
-    return fmt::format("because the max of group '{}', which others share, is reached", system.groups[*limit].name);
-  return "because all that others have there is protected";
-}
-
+// The first placement that others could make room in speaks for all.
 void deed(const Transition& t, const Deny& deny, std::vector<Incident>& out) {
   const Buffer& buffer = t.system[deny.buffer];
-  const GroupId group = t.system[t.move.thread].group;
   for (const RegionId region : buffer.placements) {
-    const dmem::Counters all = counters(t.system, t.before, region);
-    if (!could_fit(t.system, t.before, t.move.thread, deny.buffer, region)) continue;  // whatever others give up
-    const dmem::Group charged = t.system[region].accounted ? group.index : dmem::root;
-    const auto limit = dmem::charge_denied_by(all, charged, buffer.size);
-    if (limit && all[*limit].usage == all[charged].usage) continue;  // it is at its own limit
-    const std::vector<BufferId> permitted = permitted_victims(t.system, t.before, t.move.thread, deny.buffer, region);
-    if (!permitted.empty() && deny.handled) continue;  // the next attempt may find the lock free
-    const std::string why =
-        permitted.empty()
-            ? why_denied(t.system, t.before, region, limit)
-            : fmt::format("although '{}' may be evicted{}", t.system[permitted.front()].name,
-                          is_locked(t.before, t.system[permitted.front()].lock) ? ": its lock is held" : "");
+    const auto denial = why_denied(t.system, t.before, t.move.thread, deny.buffer, region);
+    if (!denial || (denial->by_chance && deny.handled)) continue;
     Incident incident{FindingKind::starvation,
                       {},
                       fmt::format("buffer '{}'", buffer.name),
                       fmt::format("'{}' gets no {} in '{}' {}", buffer.name, dmem::bytes_text(buffer.size),
-                                  t.system[region].name, why),
-                      numbers(t.system, all, region),
-                      t.step().at};
-    incident.numbers.push_back(
-        fmt::format("need {}; ttm_bo_validate() says -ENOMEM for this -ENOSPC", dmem::bytes_text(buffer.size)));
+                                  t.system[region].name, denial->why),
+                      numbers(t.system, counters(t.system, t.before, region), region),
+                      t.step().at,
+                      denial->fix};
+    incident.numbers.push_back(fmt::format("need: {}{}; ttm_bo_validate() says -ENOMEM for this -ENOSPC",
+                                           dmem::bytes_text(buffer.size), charged_to(t, region)));
     out.push_back(std::move(incident));
     return;
   }

@@ -19,6 +19,7 @@ struct Incident {
   std::string what;                  // one sentence
   std::vector<std::string> numbers;  // of cgroups: usage, emin, elow, need
   Place at;
+  std::string fix{};  // what would have prevented this one, where it is known; else the table of kinds says
 };
 
 // What this very move breaks: what holds in `before` or is not done by the

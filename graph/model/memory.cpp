@@ -122,13 +122,20 @@ std::uint64_t usage(const System& system, const State& state, GroupId group, Reg
   return group.index < all.size() ? all[group.index].usage : all.front().usage;
 }
 
-bool has_suitable_place(const System& system, const State& state, BufferId buffer) {
-  const auto& place = state.memory.places[buffer.index];
-  return place && std::ranges::find(system[buffer].placements, *place) != system[buffer].placements.end();
+bool considered(const Buffer& buffer, RegionId placement, bool force) {
+  const bool fallback = std::ranges::find(buffer.fallback, placement) != buffer.fallback.end();
+  return dmem::considered(fallback ? dmem::Placement::fallback : dmem::Placement::both_rounds, force);
+}
+
+bool has_suitable_place(const System& system, const State& state, const Allocate& allocate) {
+  const auto& place = state.memory.places[allocate.buffer.index];
+  const Buffer& buffer = system[allocate.buffer];
+  return place && std::ranges::find(buffer.placements, *place) != buffer.placements.end() &&
+         considered(buffer, *place, allocate.force);
 }
 
 dmem::Next attempt(const System& system, const State& state, ThreadId thread, const Allocate& allocate) {
-  if (has_suitable_place(system, state, allocate.buffer)) return dmem::Next::succeed;
+  if (has_suitable_place(system, state, allocate)) return dmem::Next::succeed;
   const dmem::Attempt what = attempt_of(system, state, thread, allocate.buffer, allocate.region, allocate.force);
   return dmem::decide(counters(system, state, allocate.region), what, system.kernel).next;
 }
@@ -136,8 +143,10 @@ dmem::Next attempt(const System& system, const State& state, ThreadId thread, co
 Judged judge(const System& system, const State& state, ThreadId thread, const PickVictim& pick, BufferId victim) {
   const Search search = search_for(system, state, thread, pick);
   const dmem::Group owner = charged_group(system, state, pick.region, victim);
+  const bool ignore_low = pick.ignore_low && !search.eviction.only_unprotected;
   return {search.counters,
-          dmem::consider(search.counters, search.eviction, search.charged, owner, pick.ignore_low, system.kernel)};
+          dmem::consider(search.counters, search.eviction, search.charged, owner, ignore_low, system.kernel),
+          search.allowed};
 }
 
 std::vector<BufferId> victims(const System& system, const State& state, ThreadId thread, const PickVictim& pick) {

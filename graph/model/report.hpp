@@ -40,6 +40,7 @@ struct Report {
   std::uint64_t cut = 0;          // findings left out at the end because there are too many; see --findings
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
+  std::vector<std::string> figures;      // what designs are compared by, apart from any verdict
   std::optional<Expectation> expect;
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;  // of `graph`, to be highlighted

@@ -12,6 +12,7 @@ Excuse excuse(const Checked& input, const Finding& finding) {
 std::string_view id_of(const Finding& finding) { return finding.rule ? info(*finding.rule).id : info(finding.kind).id; }
 
 std::string_view fix_of(const Finding& finding) {
+  if (!finding.fix.empty()) return finding.fix;
   return finding.rule ? info(*finding.rule).fix : info(finding.kind).fix;
 }
 

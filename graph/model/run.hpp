@@ -73,7 +73,7 @@ enum class Excuse : std::uint8_t { none, expected, known };
 // The rule's id, else the kind's: what stands in brackets behind a message.
 [[nodiscard]] std::string_view id_of(const Finding& finding);
 
-// What would remove the finding, by the tables.
+// What would remove the finding: its own fix, else that of its rule or kind.
 [[nodiscard]] std::string_view fix_of(const Finding& finding);
 
 // The answer that a finding belongs to: that of the property named as its kind,

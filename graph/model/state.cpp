@@ -337,7 +337,7 @@ void unmap(const Change& change, BufferId buffer) {
 }
 
 void apply(const Change& change, const Allocate& allocate) {
-  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate)) return;
   unmap(change, allocate.buffer);  // from a place that does not suit
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }

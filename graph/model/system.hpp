@@ -140,7 +140,11 @@ struct Buffer {
   std::uint32_t pins = 0;            // at the beginning
   bool keep = false;                 // asked for: that it is evicted is a finding
   Place at;
+  std::vector<RegionId> fallback{};  // those of the placements that only the forced round considers
 };
+
+// Does ttm_bo_validate consider this placement in its first, or in its forced round?
+[[nodiscard]] bool considered(const Buffer& buffer, RegionId placement, bool force);
 
 // What becomes of running hardware whose memory goes away.
 enum class AddressSpaceMode : std::uint8_t { dma_fence, preempt_fence, no_preemption, fault, last_ = fault };
@@ -321,9 +325,11 @@ struct PickVictim {
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
   std::optional<RegionId> to;
+  std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
 };
 struct Unmap {  // from every address space
   BufferId buffer;
+  std::optional<PickVictim> chosen_by{};
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;

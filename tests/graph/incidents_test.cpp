@@ -7,6 +7,7 @@
 
 #include "checker/explore.hpp"
 #include "checker/replay.hpp"
+#include "graph/model/remedies.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/small_systems.hpp"
 
@@ -298,9 +299,59 @@ System two_groups(bool common_parent, dmem::Kernel kernel) {
   pick.region = vram;
   pick.for_buffer = wanted;
   pick.force = true;
-  system.threads = {thread({step(pick)}, ThreadKind::ioctl, system)};
+  system.threads = {thread({step(pick), step(Relocate{protected_buffer, {}, pick})}, ThreadKind::ioctl, system)};
+  system.threads[0].program[0].next = {1, 2, 2, 2};
   system.threads[0].group = b;
   return system;
+}
+
+std::vector<std::string> keeps(const System& system) {
+  const auto& move = std::get<Relocate>(system.threads[0].program[1].action);
+  return what_keeps(system, initial_state(system), ThreadId{0}, *move.chosen_by, move.buffer);
+}
+
+TEST_CASE("which settings would have kept a victim is tried, not guessed") {
+  const std::string max = "dmem.max of group 'b' at 2 GiB";
+  // Below the root no min counts; a common group makes the one there is count.
+  CHECK(
+      keeps(two_groups(false, dmem::Kernel::v7_3)) ==
+      std::vector<std::string>{"a common group, other than the root, above both with the sum of their dmem.min", max});
+  // With less than it uses, it has to be raised.
+  System small = two_groups(true, dmem::Kernel::v7_3);
+  small.groups[2].limits[0].min = GiB;
+  CHECK(keeps(small) == std::vector<std::string>{"dmem.min of group 'a' at 2 GiB", max,
+                                                 "dmem.low of group 'a' at 2 GiB as long as there is anything else"});
+  // A parent that passes on too little has to be raised as well; counted from the root, as before 7.3.
+  System nested = two_groups(true, dmem::Kernel::v7_2);
+  nested.groups[1].limits[0].min = GiB;
+  CHECK(keeps(nested) == std::vector<std::string>{"dmem.min of group 'all' at 2 GiB", max});
+  // What is charged to the root has no settings.
+  System charged_to_root = two_groups(true, dmem::Kernel::v7_3);
+  charged_to_root.buffers[0].charged = GroupId{};
+  CHECK(keeps(charged_to_root).empty());
+}
+
+std::string denial(const System& system) {
+  const auto result = why_denied(system, initial_state(system), ThreadId{0}, BufferId{2}, vram);
+  return result ? result->why : "";
+}
+
+TEST_CASE("why an allocation gets no memory") {
+  System system = two_groups(true, dmem::Kernel::v7_3);
+  CHECK(denial(system) == "although 'rest' may be evicted");
+  system.buffers[1].pins = 1;
+  CHECK(denial(system) == "because 2 GiB are pinned and the rest is protected");
+  system.buffers[0].pins = 1;
+  CHECK(denial(system) == "because all of the 4 GiB in use there are pinned");
+  system.buffers[0].pins = system.buffers[1].pins = 0;
+  system.swap = false;
+  CHECK(denial(system) ==
+        "because what others have there cannot go anywhere: there is no swap, and no other placement");
+  system.swap = true;
+  system.buffers[0].place = {};
+  CHECK(denial(system) == "although it would fit by now: others made room while it looked for buffers to evict");
+  system.buffers[2].size = 8 * GiB;
+  CHECK(denial(system).empty());  // it never fits
 }
 
 TEST_CASE("a buffer whose group is within its protection is evicted: below the root from 7.3 on") {
