@@ -48,8 +48,8 @@ TEST_CASE("each step says what it changes") {
 
 TEST_CASE("a step that had to wait says who let it go on") {
   const System system = lowered(two_threads);
-  // one publishes; two takes the lock, so that one has to wait for it; two waits for the fence.
-  const Story told = story(system, {move(0), move(1), move(1), move(0), move(0), move(0), move(1)}, {});
+  // two takes the lock; one publishes, and then has to wait for the lock; two waits for the fence.
+  const Story told = story(system, {move(1), move(0), move(1), move(0), move(0), move(0), move(1)}, {});
   CHECK_FALSE(told.steps[0].released_by);
   CHECK_FALSE(told.steps[1].released_by);
   CHECK(told.steps[3].released_by == 2);  // takes the lock after its release
