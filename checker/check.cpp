@@ -46,9 +46,10 @@ std::vector<std::string> environment(const Scenario& scenario) {
                                                   : "userspace runs its programs as far as it can");
   for (const AddressSpaceDeclaration& space : scenario.address_spaces)
     if (space.mode == AddressSpaceMode::fault)
-      result.push_back(fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
-                                   "unless its steps say so",
-                                   space.name.text));
+      result.push_back(
+          fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
+                      "unless its steps say so",
+                      space.name.text));
   return result;
 }
 
