@@ -11,6 +11,7 @@
 
 #include "checker/decide.hpp"
 #include "checker/input.hpp"
+#include "checker/interrupt.hpp"
 #include "checker/predict.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
@@ -48,6 +49,12 @@ std::vector<std::string> environment(const Scenario& scenario) {
   result.emplace_back(scenario.memory_pressure ? "memory may be short at every allocation" : "memory is never short");
   result.emplace_back(scenario.userspace_may_stop ? "userspace may stop at any step"
                                                   : "userspace runs its programs as far as it can");
+  for (const AddressSpaceDeclaration& space : scenario.address_spaces)
+    if (space.mode == AddressSpaceMode::fault)
+      result.push_back(
+          fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
+                      "unless its steps say so",
+                      space.name.text));
   return result;
 }
 

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <deque>
 #include <set>
+#include <utility>
 
 #include "graph/dependency_graph.hpp"
+#include "graph/model/snapshot.hpp"
 
 namespace fencecheck {
 namespace {
@@ -329,11 +331,6 @@ std::string release(const System& system, const State& state, const Knot& knot, 
 
 }  // namespace
 
-std::string title(const Thread& thread) {
-  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
-  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
-}
-
 Cause cause_of_wait(const System& system, const State& state, ThreadId thread) {
   if (gate_closed(system, state, thread)) return Cause::memory_management;
   return system[thread].program[state.at[thread.index]].cause;
@@ -363,26 +360,93 @@ std::vector<Party> parties(const System& system, const State& state, const Knot&
   return result;
 }
 
-std::vector<ScheduleStep> story(const System& system, const std::vector<Move>& schedule, const Knot& knot) {
-  std::vector<ScheduleStep> result;
-  State state = initial_state(system);
-  const auto tell = [&](ThreadId thread, const Move* move) {
-    const Thread& who = system[thread];
-    const Step& step = who.program[state.at[thread.index]];
-    ScheduleStep line{title(who),      describe(system, who, step),      step.context,
-                      move == nullptr, move != nullptr && move->timeout, step.at};
-    if (move != nullptr) line.action += outcome(system, step, *move);
-    result.push_back(std::move(line));
-  };
-  for (const Move& move : schedule) {
-    const Step& step = system[move.thread].program[state.at[move.thread.index]];
-    const auto* choose = std::get_if<Choose>(&step.action);
-    // A free choice shows in what follows it.
-    if (choose == nullptr || std::ranges::any_of(choose->branches, [](const Branch& b) { return !b.tests.empty(); }))
-      tell(move.thread, &move);
-    state = after(system, std::move(state), move);
+namespace {
+
+// The step as a line of the story; without a move: the step at which the thread is stuck.
+ScheduleStep line_of(const System& system, const State& state, ThreadId thread, const Move* move) {
+  const Thread& who = system[thread];
+  const Step& step = who.program[state.at[thread.index]];
+  ScheduleStep line{
+      title(who), describe(system, who, step),         step.context, move == nullptr, move != nullptr && move->timeout,
+      step.at,    cause_of_wait(system, state, thread)};
+  if (move != nullptr) line.action += outcome(system, step, *move);
+  return line;
+}
+
+// A free choice shows in what follows it.
+bool worth_telling(const Step& step) {
+  const auto* choose = std::get_if<Choose>(&step.action);
+  return choose == nullptr || std::ranges::any_of(choose->branches, [](const Branch& b) { return !b.tests.empty(); });
+}
+
+// Which move let each waiting thread go on. A thread waits if it can make no
+// move when it arrives at a step; it was released by the last move after which
+// it could.
+class Releases {
+ public:
+  explicit Releases(const System& system)
+      : system_(system),
+        by_(system.threads.size()),
+        waits_(system.threads.size()),
+        arrives_(system.threads.size(), true) {}
+
+  // To be called in every state; `last` is the move that led to it.
+  void look(const State& state, std::optional<std::size_t> last) {
+    std::vector<bool> open(by_.size(), false);
+    for (const Move& move : moves(system_, state)) open[move.thread.index] = true;
+    for (std::size_t i = 0; i < by_.size(); ++i) {
+      if (arrives_[i]) waits_[i] = !open[i];
+      arrives_[i] = false;
+      if (!open[i]) by_[i].reset();
+      if (open[i] && waits_[i] && !by_[i]) by_[i] = last;
+    }
   }
-  for (const Link& link : knot.links) tell(link.thread, nullptr);
+
+  // The thread makes its next move.
+  std::optional<std::size_t> leave(ThreadId thread) {
+    arrives_[thread.index] = true;
+    return std::exchange(by_[thread.index], std::nullopt);
+  }
+
+ private:
+  const System& system_;
+  std::vector<std::optional<std::size_t>> by_;
+  std::vector<bool> waits_, arrives_;
+};
+
+std::vector<StateChange> changes(const std::vector<ObjectState>& before, const std::vector<ObjectState>& now) {
+  std::vector<StateChange> result;
+  for (std::size_t i = 0; i < now.size(); ++i)
+    if (before[i].value != now[i].value) result.push_back({i, now[i].value});
+  return result;
+}
+
+}  // namespace
+
+Story story(const System& system, const std::vector<Move>& schedule, const Knot& knot) {
+  State state = initial_state(system);
+  Story result{snapshot(system, state), {}};
+  std::vector<ObjectState> before = result.objects;
+  std::vector<std::optional<std::size_t>> told(schedule.size());  // the line of each move
+  Releases releases(system);
+  releases.look(state, std::nullopt);
+  for (std::size_t i = 0; i < schedule.size(); ++i) {
+    const Move& move = schedule[i];
+    const std::optional<std::size_t> released_by = releases.leave(move.thread);
+    const bool tells = worth_telling(system[move.thread].program[state.at[move.thread.index]]);
+    if (tells) {
+      told[i] = result.steps.size();
+      result.steps.push_back(line_of(system, state, move.thread, &move));
+      if (released_by) result.steps.back().released_by = told[*released_by];
+    }
+    state = after(system, std::move(state), move);
+    releases.look(state, i);
+    if (!tells) continue;
+    std::vector<ObjectState> now = snapshot(system, state);
+    result.steps.back().changes = changes(before, now);
+    before = std::move(now);
+  }
+  for (const Link& link : knot.links) result.steps.push_back(line_of(system, state, link.thread, nullptr));
   return result;
 }
 

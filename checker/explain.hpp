@@ -25,9 +25,6 @@ struct Knot {
   bool closed = true;
 };
 
-// "worker 'kswapd'", "job 'flip'", "work 'suspend'": the thread as the story names it.
-[[nodiscard]] std::string title(const Thread& thread);
-
 // Who could still bring about what a blocker stands for. A job that nobody has
 // queued and nobody will is none of them.
 [[nodiscard]] std::vector<ThreadId> helpers(const System& system, const State& state, const Blocker& blocker);
@@ -43,10 +40,16 @@ struct Knot {
 // The parties of a knot as the report shows them.
 [[nodiscard]] std::vector<Party> parties(const System& system, const State& state, const Knot& knot);
 
-// Each move as a line of the story; afterwards one line for each thread of the
-// knot, stuck at its last step.
-[[nodiscard]] std::vector<ScheduleStep> story(const System& system, const std::vector<Move>& schedule,
-                                              const Knot& knot);
+struct Story {
+  std::vector<ObjectState> objects;  // before the first step
+  std::vector<ScheduleStep> steps;
+};
+
+// Each move as a line of the story, with what it changes and who made it
+// possible, as the operational semantics say; afterwards one line for each
+// thread of the knot, stuck at its last step. Requires: the schedule replays.
+// O(moves * (threads + objects)).
+[[nodiscard]] Story story(const System& system, const std::vector<Move>& schedule, const Knot& knot);
 
 // What the knot needs discharged: the obligations of its links.
 [[nodiscard]] std::vector<Obligation> obligations(const System& system, const State& state, const Knot& knot);

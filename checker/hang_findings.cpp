@@ -80,7 +80,7 @@ std::string debt_name(const System& system, const Obligation& obligation) {
 }
 
 // How many lines of the story these moves take.
-std::size_t told(const System& system, const std::vector<Move>& moves) { return story(system, moves, {}).size(); }
+std::size_t told(const System& system, const std::vector<Move>& moves) { return story(system, moves, {}).steps.size(); }
 
 Place place_of(const System& system, const Obligation& obligation) {
   switch (obligation.kind) {
@@ -207,6 +207,12 @@ void HangFindings::classify(Finding& finding, Hang& hang) {
   add_stall(finding, hang.last);
 }
 
+void HangFindings::add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const {
+  Story told = story(system_, schedule, knot);
+  finding.schedule = std::move(told.steps);
+  finding.objects = std::move(told.objects);
+}
+
 bool HangFindings::is_known(const Finding& finding) const {
   return std::ranges::any_of(decision.findings,
                              [&](const Finding& other) { return other.fingerprint == finding.fingerprint; });
@@ -224,7 +230,7 @@ void HangFindings::add(Hang hang) {
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
   finding.needs = needs(hang);
-  finding.schedule = story(system_, hang.schedule, hang.knot);
+  add_story(finding, hang.schedule, hang.knot);
   if (finding.needs == Causes{}.with(Cause::userspace))
     finding.notes.push_back(
         "only waits that userspace controls are needed: the kernel made itself depend on userspace");
@@ -245,7 +251,7 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   if (is_known(finding)) return;
   if (const auto refuted = replay_incident(system_, way, incident)) disagree(refuted->why);
   finding.parties.clear();
-  finding.schedule = story(system_, way, {});
+  add_story(finding, way, {});
   finding.notes = incident.numbers;
   finding.fix = incident.fix;
   decision.findings.push_back(std::move(finding));
@@ -284,7 +290,7 @@ void HangFindings::add(const Lasso& lasso) {
   if (is_known(finding)) return;
   std::vector<Move> way = lasso.stem;
   way.insert(way.end(), lasso.cycle.begin(), lasso.cycle.end());
-  finding.schedule = story(system_, way, {});
+  add_story(finding, way, {});
   finding.notes.push_back(
       fmt::format("from step {} on it repeats; fairness: every thread but userspace goes on if it "
                   "can all the time",

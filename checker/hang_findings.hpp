@@ -70,6 +70,7 @@ class HangFindings {
   [[nodiscard]] static std::vector<ThreadId> movers(const Lasso& lasso);
   void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
+  void add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const;
   [[nodiscard]] std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed) const;
   [[nodiscard]] Causes needs(const Hang& hang) const;
   [[nodiscard]] Causes smallest(Causes among, const std::vector<Obligation>& owed) const;

@@ -23,8 +23,7 @@
 #include "checker/record.hpp"
 #include "checker/run_checks.hpp"
 #include "checker/watch.hpp"
-#include "encoders/dot.hpp"
-#include "encoders/render.hpp"
+#include "encoders/diagram.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 
@@ -205,12 +204,20 @@ ExitStatus record(const Options& options) {
   return lost;
 }
 
+// What --to says, else the output's ending; nothing if that says nothing.
+std::optional<DiagramFormat> format_of(const Options& options) {
+  if (options.format) return options.format;
+  if (options.output.empty()) return DiagramFormat::dot;
+  const std::string ending = std::filesystem::path(options.output).extension().string();
+  const auto row = std::ranges::find(diagram_format_table, ending, &DiagramFormatInfo::ending);
+  if (row == diagram_format_table.end()) return std::nullopt;
+  return row->format;
+}
+
 ExitStatus draw(const Options& options) {
-  const std::string ending =
-      options.output.empty() ? ".dot" : std::filesystem::path(options.output).extension().string();
-  const auto* picture = find_row(picture_table, ending.empty() ? "" : ending.substr(1));
-  if (picture == nullptr && ending != ".dot" && ending != ".gv") {
-    print(stderr, fmt::format("fencecheck: cannot draw '{}': the ending must be .dot, .svg or .png\n", options.output));
+  const std::optional<DiagramFormat> format = format_of(options);
+  if (!format) {
+    print(stderr, fmt::format("fencecheck: cannot draw '{}': its ending names no format; see --to\n", options.output));
     return ExitStatus::usage;
   }
   std::vector<Checked> inputs;
@@ -226,13 +233,15 @@ ExitStatus draw(const Options& options) {
     return ExitStatus::usage;
   }
   const Checked checked = inputs.size() > 1 ? combine(inputs) : std::move(inputs.front());
-  const Report& report = *checked.report;
-  const std::string dot = to_dot(*report.graph, {options.view, report.title, report.cycles, true});
-  const std::string content = picture == nullptr ? dot : render(dot, picture->picture);
+  const Diagram drawn = diagram(*checked.report, *format, options.diagram);
+  if (!drawn.problem.empty()) {
+    print(stderr, fmt::format("{}: error: {}\n", checked.source.name, drawn.problem));
+    return ExitStatus::bad_input;
+  }
   if (options.output.empty())
-    print(stdout, content);
+    print(stdout, drawn.content);
   else
-    write_file(options.output, content);
+    write_file(options.output, drawn.content);
   return ExitStatus::nothing_found;
 }
 

@@ -25,7 +25,8 @@ std::vector<Choice> topics() {
   return result;
 }
 std::vector<Choice> stories() { return choices(story_mode_table); }
-std::vector<Choice> views() { return choices(dot_view_table); }
+std::vector<Choice> views() { return choices(view_table); }
+std::vector<Choice> diagram_formats() { return choices(diagram_format_table); }
 std::vector<Choice> formats() { return choices(report_format_table); }
 std::vector<Choice> unknown_gates() {
   return {{"fail", "an unknown answer makes the exit status 2"}, {"ok", "it does not count"}};
@@ -74,7 +75,7 @@ const auto commands = std::to_array<CommandInfo>({
     {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
      "fencecheck check cases/indefinite/future-fence.yaml", "INPUT",
      "Files and folders: scenarios, traces, graphs, kernel logs; - for standard input", 1, 0, nullptr},
-    {Command::draw, "draw", "draw the dependency graph as DOT, SVG or PNG",
+    {Command::draw, "draw", "draw the dependency graph or a counterexample",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
      "A scenario, a trace, a graph or a kernel log; several traces and logs of one machine", 1, 0, nullptr},
     {Command::conform, "conform",
@@ -135,11 +136,22 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--combine", "", "", "The traces and kernel logs are of one machine: report also what they say together",
      only_check, Argument::none, nullptr, false,
      [](Options& options, const std::string&) { options.combine = true; }},
-    {"-o", "--output", "FILE", "", "FILE.dot, FILE.svg or FILE.png; standard output as DOT without it", only_draw,
-     Argument::file, nullptr, false,
-     [](Options& options, const std::string& file) { options.output = file; }},
+    {"-o", "--output", "FILE", "", "Write to this file; its ending is the format: .dot, .svg, .png, .rst, .mmd",
+     only_draw, Argument::file, nullptr, false,
+     [](Options& options, const std::string& file) { options.output = file == "-" ? "" : file; }},
     {"", "--view", "VIEW", "instances", "What to draw", only_draw, Argument::word, views, false,
-     [](Options& options, const std::string& word) { options.view = find_row(dot_view_table, word)->view; }},
+     [](Options& options, const std::string& word) { options.diagram.view = find_row(view_table, word)->view; }},
+    {"", "--to", "FORMAT", "", "The format, whatever the output is called; dot if nothing says another", only_draw,
+     Argument::word, diagram_formats, false,
+     [](Options& options, const std::string& word) { options.format = find_row(diagram_format_table, word)->format; }},
+    {"", "--most", "COUNT", "60", "Vertices or steps to draw, the rest is counted; 0 for everything", only_draw,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.diagram.most = number(text, std::size_t{0}, std::size_t{1'000'000});
+     }},
+    {"", "--finding", "FINGERPRINT", "", "With --view schedule: of the finding with this fingerprint, not of the first",
+     only_draw, Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) { options.diagram.fingerprint = text; }},
     {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", reading,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {

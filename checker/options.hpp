@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "checker/record.hpp"
-#include "encoders/dot.hpp"
+#include "encoders/diagram.hpp"
 #include "encoders/report/report_formats.hpp"
 
 namespace fencecheck {
@@ -75,11 +75,12 @@ struct ReportRequest {
 struct Options {
   Command command = Command::check;
   std::vector<std::string> operands;
-  std::string output;    // draw: a file; empty: standard output
+  std::string output;                   // draw: a file; empty: standard output
+  std::optional<DiagramFormat> format;  // draw; none: by the output's ending
+  DiagramOptions diagram;
   bool combine = false;  // check: traces and kernel logs are of one machine
   RecordOptions record;  // without its command: these are the operands
   bool run = false;      // record: do it
-  DotView view = DotView::instances;
   StoryMode story = StoryMode::automatic;
   std::vector<ReportRequest> reports;
   bool unknown_fails = true;

@@ -5,8 +5,6 @@
 #include <map>
 #include <tuple>
 
-#include "encoders/dot.hpp"
-
 namespace fencecheck {
 namespace {
 

@@ -1,14 +1,15 @@
 // DOT through libcgraph.
 #include "encoders/dot.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
-#include <set>
 #include <stdexcept>
 
 #include "encoders/class_graph.hpp"
+#include "encoders/report/columns.hpp"
 #include "graph/cgraph.hpp"
 
 namespace fencecheck {
@@ -76,6 +77,12 @@ void set(void* object, const char* name, const std::string& value) {
   agsafeset(object, c(name), c(value.c_str()), c(""));
 }
 
+std::string label(const std::vector<std::string>& lines) {
+  std::string result;
+  for (const std::string& line : lines) result += (result.empty() ? "" : "\\n") + escaped(line);
+  return result;
+}
+
 struct Default {
   int kind;
   const char* name;
@@ -101,229 +108,254 @@ Graph new_graph(const std::string& title) {
 }
 
 // The attribute `fencecheck` is for read_dot, the others are for people.
-void explain_arrows(Agraph_t* drawing, const std::string& title, std::string_view word, const std::string& sentence) {
-  set(drawing, "fencecheck", std::string(word));
-  set(drawing, "comment", sentence);
-  set(drawing, "tooltip", sentence);
-  set(drawing, "label", (title.empty() ? "" : escaped(title) + "\\n") + sentence);
+void explain(Agraph_t* graph, std::string_view word, const std::string& title, const std::string& sentence,
+             const std::string& left_out) {
+  set(graph, "fencecheck", std::string(word));
+  set(graph, "comment", sentence);
+  set(graph, "tooltip", sentence);
+  std::vector<std::string> lines{sentence};
+  if (!title.empty()) lines.insert(lines.begin(), title);
+  if (!left_out.empty()) lines.push_back(left_out);
+  set(graph, "label", label(lines));
 }
 
-// ---- instances and cycles
+// ---- graphs
 
-class InstanceDrawing {
+class GraphWriter {
  public:
-  InstanceDrawing(const DependencyGraph& graph, const DotOptions& options)
-      : graph_(graph),
-        options_(options),
-        drawing_(new_graph(options.title)),
-        nodes_(num_vertices(graph), nullptr),
-        has_edge_(num_vertices(graph), false) {
-    for (VertexId vertex = 0; vertex < num_vertices(graph); ++vertex) {
-      const auto [begin, end] = out_edges(vertex, graph);
-      for (auto edge = begin; edge != end; ++edge) has_edge_[vertex] = has_edge_[target(*edge, graph)] = true;
-    }
-    for (const Cycle& cycle : options.cycles) {
-      for (const EdgeId edge : cycle) {
-        on_cycle_.insert(&graph_[edge]);
-        vertices_on_cycle_.insert(source(edge, graph_));
-      }
-    }
-  }
+  explicit GraphWriter(const Drawing& drawing) : drawing_(drawing), graph_(new_graph(drawing.title)) {}
 
-  std::string draw() {
-    explain_arrows(drawing_.get(), options_.title, "waits-for",
-                   "an arrow leads from what waits to what it waits for; dashed: one of several is enough");
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex) {
-      if (shown(vertex)) draw_vertex(vertex);
-    }
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex) draw_edges(vertex);
-    return written(drawing_.get());
+  std::string run() {
+    explain(graph_.get(), drawing_.direction, drawing_.title, drawing_.sentence, drawing_.left_out);
+    set(graph_.get(), "newrank", "true");
+    if (drawing_.classes) agattr(graph_.get(), AGNODE, c("fillcolor"), c("grey"));
+    for (const DrawnNode& node : drawing_.nodes) add(node);
+    for (const DrawnArrow& arrow : drawing_.arrows) add(arrow);
+    add_legend();
+    return written(graph_.get());
   }
 
  private:
-  // A lock or a pool that nobody waits for, and under which nobody waits, says nothing.
-  [[nodiscard]] bool idle(VertexId vertex) const {
-    const VertexKind kind = graph_[vertex].kind;
-    return (kind == VertexKind::lock || kind == VertexKind::pool) && !has_edge_[vertex];
-  }
-
-  [[nodiscard]] bool shown(VertexId vertex) const {
-    if (idle(vertex)) return false;
-    return options_.view != DotView::cycle || vertices_on_cycle_.contains(vertex);
-  }
-
   // The clusters are made when they are needed: Graphviz draws empty ones, too.
-  Agraph_t* place_for(const Vertex& vertex) {
-    const bool kernel_fence = vertex.kind == VertexKind::fence || vertex.kind == VertexKind::group;
-    if (!vertex.user_controlled && !kernel_fence) return drawing_.get();
-    const char* name = vertex.user_controlled ? "cluster_user" : "cluster_kernel";
-    if (Agraph_t* found = agsubg(drawing_.get(), c(name), 0)) return found;
-    Agraph_t* cluster = agsubg(drawing_.get(), c(name), 1);
-    set(cluster, "label", std::string(vertex.user_controlled ? user_fences : kernel_fences));
-    set(cluster, "style", vertex.user_controlled ? "dashed" : "solid");
+  // Only two boxes that are the whole picture share a row: `dot` of 2.42 frees
+  // memory twice if a labelled arrow leads past something in its own row (which
+  // is why ranks are those of the whole graph, newrank, as well).
+  Agraph_t* place_for(const DrawnNode& node) {
+    if (drawing_.classes && drawing_.nodes.size() == 2) {
+      Agraph_t* row = agsubg(graph_.get(), c("same_rank"), 1);
+      set(row, "rank", "same");
+      return row;
+    }
+    if (node.cluster == Cluster::none) return graph_.get();
+    const bool user = node.cluster == Cluster::user;
+    const char* name = user ? "cluster_user" : "cluster_kernel";
+    if (Agraph_t* found = agsubg(graph_.get(), c(name), 0)) return found;
+    Agraph_t* cluster = agsubg(graph_.get(), c(name), 1);
+    set(cluster, "label", std::string(user ? user_fences : kernel_fences));
+    set(cluster, "style", user ? "dashed" : "solid");
     return cluster;
   }
 
-  void draw_vertex(VertexId vertex) {
-    const Vertex& says = graph_[vertex];
-    const std::string id = "n" + std::to_string(vertex);
-    Agnode_t* node = agnode(place_for(says), c(id.c_str()), 1);
-    nodes_[vertex] = node;
-    set(node, "id", id);
-    set(node, "label", escaped(says.name) + (says.detail.empty() ? "" : "\\n" + escaped(says.detail)));
-    set(node, "tooltip", std::string(info(says.kind).id) + " " + escaped(says.name));
+  void add(const DrawnNode& says) {
+    Agnode_t* node = agnode(place_for(says), c(says.id.c_str()), 1);
+    nodes_.push_back(node);
+    set(node, "id", says.id);
+    set(node, "label", label(says.lines));
+    set(node, "tooltip", escaped(says.tooltip));
     set(node, "shape", std::string(info(says.kind).shape));
+    set(node, "class",
+        fmt::format("{}{}{}", info(says.kind).id, says.user_controlled ? " user" : "",
+                    says.highlighted ? " on-cycle" : ""));
+    if (drawing_.classes) return;
     if (says.user_controlled) set(node, "fillcolor", "white");
-    if (!vertices_on_cycle_.contains(vertex)) return;
+    if (!says.highlighted) return;
     set(node, "penwidth", "3");
     set(node, "color", "red");
   }
 
-  void draw_edges(VertexId vertex) {
-    const auto [begin, end] = out_edges(vertex, graph_);
-    for (auto edge = begin; edge != end; ++edge) {
-      const std::size_t number = next_edge_++;
-      if (options_.view != DotView::cycle || on_cycle_.contains(&graph_[*edge])) draw_edge(*edge, number);
-    }
+  void add(const DrawnArrow& says) {
+    Agedge_t* edge = agedge(graph_.get(), nodes_[says.from], nodes_[says.to], c(says.id.c_str()), 1);
+    set(edge, "id", says.id);
+    set(edge, "label", label(says.lines));
+    set(edge, "tooltip", escaped(says.tooltip));
+    set(edge, "class",
+        fmt::format("{}{}", says.cause ? info(*says.cause).id : "wait", says.highlighted ? " on-cycle" : ""));
+    look(edge, says.cause, says.any, says.highlighted);
   }
 
-  void draw_edge(EdgeId id, std::size_t number) {
-    const Edge& says = graph_[id];
-    const CauseInfo& cause = info(says.cause);
-    const bool highlighted = on_cycle_.contains(&says);
-    const std::string name = "e" + std::to_string(number);
-    Agedge_t* edge = agedge(drawing_.get(), nodes_[source(id, graph_)], nodes_[target(id, graph_)], c(name.c_str()), 1);
-    set(edge, "id", name);
-    if (options_.labels) set(edge, "label", std::string(cause.id));
-    set(edge, "tooltip", escaped(says.label.empty() ? std::string(cause.says) : says.label));
-    set(edge, "color", highlighted ? "red" : std::string(cause.colour));
-    set(edge, "fontcolor", std::string(cause.colour));
-    set(edge, "arrowhead", std::string(arrow_head(says.cause)));
-    set(edge, "style", says.any ? "dashed" : "solid");
+  // How an arrow shows what it means: the legend shows the same.
+  void look(Agedge_t* edge, std::optional<Cause> cause, bool any, bool highlighted) {
+    if (cause) {
+      const std::string colour(info(*cause).colour);
+      set(edge, "color", highlighted ? "red" : colour);
+      set(edge, "fontcolor", colour);
+      set(edge, "arrowhead", std::string(arrow_head(*cause)));
+    } else if (highlighted) {
+      set(edge, "color", "red");
+    }
+    if (any || !drawing_.classes) set(edge, "style", any ? "dashed" : "solid");
     if (highlighted) set(edge, "penwidth", "3");
   }
 
-  const DependencyGraph& graph_;
-  const DotOptions& options_;
-  Graph drawing_;
-  std::vector<Agnode_t*> nodes_;
-  std::vector<bool> has_edge_;
-  std::set<const Edge*> on_cycle_;  // only asked for membership, never walked
-  std::set<VertexId> vertices_on_cycle_;
-  std::size_t next_edge_ = 0;
-};
-
-// ---- classes
-
-// All edges between two classes, which are one arrow in the document.
-struct ClassArrow {
-  std::vector<EdgeId> edges;
-  bool highlighted = false;
-};
-
-class ClassDrawing {
- public:
-  ClassDrawing(const DependencyGraph& graph, const DotOptions& options)
-      : classes_(class_graph(graph)), graph_(*classes_.graph), options_(options), drawing_(new_graph(options.title)) {
-    std::set<const Edge*> highlighted;
-    for (const Cycle& cycle : options.cycles) {
-      for (const EdgeId edge : cycle) {
-        if (const auto found = class_edge(classes_, graph, edge)) highlighted.insert(&graph_[*found]);
-      }
+  // A row is an arrow and what it means; invisible arrows put one row below another.
+  void add_legend() {
+    if (drawing_.legend.empty()) return;
+    Agraph_t* legend = agsubg(graph_.get(), c("cluster_legend"), 1);
+    set(legend, "label", "Legend");
+    set(legend, "style", "dotted");
+    Agnode_t* above = nullptr;
+    for (std::size_t i = 0; i < drawing_.legend.size(); ++i) {
+      const LegendRow& row = drawing_.legend[i];
+      Agraph_t* line = agsubg(legend, c(fmt::format("legend{}", i).c_str()), 1);
+      set(line, "rank", "same");
+      Agnode_t* sample = agnode(line, c(fmt::format("legend{}a", i).c_str()), 1);
+      set(sample, "shape", "point");
+      set(sample, "style", "invis");
+      Agnode_t* text = agnode(line, c(fmt::format("legend{}b", i).c_str()), 1);
+      set(text, "shape", "plaintext");
+      set(text, "style", "solid");
+      set(text, "fontsize", "10");
+      set(text, "label", escaped(row.says));
+      Agedge_t* arrow = agedge(line, sample, text, nullptr, 1);
+      look(arrow, row.cause, row.any, row.highlighted);
+      if (above != nullptr) set(agedge(legend, above, sample, nullptr, 1), "style", "invis");
+      above = sample;
     }
-    collect(highlighted);
   }
 
-  std::string draw() {
-    explain_arrows(drawing_.get(), options_.title, "holds-up",
-                   "an arrow leads from what holds something up to what it holds up");
-    set(drawing_.get(), "newrank", "true");
-    agattr(drawing_.get(), AGNODE, c("fillcolor"), c("grey"));
-    const std::vector<bool> drawn = classes_that_matter();
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex)
-      if (drawn[vertex]) draw_class(vertex);
-    for (const auto& [ends, arrow] : arrows_)
-      if (drawn[ends.first] && drawn[ends.second]) draw_arrow(ends.first, ends.second, arrow);
-    return written(drawing_.get());
+  const Drawing& drawing_;
+  Graph graph_;
+  std::vector<Agnode_t*> nodes_;
+};
+
+// ---- schedules
+
+constexpr std::size_t lane_width = 26;  // columns of text
+
+// A grid: `dot` keeps nodes of one rank in a row and nodes of one group in a
+// column, if each lane has a node in each row.
+class SequenceWriter {
+ public:
+  explicit SequenceWriter(const Sequence& sequence) : sequence_(sequence), graph_(new_graph(sequence.title)) {}
+
+  std::string run() {
+    explain(graph_.get(), "schedule", sequence_.title,
+            "time runs downwards; an arrow leads from a step to one that waited for it; dashed, in the last row: "
+            "waits for ever",
+            sequence_.left_out);
+    set(graph_.get(), "nodesep", "1.4");  // room for the causes that stand between the last steps
+    set(graph_.get(), "ranksep", "0.25");
+    set(graph_.get(), "newrank", "true");
+    add_heads();
+    for (std::size_t row = 0; row < sequence_.rows.size(); ++row) add_row(row);
+    for (const SequenceArrow& arrow : sequence_.arrows) add(arrow);
+    return written(graph_.get());
   }
 
  private:
-  // Fences always; a lock or a pool only where it is part of a cycle of classes.
-  [[nodiscard]] std::vector<bool> classes_that_matter() const {
-    std::vector<bool> result(num_vertices(graph_), false);
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex)
-      result[vertex] = graph_[vertex].kind == VertexKind::group;
-    for (const std::vector<VertexId>& members : components(graph_).cyclic)
-      for (const VertexId vertex : members) result[vertex] = true;
-    return result;
+  Agraph_t* new_row(const std::string& name) {
+    Agraph_t* row = agsubg(graph_.get(), c(name.c_str()), 1);
+    set(row, "rank", "same");
+    return row;
   }
 
-  void collect(const std::set<const Edge*>& highlighted) {
-    for (VertexId vertex = 0; vertex < num_vertices(graph_); ++vertex) {
-      const auto [begin, end] = out_edges(vertex, graph_);
-      for (auto edge = begin; edge != end; ++edge) {
-        ClassArrow& arrow = arrows_[{target(*edge, graph_), vertex}];  // turned round
-        arrow.edges.push_back(*edge);
-        arrow.highlighted = arrow.highlighted || highlighted.contains(&graph_[*edge]);
-      }
+  void add_heads() {
+    Agraph_t* row = new_row("row0");
+    for (std::size_t lane = 0; lane < sequence_.lanes.size(); ++lane) {
+      const std::string id = fmt::format("lane{}", lane);
+      Agnode_t* node = agnode(row, c(id.c_str()), 1);
+      set(node, "id", id);
+      set(node, "label", label(wrapped(sequence_.lanes[lane], lane_width)));
+      set(node, "style", "filled,rounded");
+      put(lane, node);
+    }
+    finish_row(row);
+  }
+
+  void add_row(std::size_t number) {
+    Agraph_t* row = new_row(fmt::format("row{}", number + 1));
+    std::vector<const SequenceStep*> in_lane(sequence_.lanes.size(), nullptr);
+    for (const std::size_t step : sequence_.rows[number]) in_lane[sequence_.steps[step].lane] = &sequence_.steps[step];
+    for (std::size_t lane = 0; lane < in_lane.size(); ++lane) {
+      Agnode_t* node = in_lane[lane] != nullptr ? step_node(row, *in_lane[lane])
+                                                : pass_node(row, fmt::format("p{}x{}", number + 1, lane));
+      put(lane, node);
+    }
+    finish_row(row);
+  }
+
+  static Agnode_t* pass_node(Agraph_t* row, const std::string& id) {
+    Agnode_t* node = agnode(row, c(id.c_str()), 1);
+    set(node, "shape", "point");
+    set(node, "width", "0.01");
+    set(node, "color", "grey60");
+    set(node, "label", "");
+    return node;
+  }
+
+  static Agnode_t* step_node(Agraph_t* row, const SequenceStep& step) {
+    Agnode_t* node = agnode(row, c(step.id.c_str()), 1);
+    std::vector<std::string> lines = wrapped(fmt::format("{}: {}", step.number, step.action), lane_width);
+    if (!step.context.empty())
+      for (const std::string& line : wrapped("(" + step.context + ")", lane_width)) lines.push_back(line);
+    if (step.blocks) lines.emplace_back("-- for ever --");
+    set(node, "id", step.id);
+    set(node, "label", label(lines));
+    set(node, "tooltip",
+        escaped(fmt::format("{}: {}{}{}", step.number, step.action, step.context.empty() ? "" : ", ", step.context)));
+    set(node, "fontsize", "10");
+    set(node, "fillcolor", step.blocks || step.timeout ? "white" : "grey95");
+    if (step.timeout) set(node, "style", "filled,dashed");
+    if (!step.blocks) return node;
+    set(node, "color", "red");
+    set(node, "penwidth", "3");
+    return node;
+  }
+
+  // Below the lane's node of the row above.
+  void put(std::size_t lane, Agnode_t* node) {
+    set(node, "group", fmt::format("g{}", lane));
+    if (lane < last_.size()) {
+      Agedge_t* life = agedge(graph_.get(), last_[lane], node, nullptr, 1);
+      set(life, "style", "dotted");
+      set(life, "color", "grey60");
+      set(life, "arrowhead", "none");
+      set(life, "weight", "100");
+      last_[lane] = node;
+    } else {
+      last_.push_back(node);
     }
   }
 
-  [[nodiscard]] std::string name_of(VertexId vertex) const {
-    if (graph_[vertex].kind != VertexKind::group) return "n" + std::to_string(vertex);
-    return graph_[vertex].user_controlled ? "userspace" : "kernel";
+  // From left to right as the lanes are.
+  void finish_row(Agraph_t* row) {
+    for (std::size_t lane = 1; lane < last_.size(); ++lane)
+      set(agedge(row, last_[lane - 1], last_[lane], nullptr, 1), "style", "invis");
   }
 
-  void draw_class(VertexId vertex) {
-    const Vertex& says = graph_[vertex];
-    const std::string id = name_of(vertex);
-    Agraph_t* place = drawing_.get();
-    if (says.kind == VertexKind::group) {
-      place = agsubg(drawing_.get(), c("same_rank"), 1);
-      set(place, "rank", "same");
-    }
-    Agnode_t* node = agnode(place, c(id.c_str()), 1);
-    set(node, "id", id);
-    set(node, "label", escaped(says.name));
-    set(node, "shape", std::string(info(says.kind).shape));
+  void add(const SequenceArrow& says) {
+    const auto node = [&](std::size_t step) { return agnode(graph_.get(), c(sequence_.steps[step].id.c_str()), 0); };
+    Agedge_t* edge = agedge(graph_.get(), node(says.from), node(says.to), c(says.id.c_str()), 1);
+    set(edge, "id", says.id);
+    set(edge, "constraint", "false");
+    set(edge, "color", says.waits ? "red" : std::string(info(says.cause).colour));
+    set(edge, "fontcolor", std::string(info(says.cause).colour));
+    set(edge, "arrowhead", std::string(arrow_head(says.cause)));
+    set(edge, "tooltip", escaped(fmt::format("{} ({})", says.label, info(says.cause).id)));
+    set(edge, "xlabel", std::string(info(says.cause).id));
+    set(edge, "style", says.waits ? "dashed" : "solid");
+    if (says.waits) set(edge, "penwidth", "2");
   }
 
-  // Like the document, one arrow with all its reasons.
-  void draw_arrow(VertexId from, VertexId to, const ClassArrow& arrow) {
-    Agnode_t* tail = agnode(drawing_.get(), c(name_of(from).c_str()), 0);
-    Agnode_t* head = agnode(drawing_.get(), c(name_of(to).c_str()), 0);
-    const std::string id = "e" + std::to_string(next_arrow_++);
-    Agedge_t* edge = agedge(drawing_.get(), tail, head, c(id.c_str()), 1);
-    std::string label;
-    bool any = true;
-    for (const EdgeId each : arrow.edges) {
-      const bool made_by_userspace = graph_[each].cause == Cause::userspace && graph_[to].user_controlled;
-      label += (label.empty() ? "" : "\\n") +
-               escaped(made_by_userspace ? "waits in userspace" : info(graph_[each].cause).diagram);
-      any = any && graph_[each].any;
-    }
-    set(edge, "id", id);
-    set(edge, "tooltip", escaped("waiting: " + graph_[to].name + "; for: " + graph_[from].name));
-    if (options_.labels) set(edge, "label", label);
-    if (any) set(edge, "style", "dashed");
-    if (!arrow.highlighted) return;
-    set(edge, "penwidth", "3");
-    set(edge, "color", "red");
-  }
-
-  ClassGraph classes_;
-  const DependencyGraph& graph_;
-  const DotOptions& options_;
-  Graph drawing_;
-  std::map<std::pair<VertexId, VertexId>, ClassArrow> arrows_;
-  std::size_t next_arrow_ = 0;
+  const Sequence& sequence_;
+  Graph graph_;
+  std::vector<Agnode_t*> last_;  // of each lane
 };
 
 }  // namespace
 
-std::string to_dot(const DependencyGraph& graph, const DotOptions& options) {
-  if (options.view == DotView::classes) return ClassDrawing(graph, options).draw();
-  return InstanceDrawing(graph, options).draw();
-}
+std::string to_dot(const Drawing& drawing) { return GraphWriter(drawing).run(); }
+
+std::string to_dot(const Sequence& sequence) { return SequenceWriter(sequence).run(); }
 
 }  // namespace fencecheck

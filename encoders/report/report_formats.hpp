@@ -23,6 +23,8 @@ namespace fencecheck {
 [[nodiscard]] std::string write_github(const Run& run, const Style& style);
 [[nodiscard]] std::string write_ktap(const Run& run, const Style& style);
 [[nodiscard]] std::string write_tap(const Run& run, const Style& style);
+[[nodiscard]] std::string write_html(const Run& run, const Style& style);
+[[nodiscard]] std::string write_perfetto(const Run& run, const Style& style);
 
 struct ReportFormat {
   std::string_view id;
@@ -40,6 +42,8 @@ inline constexpr auto report_format_table = std::to_array<ReportFormat>({
     {"github", "annotations, as workflow commands of GitHub Actions", write_github},
     {"ktap", "KTAP 1, as kernel tests print it", write_ktap},
     {"tap", "TAP 13, flat", write_tap},
+    {"html", "one page to read in a browser: schedules to step through, graphs, sources", write_html},
+    {"perfetto", "the schedules as a trace, for Perfetto and Chrome's trace viewer", write_perfetto},
 });
 
 }  // namespace fencecheck

@@ -79,8 +79,8 @@ std::string tap_line(const std::string& path, const TestCase& test, std::size_t 
   text += fmt::format("  ---\n  message: {}\n  rule: {}\n", quoted(test.why), quoted(test.rule));
   if (!test.findings.empty()) text += "  findings:\n";
   for (const Finding* finding : test.findings)
-    text += fmt::format("    - fingerprint: {}\n      line: {}\n      message: {}\n", quoted(finding->fingerprint),
-                        finding->at.line, quoted(finding->message));
+    text += fmt::format("    - fingerprint: {}\n      line: {}\n      count: {}\n      message: {}\n",
+                        quoted(finding->fingerprint), finding->at.line, finding->count, quoted(finding->message));
   return text + "  ...\n";
 }
 

@@ -78,13 +78,6 @@ void Writer::prose(std::size_t indent, std::string_view label, std::string_view 
          lines[i]);
 }
 
-std::string seconds(Microseconds length) {
-  const auto us = length.count();
-  if (us < 1000) return fmt::format("{} us", us);
-  if (us < 1'000'000) return fmt::format("{:.1f} ms", static_cast<double>(us) / 1e3);
-  return fmt::format("{:.1f} s", static_cast<double>(us) / 1e6);
-}
-
 // Who it is and what it holds; what it waits for and why; what would release it and why that cannot come.
 void Writer::party(const Party& party) {
   line("    {}", painted(Paint::name, party.name));
@@ -95,7 +88,7 @@ void Writer::party(const Party& party) {
           fmt::format("{}{}{} [{}]{}", party.waits_for, party.context.empty() ? "" : ", ", party.context,
                       info(party.cause).id, where));
     for (const WaitInterval& wait : party.waits)
-      line("        from {:.6f} for {}: {}", static_cast<double>(wait.begin.count()) / 1e6, seconds(wait.length),
+      line("        from {:.6f} for {}: {}", static_cast<double>(wait.begin.count()) / 1e6, to_text(wait.length),
            wait.ended_by);
   }
   if (!party.released_by.empty()) prose(6, "", party.released_by);
@@ -107,7 +100,7 @@ void Writer::tell(const Finding& finding) {
     for (const Party& each : finding.parties) party(each);
   }
   if (info(finding.kind).hang) line("  needs: {}", to_text(finding.needs));
-  if (finding.lasts) line("  lasts: {}", seconds(*finding.lasts));
+  if (finding.lasts) line("  lasts: {}", to_text(*finding.lasts));
   for (const std::string& killed : finding.killed) line("  ended by {}", killed);
   for (const std::string& note : finding.notes) prose(2, "note: ", note);
   if (!finding.schedule.empty()) {
@@ -189,6 +182,13 @@ std::string_view option_in(std::string_view reason) {
 }
 
 }  // namespace
+
+std::string to_text(Microseconds length) {
+  const auto us = length.count();
+  if (us < 1000) return fmt::format("{} us", us);
+  if (us < 1'000'000) return fmt::format("{:.1f} ms", static_cast<double>(us) / 1e3);
+  return fmt::format("{:.1f} s", static_cast<double>(us) / 1e6);
+}
 
 std::string to_text(Causes causes) {
   std::vector<std::string_view> ids;

@@ -20,4 +20,7 @@ namespace fencecheck {
 // "memory-management + userspace"; "nothing" for the empty set.
 [[nodiscard]] std::string to_text(Causes causes);
 
+// "20 us", "1.5 ms", "60.0 s".
+[[nodiscard]] std::string to_text(Microseconds length);
+
 }  // namespace fencecheck

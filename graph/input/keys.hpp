@@ -149,6 +149,8 @@ inline constexpr auto key_table = std::to_array<KeyRow>({
      "How much memory it takes. Without it: 0.", "2GiB"},
     {Context::buffer, "placements", Shape::full_list, Form::region, Context::none, Presence::optional,
      "Where it may be, the best first. Without it: its region only.", "[vram, gtt]"},
+    {Context::buffer, "fallback", Shape::full_list, Form::region, Context::none, Presence::optional,
+     "Placements taken only where all others failed, by eviction too (`TTM_PL_FLAG_FALLBACK`).", "[gtt]"},
     {Context::buffer, "group", Shape::one, Form::group, Context::none, Presence::optional,
      "Whom it is charged to at the beginning. Without it: root.", "jobs"},
     {Context::buffer, "resident", Shape::one, Form::boolean, Context::none, Presence::optional,

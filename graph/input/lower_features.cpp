@@ -39,6 +39,7 @@ void Survey::objects() {
       any(scenario_.regions, [](const RegionDeclaration& each) { return each.capacity.has_value(); }) ||
       any(scenario_.buffers, [](const BufferDeclaration& each) { return each.size.has_value(); }) ||
       !scenario_.groups.empty() || !scenario_.address_spaces.empty();
+  found_.copies = any(scenario_.regions, [](const RegionDeclaration& each) { return each.copies_on.has_value(); });
   found_.loops = found_.tracks_memory || !scenario_.works.empty();
   found_.counts_slots = scenario_.reserved_slots;
   found_.worker_memory = any(scenario_.queues, [](const QueueDeclaration& each) { return !each.rescuer; });
@@ -70,6 +71,8 @@ void Survey::look(const StepDeclaration& step, bool repeated) {
   }
   if (const auto* rearm = std::get_if<RearmStep>(&step.what)) renew_fence_of(*rearm);
   if (std::holds_alternative<ReserveStep>(step.what)) found_.counts_slots = true;
+  if (const auto* evict = std::get_if<EvictStep>(&step.what); evict != nullptr && evict->by) found_.copies = true;
+  if (const auto* move = std::get_if<MoveStep>(&step.what); move != nullptr && move->by) found_.copies = true;
   if (std::holds_alternative<RetryStep>(step.what)) found_.loops = true;
   if (const auto* called = std::get_if<CallStep>(&step.what)) call(called->procedure, repeated);
 }

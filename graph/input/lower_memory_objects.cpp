@@ -134,6 +134,13 @@ void Lowering::declare_placement(const BufferDeclaration& declared, BufferObject
       diagnostics_.error(declared.region->at, fmt::format("'{}' is none of the placements", declared.region->text));
     made.place = home;
   }
+  for (const Name& name : declared.fallback) {
+    const auto id = region(name);
+    if (!id) continue;
+    made.fallback.push_back(*id);
+    if (std::ranges::find(made.placements, *id) == made.placements.end())
+      diagnostics_.error(name.at, fmt::format("'{}' is none of the placements", name.text));
+  }
   if (made.placements.empty()) return;
   if (!made.place) made.place = made.placements.front();
   objects.region = made.place->index;

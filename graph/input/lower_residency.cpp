@@ -34,6 +34,13 @@ CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, Q
   return {thread, fence, set};
 }
 
+// Whoever gets memory of a region waits for the copies that empty it (ttm_bo_add_move_fence).
+void Lowering::inherit_departures(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
+                                  RegionId region) {
+  if (features_.copies)
+    add(program, frame, at, Cause::explicit_sync, Inherit{system_[region].departures, buffers_[buffer].reservation});
+}
+
 // Under the buffer's lock. Either the thread waits for everybody who uses the
 // memory, or a copy job does, and others get the memory before it is copied.
 void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
@@ -44,6 +51,7 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
     wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
     add(program, frame, at, Cause::explicit_sync, Unmap{memory, journey.chosen_by});
     add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
+    if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
     return;
   }
   const std::pair key{buffer, *journey.by};
@@ -57,6 +65,7 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
   add(program, frame, at, Cause::explicit_sync, Attach{system_[journey.from].departures, copy.fence, Usage::kernel});
+  if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
   add(program, frame, at, Cause::explicit_sync, Push{copy.thread});
 }
 
@@ -108,9 +117,28 @@ std::vector<std::uint32_t> Lowering::candidates(const PickVictim& pick) const {
   return result;
 }
 
+// After sleeping for the lock: the buffer may have been pinned, moved or protected meanwhile. If so the walk goes on.
+void Lowering::confirm_victim(Program& program, const Frame& frame, Place at, const PickVictim& pick, BufferId victim,
+                              StepIndex again) {
+  PickVictim question = pick;
+  question.confirms = victim;
+  const StepIndex answer = add(program, frame, at, Cause::memory_management, question);
+  (void)program.take_ends();
+  OpenEnds no;
+  for (std::uint32_t i = 0; i <= system_.buffers.size(); ++i)
+    if (i != victim.index) no.push_back({answer, i, false});
+  const std::vector<Held> held = program.held;
+  program.from(std::move(no));
+  program.held.push_back({system_[victim].lock, false, at});
+  release(program, frame, at, system_[victim].lock);
+  program.back_to(again);
+  program.held = held;
+  program.from(Program::branch_of(answer, victim.index));
+}
+
 // One pass over the region: who was chosen, with his lock held; then the open
 // ends are those of nobody.
-void Lowering::collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick,
+void Lowering::collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick, StepIndex again,
                                std::map<std::uint32_t, OpenEnds>& chosen, OpenEnds& given_up) {
   const StepIndex step = add(program, frame, at, Cause::memory_management, pick);
   (void)program.take_ends();
@@ -129,8 +157,10 @@ void Lowering::collect_victims(Program& program, const Frame& frame, Place at, c
       (void)program.take_ends();
       given_up.push_back({attempt, 1, false});  // -EDEADLK becomes -ENOSPC (ttm_bo_util.c)
       program.from(Program::branch_of(attempt, 0));
+      confirm_victim(program, frame, at, pick, BufferId{i}, again);
     } else if (pick.locking == VictimLocking::none) {
       add(program, frame, at, Cause::lock, Acquire{lock});
+      confirm_victim(program, frame, at, pick, BufferId{i}, again);
     }
     const OpenEnds ends = program.take_ends();
     chosen[i].insert(chosen[i].end(), ends.begin(), ends.end());
@@ -151,7 +181,7 @@ void Lowering::evict_some(Program& program, const Frame& frame, Place at, const 
     for (const bool ignore_low : {false, true}) {
       pick.locking = way;
       pick.ignore_low = ignore_low;
-      collect_victims(program, frame, at, pick, chosen, given_up);
+      collect_victims(program, frame, at, pick, search.again, chosen, given_up);
     }
   OpenEnds nobody = program.take_ends();
   const std::vector<Held> held = program.held;
@@ -182,12 +212,11 @@ void Lowering::validate(Program& program, const Frame& frame, Place at, std::uin
   OpenEnds done;
   for (const bool force : {false, true})
     for (const RegionId region : system_[memory].placements) {
+      if (!considered(system_[memory], region, force)) continue;
       const StepIndex attempt = add(program, frame, at, Cause::memory_management, Allocate{memory, region, force});
       (void)program.take_ends();
       program.from(Program::branch_of(attempt, 0));
-      if (copies_on_[region.index])
-        add(program, frame, at, Cause::explicit_sync,
-            Inherit{system_[region].departures, buffers_[buffer].reservation});
+      inherit_departures(program, frame, at, buffer, region);
       const OpenEnds here = program.take_ends();
       done.insert(done.end(), here.begin(), here.end());
       program.from(Program::branch_of(attempt, 1));

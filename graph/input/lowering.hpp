@@ -60,6 +60,7 @@ struct Features {
   bool loops = false;              // programs are not loop-free
   bool counts_slots = false;       // reservation objects
   bool worker_memory = false;      // some workqueue has no rescuer
+  bool copies = false;             // some engine copies what moves
   bool triggers = false;           // waiting for a fence may start something, or fences are made anew
   std::uint32_t programs = 0;      // threads, works and jobs
   std::set<std::string> renewed;   // fences
@@ -247,7 +248,10 @@ class Lowering {
   void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
                 CopyJobs& copies, OpenEnds& denied);
   void evict_some(Program& program, const Frame& frame, Place at, const Search& search, CopyJobs& copies);
-  void collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick,
+  void inherit_departures(Program& program, const Frame& frame, Place at, std::uint32_t buffer, RegionId region);
+  void confirm_victim(Program& program, const Frame& frame, Place at, const PickVictim& pick, BufferId victim,
+                      StepIndex again);
+  void collect_victims(Program& program, const Frame& frame, Place at, const PickVictim& pick, StepIndex again,
                        std::map<std::uint32_t, OpenEnds>& chosen, OpenEnds& given_up);
   [[nodiscard]] std::vector<std::uint32_t> candidates(const PickVictim& pick) const;
   void deny(Program& program, const Frame& frame, Place at, const ValidateStep& step);

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "graph/input/observed_contract.hpp"
 #include "graph/input/observed_findings.hpp"
@@ -202,7 +202,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   }
   watch.orders.finish();
   Hangs hangs = watch.hangs.finish(watch.stopped.empty());
-  std::ranges::stable_sort(hangs.found, {}, &Hang::kind);
+  std::ranges::stable_sort(hangs.found, {}, &ObservedHang::kind);
 
   Observation observation;
   const auto graph = std::make_shared<DependencyGraph>();
@@ -211,10 +211,14 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   for (const auto& [pid, task] : watch.now.tasks())
     for (const WaitRef& wait : task.open)
       if (wait->fence) drawing.add(*wait);
-  std::set<std::string> known;  // one problem, one finding
-  for (const Hang& hang : hangs.found) {
+  std::map<std::string, std::size_t> known;  // one problem, one finding, which counts how often it happened
+  for (const ObservedHang& hang : hangs.found) {
     Finding finding = describe(watch.now, hang);
-    if (!known.insert(finding.fingerprint).second) continue;
+    const auto [entry, is_new] = known.try_emplace(finding.fingerprint, observation.findings.size());
+    if (!is_new) {
+      ++observation.findings[entry->second].count;
+      continue;
+    }
     keep_lines(source, hang.path);
     Cycle walk = drawing.add(hang.path);
     if (hang.closed) observation.cycles.push_back(std::move(walk));
@@ -231,7 +235,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   for (const LateWait& late : hangs.late) (void)drawing.add(late.path);
   observation.graph = graph;
   observation.whole_graph = watch.waits == watch.drawn.size();
-  observation.answers.push_back(answer(watch, hangs, hanging));
+  observation.answers.push_back(answer(watch, hangs, hangs.found.size()));
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }

@@ -15,7 +15,7 @@ std::string key_of(const FenceLife& life) { return fmt::format("{}:{}", life.key
 // What every sentence about one hang needs at hand.
 class Teller {
  public:
-  Teller(const Reconstruction& seen, const Hang& hang) : seen_(seen), hang_(hang) {}
+  Teller(const Reconstruction& seen, const ObservedHang& hang) : seen_(seen), hang_(hang) {}
   Finding tell() const;
 
  private:
@@ -39,7 +39,7 @@ class Teller {
   [[nodiscard]] std::string name(const Actor& actor) const { return actor_name(seen_, actor); }
 
   const Reconstruction& seen_;
-  const Hang& hang_;
+  const ObservedHang& hang_;
 };
 
 Finding Teller::tell() const {
@@ -338,6 +338,6 @@ std::string describe(const Reconstruction& seen, const LateWait& late) {
                      open ? " when the recording ended" : ", and the trace does not show why", end_of(seen, late.path));
 }
 
-Finding describe(const Reconstruction& seen, const Hang& hang) { return Teller(seen, hang).tell(); }
+Finding describe(const Reconstruction& seen, const ObservedHang& hang) { return Teller(seen, hang).tell(); }
 
 }  // namespace fencecheck::observed

@@ -22,6 +22,6 @@ namespace fencecheck::observed {
 // recording ended; ...", with the chain of what that fence waited for.
 [[nodiscard]] std::string describe(const Reconstruction& seen, const LateWait& late);
 
-[[nodiscard]] Finding describe(const Reconstruction& seen, const Hang& hang);
+[[nodiscard]] Finding describe(const Reconstruction& seen, const ObservedHang& hang);
 
 }  // namespace fencecheck::observed

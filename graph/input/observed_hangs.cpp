@@ -23,7 +23,7 @@ void rotate_to_first(WaitPath& path) {
   std::rotate(path.begin(), std::ranges::min_element(path, {}, line), path.end());
 }
 
-std::uint32_t closing_line(const Hang& hang) {
+std::uint32_t closing_line(const ObservedHang& hang) {
   std::uint32_t last = 0;
   for (const WaitStep& step : hang.path) {
     if (step.wait) last = std::max(last, step.line);
@@ -99,7 +99,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
     if (!long_enough(*each.wait, record.time)) {
       if (who == Signaller::timer) ++hangs_.short_lived;
     } else if (caught && candidates_.size() < candidates_limit) {
-      Hang hang;
+      ObservedHang hang;
       hang.how = who == Signaller::timer ? HangEnd::timer : HangEnd::recovery;
       hang.path = each.path;
       hang.closed = each.closed;
@@ -139,9 +139,9 @@ void HangWatch::see_give_up(const WaitRef& wait, const TraceRecord& record) {
     return;
   }
   if (cycle && cycle->size() > 1) {
-    std::erase_if(candidates_, [&](const Hang& each) { return each.breaking == wait; });
+    std::erase_if(candidates_, [&](const ObservedHang& each) { return each.breaking == wait; });
     if (candidates_.size() >= candidates_limit) return;
-    Hang hang;
+    ObservedHang hang;
     hang.how = HangEnd::gave_up;
     hang.path = *cycle;
     hang.breaking = wait;
@@ -162,7 +162,7 @@ void HangWatch::resolve(Pid releaser, const Fence& fence, std::uint64_t lock) {
     const bool known = last.owner.kind != Actor::Kind::nobody;
     const auto from = step_of(each.path, releaser);
     if (!same || known || !from || each.path.size() - *from < 2) continue;
-    Hang hang;
+    ObservedHang hang;
     hang.how = HangEnd::gave_up;
     hang.path.assign(each.path.begin() + static_cast<std::ptrdiff_t>(*from), each.path.end());
     hang.path.back().owner = task_actor(releaser);
@@ -193,8 +193,8 @@ Hangs HangWatch::finish(bool at_the_end) {
   for (const Pending& each : pending_) {
     if (!each.path.empty() && each.wait->how == WaitEnd::gave_up) add_late(each.wait, each.path);
   }
-  std::erase_if(candidates_, [&](const Hang& hang) { return !stands(hang); });
-  for (Hang& hang : candidates_) {
+  std::erase_if(candidates_, [&](const ObservedHang& hang) { return !stands(hang); });
+  for (ObservedHang& hang : candidates_) {
     if (hang.closed) rotate_to_first(hang.path);
     hang.kind = hang.how == HangEnd::open ? FindingKind::deadlock : FindingKind::stall;
     const bool signalled =
@@ -222,13 +222,13 @@ void HangWatch::look_at_the_end(Pid pid) {
     ++hangs_.short_open;
     return;
   }
-  Hang hang;
+  ObservedHang hang;
   hang.path = *cycle;
   candidates_.push_back(std::move(hang));
 }
 
 // Is it still what it looked like when it was seen?
-bool HangWatch::stands(const Hang& hang) const {
+bool HangWatch::stands(const ObservedHang& hang) const {
   // In hindsight the task has done something else in between, whether or not it waited again.
   if (hang.how == HangEnd::gave_up && !hang.hindsight) {
     const Wait& wait = *hang.breaking;
@@ -242,7 +242,7 @@ bool HangWatch::stands(const Hang& hang) const {
 }
 
 // Is anything missing from the trace while the hang lasted?
-bool HangWatch::may_have_ended(const Hang& hang) const {
+bool HangWatch::may_have_ended(const ObservedHang& hang) const {
   const std::uint32_t last = hang.ended.seen() ? hang.ended.line : now_.facts().last_line;
   const std::uint32_t first = hang.path.front().line;
   return std::ranges::any_of(now_.facts().gaps, [&](TraceGap gap) { return gap.from <= last && gap.to >= first; });
@@ -253,7 +253,7 @@ bool HangWatch::long_enough(const Wait& wait, std::uint64_t time) const {
 }
 
 void HangWatch::accept_cycles() {
-  for (Hang& hang : candidates_) {
+  for (ObservedHang& hang : candidates_) {
     if (!hang.closed) continue;
     const bool known = std::ranges::any_of(
         hang.path, [&](const WaitStep& step) { return step.wait && told_.contains(step.wait.get()); });
@@ -273,13 +273,13 @@ void HangWatch::accept_cycles() {
 // Chains that end at one fence are one problem: the longest is told, the others follow.
 void HangWatch::accept_chains() {
   std::map<const FenceLife*, std::size_t> hang_of;  // index into hangs_.found
-  const auto follow = [&](Hang& hang, const WaitRef& wait) {
+  const auto follow = [&](ObservedHang& hang, const WaitRef& wait) {
     if (told_.insert(wait.get()).second) hang.followers.push_back(wait);
   };
-  for (Hang& chain : candidates_) {
+  for (ObservedHang& chain : candidates_) {
     const WaitRef& wait = chain.path.front().wait;
     if (chain.closed || told_.contains(wait.get())) continue;
-    const auto into = std::ranges::find_if(hangs_.found, [&](const Hang& hang) {
+    const auto into = std::ranges::find_if(hangs_.found, [&](const ObservedHang& hang) {
       return std::ranges::any_of(chain.path, [&](const WaitStep& mine) {
         return std::ranges::any_of(hang.path,
                                    [&](const WaitStep& step) { return step.wait && step.wait == mine.wait; });
@@ -287,7 +287,7 @@ void HangWatch::accept_chains() {
     });
     const auto same_end = hang_of.find(chain.path.back().fence.get());
     if (same_end != hang_of.end()) {
-      Hang& hang = hangs_.found[same_end->second];
+      ObservedHang& hang = hangs_.found[same_end->second];
       if (chain.path.size() <= hang.path.size()) {
         follow(hang, wait);
         continue;

@@ -24,7 +24,7 @@ inline constexpr std::uint64_t long_wait = 1'000'000'000;  // ns
 
 enum class HangEnd : std::uint8_t { open, timer, recovery, gave_up };
 
-struct Hang {
+struct ObservedHang {
   FindingKind kind = FindingKind::stall;
   HangEnd how = HangEnd::open;
   WaitPath path;                   // closed: from the wait that began first
@@ -44,7 +44,7 @@ struct LateWait {
 };
 
 struct Hangs {
-  std::vector<Hang> found;      // in the order of the trace
+  std::vector<ObservedHang> found;      // in the order of the trace
   std::vector<LateWait> late;   // of at least the limit, in the order of the trace
   std::size_t late_more = 0;    // that are not in `late`
   std::size_t short_lived = 0;  // cycles and timer-ended waits that were shorter than long_wait
@@ -80,8 +80,8 @@ class HangWatch {
   void add_late(const WaitRef& wait, const WaitPath& path);
   void look_at_the_end(Pid pid);
   [[nodiscard]] std::string recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const;
-  [[nodiscard]] bool stands(const Hang& hang) const;
-  [[nodiscard]] bool may_have_ended(const Hang& hang) const;
+  [[nodiscard]] bool stands(const ObservedHang& hang) const;
+  [[nodiscard]] bool may_have_ended(const ObservedHang& hang) const;
   [[nodiscard]] bool long_enough(const Wait& wait, std::uint64_t time) const;
   void accept_cycles();
   void accept_chains();
@@ -89,7 +89,7 @@ class HangWatch {
   const Reconstruction& now_;
   std::uint64_t late_;
   Hangs hangs_;
-  std::vector<Hang> candidates_;
+  std::vector<ObservedHang> candidates_;
   std::vector<Pending> pending_;
   std::vector<Affected> affected_;  // by the signal that is being applied
   Fence signalling_;

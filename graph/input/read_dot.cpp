@@ -116,6 +116,7 @@ class Reader {
     DotGraph result;
     result.title = title();
     result.expect = settings.expect;
+    drop_legend();
     read_clusters();
     auto graph = std::make_shared<DependencyGraph>();
     read_vertices(*graph);
@@ -136,6 +137,13 @@ class Reader {
     if (!name.empty() && name.front() != '%') return printable(name);  // cgraph calls nameless graphs %1
     const std::string label = label_of(graph_, "");
     return label.empty() ? source_.name : label;
+  }
+
+  // What to_dot writes to explain its arrows.
+  void drop_legend() {
+    Agraph_t* legend = agsubg(graph_, c("cluster_legend"), 0);
+    if (legend == nullptr || attribute(graph_, "fencecheck").empty()) return;
+    while (Agnode_t* node = agfstnode(legend)) agdelnode(graph_, node);
   }
 
   // Clusters from the outside in, so that the innermost one that says something wins.
@@ -285,6 +293,8 @@ std::optional<DotGraph> read_dot(const Source& source, Diagnostics& diagnostics)
   const cgraph::Graph graph = cgraph::read_graph(std::string_view(source.text).substr(0, outline->end));
   report(source, messages, diagnostics);
   if (!graph && diagnostics.ok()) diagnostics.error({1, 1, 1}, "this is not a graph in DOT");
+  if (graph && attribute(graph.get(), "fencecheck") == "schedule")
+    diagnostics.error({1, 1, 1}, "this is the drawing of a schedule, not a dependency graph");
   if (!graph || !diagnostics.ok()) return std::nullopt;
 
   DotGraph result = Reader(source, *outline, graph.get()).read(settings);

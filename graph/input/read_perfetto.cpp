@@ -364,8 +364,6 @@ bool PerfettoReader::next(TraceRecord& record) {
   record.time = stored.time;
   facts_.last_time = stored.time;
   facts_.last_line = record.line;
-  text_ = told(record);
-  record.text = text_;
   return true;
 }
 

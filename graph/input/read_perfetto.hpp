@@ -52,7 +52,6 @@ class PerfettoReader {
   std::unordered_map<std::uint32_t, std::string> comms_;
   TraceFacts facts_;
   std::size_t next_ = 0;
-  std::string text_;
 };
 
 }  // namespace fencecheck

@@ -65,7 +65,7 @@ bool TraceDatReader::take_message(char type, TraceRecord& record) {
       take_loss();
       return false;
     case message_error:
-      if (read_text(text_)) diagnostics_.error({}, text_);
+      if (read_text(comm_)) diagnostics_.error({}, comm_);
       done_ = true;
       return false;
     default:
@@ -107,8 +107,6 @@ bool TraceDatReader::take_event(TraceRecord& record) {
   record.pid = message.pid;
   record.comm = comm_;
   record.time = message.time;
-  text_ = told(record);
-  record.text = text_;
   return true;
 }
 

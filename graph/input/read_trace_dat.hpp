@@ -54,7 +54,6 @@ class TraceDatReader {
   std::unordered_map<std::uint32_t, std::uint32_t> last_of_cpu_;  // line
   std::string comm_;
   std::vector<std::string> words_;
-  std::string text_;
 };
 
 }  // namespace fencecheck

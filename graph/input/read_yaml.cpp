@@ -43,6 +43,7 @@ void read_buffer(const YamlEntry& entry, const KeyRow&, BufferDeclaration& buffe
   const Fields<Context::buffer> fields(entry, diagnostics);
   fields.read("region", buffer.region);
   fields.read("placements", buffer.placements);
+  fields.read("fallback", buffer.fallback);
   fields.read("size", buffer.size);
   fields.read("group", buffer.group);
   fields.read("pinned", buffer.pinned);

@@ -225,7 +225,7 @@ void Reconstruction::start_wait(const TraceRecord& record) {
     wait->pid = record.pid;
     wait->fence = life;
     wait->spans.push_back(span);
-    wait->text = record.text;
+    wait->text = told(record);
     if (!task.reclaim.empty()) wait->under = task.reclaim.back();
     task.open.push_back(wait);
     std::erase_if(life->waits, [](const std::weak_ptr<Wait>& each) { return each.expired(); });
@@ -538,7 +538,7 @@ std::uint32_t Reconstruction::ring_of(const TraceRecord& record) {
 }
 
 Mark Reconstruction::mark(const TraceRecord& record, bool with_text) const {
-  return {record.time, record.line, record.pid, record.context, with_text ? std::string(record.text) : std::string{}};
+  return {record.time, record.line, record.pid, record.context, with_text ? told(record) : std::string{}};
 }
 
 }  // namespace fencecheck::observed

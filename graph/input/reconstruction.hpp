@@ -37,7 +37,7 @@ struct Mark {
   std::uint32_t line = 0;  // 0: it was not seen
   Pid pid = 0;
   TraceContext context = TraceContext::task;
-  std::string text;  // the line, for messages; empty for signals and in binary formats
+  std::string text;  // the line, for messages; empty for signals
   [[nodiscard]] bool seen() const { return line != 0; }
 };
 

@@ -65,7 +65,7 @@ void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string
     wait->lockdep = task.held.back().address;
   }
   wait->spans.push_back({record.time, 0, record.line, 0});
-  wait->text = record.text;
+  wait->text = told(record);
   task.open.push_back(wait);
   task.last_wait = wait;
 }

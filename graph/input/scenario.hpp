@@ -99,6 +99,7 @@ struct BufferDeclaration {
   Name name;
   std::optional<Name> region;         // where it lives; buffers of a region can evict each other
   std::vector<Name> placements;       // the best first; without them: its region
+  std::vector<Name> fallback;         // those of them that only the forced round considers
   std::optional<std::uint64_t> size;  // bytes
   std::optional<Name> group;          // whom it is charged to at the beginning
   bool pinned = false;                // never a victim

@@ -121,6 +121,7 @@ void TraceRecord::set(TraceField field, std::string_view value) {
 }
 
 std::string told(const TraceRecord& record) {
+  if (!record.text.empty()) return std::string(record.text);
   std::string text = fmt::format("{}-{} {}.{:06}: {}:", record.comm, record.pid, record.time / 1'000'000'000U,
                                  record.time / 1000 % 1'000'000, record.row == nullptr ? "" : record.row->id);
   for (const TraceFieldInfo& field : trace_field_table) {

@@ -351,7 +351,7 @@ struct TraceRecord {
   std::array<std::string_view, trace_words> words{};
   std::uint32_t present = 0;             // bits: which fields were there
   std::vector<std::string_view> frames;  // of a stack, innermost first
-  std::string_view text;                 // the line, for messages; empty in binary formats
+  std::string_view text;                 // the line; empty in binary formats, see told()
 
   [[nodiscard]] bool has(TraceField field) const { return (present >> static_cast<unsigned>(field) & 1U) != 0; }
   [[nodiscard]] std::uint64_t number(TraceField field) const { return numbers.at(static_cast<std::size_t>(field)); }
@@ -367,7 +367,8 @@ struct TraceRecord {
   void set(TraceField field, std::string_view value);
 };
 
-// The record as a line of text, for messages about binary traces.
+// The event as a line of text, for messages: the line itself, or in a binary
+// format its fields. Slow, so only for what messages may quote.
 [[nodiscard]] std::string told(const TraceRecord& record);
 
 // A piece of a pattern: literal text, then what follows it.

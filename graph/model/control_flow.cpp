@@ -72,7 +72,7 @@ std::vector<HeldLock> held_after(const System& system, const Step& step, StepInd
   if (const auto* acquire = std::get_if<AcquireWithTicket>(&step.action); acquire != nullptr && branch == 0)
     take(acquire->lock, false, true);
   if (const auto* pick = std::get_if<PickVictim>(&step.action);
-      pick != nullptr && pick->locking == VictimLocking::trylock && branch < system.buffers.size())
+      pick != nullptr && pick->locking == VictimLocking::trylock && !pick->confirms && branch < system.buffers.size())
     take(system.buffers[branch].lock, false, false);
   if (const auto* release = std::get_if<Release>(&step.action)) {
     const auto last = std::ranges::upper_bound(held, release->lock, {}, &HeldLock::lock);

@@ -203,6 +203,18 @@ struct Party {
   std::string context{};  // why it waits: "evicting 'front' for the allocation on line 23"; may be empty
 };
 
+// What a reader sees of one object of a system: a fence, a lock, a buffer…
+struct ObjectState {
+  std::string kind;  // "fence", "lock": readers group by it
+  std::string name;
+  std::string value;  // "published", "held by user 'client'", "2 of 3 taken"
+};
+
+struct StateChange {
+  std::size_t object = 0;  // index into Finding::objects
+  std::string value;       // from now on
+};
+
 struct ScheduleStep {
   std::string thread;
   std::string action;   // "waits for fence 'a'", "takes lock 'm'"
@@ -210,6 +222,9 @@ struct ScheduleStep {
   bool blocks = false;  // the thread's last step: it never completes
   bool timeout = false;
   Place at;
+  Cause cause = Cause::explicit_sync;        // why it may have to wait
+  std::vector<StateChange> changes{};        // what it does to the objects
+  std::optional<std::size_t> released_by{};  // it has waited: the earlier step that let it go on
 };
 
 struct Finding {
@@ -224,6 +239,7 @@ struct Finding {
   std::vector<std::string> killed;    // stalls: what the timeout ends
   Causes needs;
   std::vector<ScheduleStep> schedule;  // empty unless confirmed
+  std::vector<ObjectState> objects;    // of the system, before the first step of the schedule
   std::vector<std::string> notes;
   std::string fix{};                   // what removes this very finding; empty: what the tables say of its kind
   std::string fingerprint;             // 16 hexadecimal digits; see fingerprint()

@@ -175,7 +175,7 @@ class Uses {
   // Which locks are free decides whom it may pick.
   void add(const PickVictim& pick) {
     use_memory();
-    if (!waits_ || pick.locking != VictimLocking::trylock) return;
+    if (!waits_ || pick.locking != VictimLocking::trylock || pick.confirms) return;
     for (const Buffer& buffer : system_.buffers) {
       take(buffer.lock, false);
       use(Part::lock_released, buffer.lock.index, Access::read);

@@ -216,11 +216,25 @@ void deed(const Transition& t, const Attach& attach, std::vector<Incident>& out)
 struct Breach {
   dmem::Judgement judgement;
   dmem::Isolation isolation;
+  bool meanwhile = false;  // since it was chosen
 };
+// The kernel's test would keep it by now: it was chosen while its group used more, and another eviction came first.
+std::optional<Breach> broken_meanwhile(const Transition& t, const Relocate& move) {
+  const dmem::Counters now = counters(t.system, t.before, move.chosen_by->region);
+  Breach breach;
+  breach.judgement.victim = t.before.memory.charged[move.buffer.index].index;
+  breach.judgement.usage = now[breach.judgement.victim].usage;
+  breach.isolation.entitled = dmem::effective(now, dmem::root, dmem::Arithmetic::exact)[breach.judgement.victim];
+  breach.isolation.min = breach.judgement.usage <= breach.isolation.entitled.min;
+  breach.meanwhile = true;
+  if (breach.judgement.usage == 0 || !breach.isolation.min) return std::nullopt;
+  return breach;
+}
+
 std::optional<Breach> broken_protection(const Transition& t, const Relocate& move) {
   if (!move.chosen_by || !t.system[move.chosen_by->region].accounted) return std::nullopt;
   const auto judgement = why_chosen(t.system, t.before, t.move.thread, *move.chosen_by, move.buffer);
-  if (!judgement) return std::nullopt;
+  if (!judgement) return broken_meanwhile(t, move);
   PickVictim pass = *move.chosen_by;
   pass.ignore_low = judgement->ignore_low;
   const Judged judged = judge(t.system, t.before, t.move.thread, pass, move.buffer);
@@ -251,7 +265,14 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
   if (breach) {
     incident.what = fmt::format("'{}' of group '{}' is evicted although its group is within its protection",
                                 buffer.name, names[t.before.memory.charged[move.buffer.index].index]);
-    incident.numbers.push_back(dmem::account(breach->judgement, breach->isolation, names));
+    incident.numbers.push_back(
+        breach->meanwhile
+            ? fmt::format(
+                  "it was chosen while group '{}' used more; another eviction came first, and left {}, which is "
+                  "within its emin of {}",
+                  names[breach->judgement.victim], dmem::bytes_text(breach->judgement.usage),
+                  dmem::bytes_text(breach->isolation.entitled.min))
+            : dmem::account(breach->judgement, breach->isolation, names));
     if (incident.fix.empty()) incident.fix = dmem::info(breach->isolation.breach).fix;
   } else {
     incident.what = fmt::format("'{}', which was asked to stay in '{}', is evicted", buffer.name, t.system[from].name);

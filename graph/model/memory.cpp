@@ -15,9 +15,10 @@ dmem::Attempt attempt_of(const System& system, const State& state, ThreadId thre
 }
 
 // A lock that this way of evicting can get, now or by waiting for it.
-bool can_lock(const System& system, const State& state, ThreadId thread, BufferId victim, VictimLocking locking) {
+bool can_lock(const System& system, const State& state, ThreadId thread, BufferId victim, const PickVictim& pick) {
   const LockState& lock = state.locks[system[victim].lock.index];
-  if (locking == VictimLocking::trylock) return !lock.owner && lock.readers.empty();
+  if (pick.confirms) return true;
+  if (pick.locking == VictimLocking::trylock) return !lock.owner && lock.readers.empty();
   return lock.owner != thread;
 }
 
@@ -27,8 +28,10 @@ bool is_own(const System& system, ThreadId thread, BufferId victim) {
          std::ranges::find(system[*space].buffers, victim) != system[*space].buffers.end();
 }
 
-bool has_destination(const System& system, BufferId victim, RegionId from) {
-  return system.swap || next_place(system[victim], from).has_value();
+// Without swap a place that is full does not pass the buffer on.
+bool has_destination(const System& system, const State& state, BufferId victim, RegionId from) {
+  const auto next = next_place(system[victim], from);
+  return system.swap || (next && has_room(system, state, *next, system[victim].size));
 }
 
 // Below which group, on whose behalf and with which charge victims are looked for.
@@ -122,13 +125,20 @@ std::uint64_t usage(const System& system, const State& state, GroupId group, Reg
   return group.index < all.size() ? all[group.index].usage : all.front().usage;
 }
 
-bool has_suitable_place(const System& system, const State& state, BufferId buffer) {
-  const auto& place = state.memory.places[buffer.index];
-  return place && std::ranges::find(system[buffer].placements, *place) != system[buffer].placements.end();
+bool considered(const Buffer& buffer, RegionId placement, bool force) {
+  const bool fallback = std::ranges::find(buffer.fallback, placement) != buffer.fallback.end();
+  return dmem::considered(fallback ? dmem::Placement::fallback : dmem::Placement::both_rounds, force);
+}
+
+bool has_suitable_place(const System& system, const State& state, const Allocate& allocate) {
+  const auto& place = state.memory.places[allocate.buffer.index];
+  const Buffer& buffer = system[allocate.buffer];
+  return place && std::ranges::find(buffer.placements, *place) != buffer.placements.end() &&
+         considered(buffer, *place, allocate.force);
 }
 
 dmem::Next attempt(const System& system, const State& state, ThreadId thread, const Allocate& allocate) {
-  if (has_suitable_place(system, state, allocate.buffer)) return dmem::Next::succeed;
+  if (has_suitable_place(system, state, allocate)) return dmem::Next::succeed;
   const dmem::Attempt what = attempt_of(system, state, thread, allocate.buffer, allocate.region, allocate.force);
   return dmem::decide(counters(system, state, allocate.region), what, system.kernel).next;
 }
@@ -148,9 +158,9 @@ std::vector<BufferId> victims(const System& system, const State& state, ThreadId
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
     const BufferId victim{i};
     const bool candidate = state.memory.places[i] == pick.region && state.memory.pins[i] == 0 &&
-                           victim != pick.for_buffer && !is_own(system, thread, victim) &&
-                           has_destination(system, victim, pick.region) &&
-                           can_lock(system, state, thread, victim, pick.locking);
+                           victim != pick.for_buffer && pick.confirms.value_or(victim) == victim &&
+                           !is_own(system, thread, victim) && has_destination(system, state, victim, pick.region) &&
+                           can_lock(system, state, thread, victim, pick);
     if (candidate && dmem::test(judge(system, state, thread, pick, victim).judgement) == dmem::Test::evict)
       result.push_back(victim);
   }

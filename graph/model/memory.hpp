@@ -28,8 +28,8 @@ namespace fencecheck {
 // Bytes charged to the group and to those below it.
 [[nodiscard]] std::uint64_t usage(const System& system, const State& state, GroupId group, RegionId region);
 
-// The buffer has memory in one of its placements: nothing need be allocated.
-[[nodiscard]] bool has_suitable_place(const System& system, const State& state, BufferId buffer);
+// The buffer has memory in one of the placements of this round: nothing need be allocated.
+[[nodiscard]] bool has_suitable_place(const System& system, const State& state, const Allocate& allocate);
 
 // What an attempt of this thread does next. The values are the branches of Allocate.
 [[nodiscard]] dmem::Next attempt(const System& system, const State& state, ThreadId thread, const Allocate& allocate);

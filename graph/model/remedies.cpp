@@ -221,6 +221,15 @@ Occupants occupants(const System& system, const State& state, RegionId region) {
   return result;
 }
 
+// A buffer there that cannot go because the thread holds its lock.
+std::optional<BufferId> locked_by(const System& system, const State& state, ThreadId thread, RegionId region) {
+  for (std::uint32_t i = 0; i < system.buffers.size(); ++i)
+    if (state.memory.places[i] == region && state.memory.pins[i] == 0 &&
+        state.locks[system.buffers[i].lock.index].owner == thread)
+      return BufferId{i};
+  return std::nullopt;
+}
+
 Denial denied_by_locks(const System& system, const State& state, BufferId victim) {
   const LockState& lock = state.locks[system[victim].lock.index];
   const bool held = lock.owner || !lock.readers.empty();
@@ -272,16 +281,22 @@ std::optional<Denial> why_denied(const System& system, const State& state, Threa
                   "try again: TTM allocates again only after it has evicted something itself", true};
   const std::vector<BufferId> permitted = permitted_victims(system, state, thread, buffer, region);
   if (!permitted.empty()) return denied_by_locks(system, state, permitted.front());
+  if (const auto own = locked_by(system, state, thread, region))
+    return Denial{fmt::format("because it holds the lock of '{}' itself, which could go", system[*own].name),
+                  "allocate before that lock is taken, or in a ww transaction that includes it"};
   const Occupants who = occupants(system, state, region);
   if (who.pinned > 0) return denied_by_pins(system, region, who);
   if (limit)
     return Denial{
         fmt::format("because the max of group '{}', which others share, is reached", system.groups[*limit].name),
-        fmt::format("a dmem.max of group '{}' of {}, or limits for the groups below it", system.groups[*limit].name,
-                    dmem::bytes_text(all[*limit].usage + system[buffer].size))};
+        fmt::format("limits for the groups below '{}', so that none takes the share of another",
+                    system.groups[*limit].name)};
   if (who.others == 0)
     return Denial{"because what others have there cannot go anywhere: there is no swap, and no other placement",
                   "swap, or another placement for what is to make room"};
+  if (!system[region].accounted || system.groups.size() < 2)
+    return Denial{"because nothing that others have there may be evicted for it",
+                  "memory that may be evicted, or another placement for what is allocated"};
   return Denial{"because all that others have there is protected",
                 "a smaller dmem.min of those who hold it: the sum of dmem.min stays below the capacity"};
 }

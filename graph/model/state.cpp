@@ -337,13 +337,13 @@ void unmap(const Change& change, BufferId buffer) {
 }
 
 void apply(const Change& change, const Allocate& allocate) {
-  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate.buffer)) return;
+  if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate)) return;
   unmap(change, allocate.buffer);  // from a place that does not suit
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
 void apply(const Change& change, const PickVictim& pick) {
-  if (pick.locking == VictimLocking::trylock && change.branch < change.system.buffers.size())
+  if (pick.locking == VictimLocking::trylock && !pick.confirms && change.branch < change.system.buffers.size())
     take_lock(change, change.system.buffers[change.branch].lock, false, false);
 }
 

@@ -159,6 +159,11 @@ Causes causes_of(const System& system) {
   return causes;
 }
 
+std::string title(const Thread& thread) {
+  if (!thread.queue) return fmt::format("{} '{}'", info(thread.kind).id, thread.name);
+  return fmt::format("{} '{}'", repeats(thread) ? "work" : "job", thread.name);
+}
+
 namespace {
 
 std::string purpose(const System& system, const PickVictim& pick) {
@@ -205,6 +210,7 @@ std::string tell(const System& system, const Allocate& allocate) {
 }
 
 std::string tell(const System& system, const PickVictim& pick) {
+  if (pick.confirms) return fmt::format("looks again at '{}', whose lock it has by now", system[*pick.confirms].name);
   return fmt::format("looks for a buffer of '{}' to evict {}{}", system[pick.region].name, purpose(system, pick),
                      pick.ignore_low ? ", ignoring low" : "");
 }

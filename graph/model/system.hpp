@@ -140,7 +140,11 @@ struct Buffer {
   std::uint32_t pins = 0;            // at the beginning
   bool keep = false;                 // asked for: that it is evicted is a finding
   Place at;
+  std::vector<RegionId> fallback{};  // those of the placements that only the forced round considers
 };
+
+// Does ttm_bo_validate consider this placement in its first, or in its forced round?
+[[nodiscard]] bool considered(const Buffer& buffer, RegionId placement, bool force);
 
 // What becomes of running hardware whose memory goes away.
 enum class AddressSpaceMode : std::uint8_t { dma_fence, preempt_fence, no_preemption, fault, last_ = fault };
@@ -309,7 +313,8 @@ struct Allocate {
 enum class VictimLocking : std::uint8_t { trylock, ticket, none };
 // One buffer of the region that the kernel's test permits to evict; any of
 // them, for the order of the LRU is not known. With trylock its lock is taken
-// at once. next: one for each of the system's buffers, then: nobody.
+// at once; otherwise the test is repeated under the lock (`confirms`). next: one
+// for each of the system's buffers, then: nobody.
 struct PickVictim {
   RegionId region;
   std::optional<BufferId> for_buffer;  // allocates; else the group's usage is above its limit
@@ -317,6 +322,7 @@ struct PickVictim {
   bool force = false;  // as the Allocate that failed
   bool ignore_low = false;
   VictimLocking locking = VictimLocking::trylock;
+  std::optional<BufferId> confirms{};  // under this buffer's lock: may it still go?
 };
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
@@ -438,6 +444,9 @@ inline constexpr std::size_t most_branches = 64;
 
 // The causes that some step of the system may wait for.
 [[nodiscard]] Causes causes_of(const System& system);
+
+// "worker 'kswapd'", "job 'flip'", "work 'suspend'": the thread as the story names it.
+[[nodiscard]] std::string title(const Thread& thread);
 
 // "waits for fence 'a'", "takes lock 'm'": the step as the story tells it.
 [[nodiscard]] std::string describe(const System& system, const Thread& thread, const Step& step);

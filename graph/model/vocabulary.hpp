@@ -31,22 +31,22 @@ struct CauseInfo {
   std::string_view id;
   std::string_view says;
   std::string_view diagram;  // the edge label in the class diagram
-  std::string_view colour;   // Graphviz colour
+  std::string_view colour;   // on white, as DOT, SVG and CSS read it
   bool made_by_kernel;       // userspace cannot see it coming
 };
 
 inline constexpr auto cause_table = std::to_array<CauseInfo>({
-    {Cause::explicit_sync, "explicit", "an in-fence or a wait that the caller asked for", "explicit sync", "black",
+    {Cause::explicit_sync, "explicit", "an in-fence or a wait that the caller asked for", "explicit sync", "#000000",
      false},
-    {Cause::implicit_sync, "implicit-sync", "a fence found in a reservation object", "implicit sync", "blue3", true},
+    {Cause::implicit_sync, "implicit-sync", "a fence found in a reservation object", "implicit sync", "#0000cd", true},
     {Cause::memory_management, "memory-management", "eviction, reclaim, shrinkers and notifiers", "memory management",
-     "red3", true},
-    {Cause::scheduling, "scheduling", "order and capacity of a queue, a pool or a worker", "scheduling", "darkorange3",
+     "#cd0000", true},
+    {Cause::scheduling, "scheduling", "order and capacity of a queue, a pool or a worker", "scheduling", "#cd6600",
      true},
-    {Cause::lock, "lock", "a lock that somebody else holds", "lock", "purple3", true},
+    {Cause::lock, "lock", "a lock that somebody else holds", "lock", "#7d26cd", true},
     {Cause::userspace, "userspace", "a fence that only userspace signals, or a wait made by userspace",
-     "Future fence, fence proxy, ...", "green4", false},
-    {Cause::reset, "reset", "recovery of hung hardware", "reset", "gray40", true},
+     "Future fence, fence proxy, ...", "#008b00", false},
+    {Cause::reset, "reset", "recovery of hung hardware", "reset", "#666666", true},
 });
 
 // Usage classes of a fence in a reservation object, strictly ordered: a query

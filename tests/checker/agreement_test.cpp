@@ -8,6 +8,7 @@
 #include "encoders/formula.hpp"
 #include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
+#include "tests/support/effort.hpp"
 #include "tests/support/random_scenario.hpp"
 #include "tests/support/random_system.hpp"
 
@@ -65,20 +66,15 @@ System lowered(std::uint64_t seed) {
   return *system;
 }
 
-std::uint64_t seeds() {
-  const char* wanted = std::getenv("FENCECHECK_SEEDS");
-  return wanted == nullptr ? 400 : std::strtoull(wanted, nullptr, 10);
-}
-
 TEST_CASE("SMT and exploration agree on random scenarios") {
   Tally tally;
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort(); ++seed) {
     INFO("random_scenario(" << seed << ")");
     engines_agree(lowered(seed), Causes::all(), tally);
   }
-  CHECK(tally.hangs >= seeds() / 30);  // neither answer is rare, or the test would show little
-  CHECK(tally.safe >= seeds() / 30);
-  CHECK(tally.too_large < seeds() / 5);
+  CHECK(tally.hangs >= test::effort() / 30);  // neither answer is rare, or the test would show little
+  CHECK(tally.safe >= test::effort() / 30);
+  CHECK(tally.too_large < test::effort() / 5);
 }
 
 Causes some_causes(std::uint64_t seed) {
@@ -90,7 +86,7 @@ Causes some_causes(std::uint64_t seed) {
 
 TEST_CASE("SMT and exploration agree with causes switched off") {
   Tally tally;
-  for (std::uint64_t seed = 1; seed <= seeds() / 5; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort() / 5; ++seed) {
     INFO("random_scenario(" << seed << ")");
     engines_agree(lowered(seed), some_causes(seed), tally);
   }
@@ -144,7 +140,7 @@ void reductions_agree(const System& system, Causes causes, Sizes& sizes) {
 
 TEST_CASE("reductions make no difference to what exploration finds in random scenarios") {
   Sizes sizes;
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort(); ++seed) {
     INFO("random_scenario(" << seed << ")");
     const System system = lowered(seed);
     reductions_agree(system, Causes::all(), sizes);
@@ -155,7 +151,7 @@ TEST_CASE("reductions make no difference to what exploration finds in random sce
 
 TEST_CASE("reductions make no difference to what exploration finds in random systems with loops") {
   Sizes sizes;
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort(); ++seed) {
     INFO("random_system(" << seed << ")");
     const System system = test::random_system(seed);
     REQUIRE_FALSE(check_system(system));

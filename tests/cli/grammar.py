@@ -1,5 +1,7 @@
 """Readers of report formats for which Debian has no validator, or none that is strict enough."""
 
+import collections
+import json
 import re
 
 KTAP_VERSION = re.compile(r"^KTAP version 1$")
@@ -82,3 +84,67 @@ def terse(text):
             raise Wrong(f"not in checkpatch's form: {line!r}")
         found.append(match.groups())
     return found
+
+
+def html(text):
+    """Our page, as far as it can be read without a browser. Returns its data."""
+    page, _, rest = text.partition('<script type="application/json" id="data">')
+    for word in ("http://", "https://", "//cdn", "@import", "url("):
+        if word in page:
+            raise Wrong(f"the page would ask a network for something: {word}")
+    if "default-src 'none'" not in page:
+        raise Wrong("the page does not forbid what it does not need")
+    data, _, rest = rest.partition("</script>")
+    if "<" in data:
+        raise Wrong("data that could end its element")
+    if not rest.rstrip().endswith("</html>"):
+        raise Wrong("the page has no end")
+    return json.loads(data)
+
+
+def perfetto(text):
+    """The rules of Chrome's trace event format that its readers rely on. Returns (slices of each track, flows)."""
+    trace = json.loads(text)
+    if set(trace) != {"traceEvents", "displayTimeUnit", "otherData"}:
+        raise Wrong(f"members {set(trace)}")
+    slices, flows, named = collections.defaultdict(list), collections.defaultdict(list), set()
+    for event in trace["traceEvents"]:
+        track = (event["pid"], event["tid"])
+        if not all(isinstance(each, int) for each in track):
+            raise Wrong(f"no track: {event}")
+        if event["ph"] == "M":
+            if event["name"] not in ("process_name", "process_sort_index", "thread_name", "thread_sort_index"):
+                raise Wrong(f"unknown metadata: {event}")
+            if event["name"] == "thread_name":
+                named.add(track)
+            continue
+        if not isinstance(event["ts"], int):
+            raise Wrong(f"no time: {event}")
+        if event["ph"] == "X" and event["dur"] >= 0:
+            slices[track].append((event["ts"], event["ts"] + event["dur"], event["name"]))
+        elif event["ph"] in "sf":
+            flows[event["id"]].append(event)
+        else:
+            raise Wrong(f"unknown event: {event}")
+    if set(slices) != named:
+        raise Wrong(f"tracks without a name, or without slices: {set(slices) ^ named}")
+    for track, members in slices.items():
+        members.sort()
+        for (_, end, first), (begin, _, second) in zip(members, members[1:]):
+            if end > begin:
+                raise Wrong(f"{track}: {first} and {second} overlap")
+    for ends in flows.values():
+        _perfetto_flow(ends, slices)
+    return slices, flows
+
+
+def _perfetto_flow(ends, slices):
+    if [event["ph"] for event in ends] != ["s", "f"] or ends[1]["bp"] != "e" or ends[0]["ts"] >= ends[1]["ts"]:
+        raise Wrong(f"no arrow: {ends}")
+    for key in ("pid", "name", "cat"):
+        if ends[0][key] != ends[1][key]:
+            raise Wrong(f"ends of one arrow differ in {key}: {ends}")
+    for event in ends:
+        inside = [name for begin, end, name in slices[event["pid"], event["tid"]] if begin <= event["ts"] < end]
+        if len(inside) != 1:
+            raise Wrong(f"an arrow belongs to one slice, not to {inside}")

@@ -14,13 +14,13 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
 
 import grammar
-from cli_test import BAD_INPUT, BINARY, CLEAN, CYCLE_DOT, FINDINGS, INTERNAL, SANITIZED, SECONDS, SOURCE, UNKNOWN, USAGE
-from cli_test import Case
+from cli_test import BAD_INPUT, BINARY, CLEAN, CYCLE_DOT, FINDINGS, INTERNAL, SECONDS, SOURCE, UNKNOWN, USAGE, Case
 
 SCHEMAS = SOURCE / "tests" / "schemas"
 OFFICIAL = pathlib.Path(os.environ.get("FENCECHECK_SCHEMAS", "no-such-folder"))
@@ -45,6 +45,20 @@ class ReportCase(Case):
         if status is not None:
             self.assertEqual(status, done.returncode, done.stdout[:2000] + done.stderr[:2000])
         return done.stdout
+
+    def reports(self, forms, *inputs, status, options=(), cwd=None):
+        """All these formats of one run: {format: text}."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = {form: pathlib.Path(folder, form) for form in forms}
+            done = self.run_it("check", *(f"--report={form}={path}" for form, path in files.items()), *options, *inputs,
+                               cwd=cwd, seconds=20 * SECONDS)
+            self.assertEqual(status, done.returncode, done.stdout[-2000:] + done.stderr[:2000])
+            return {form: path.read_bytes().decode() for form, path in files.items()}
+
+    def formats(self):
+        """Every format, as the help lists them."""
+        said = self.expect(CLEAN, "check", "--help").stdout
+        return re.findall(r"(?m)^ +(\w+): ", re.search(r"--report .*\n((?: {20,}\w+: .*\n)+)", said)[1])
 
     def without_expectations(self):
         """The cases and the rejected inputs in the test's folder; what was expected now counts."""
@@ -76,11 +90,48 @@ class ReportCase(Case):
 class Formats(ReportCase):
     """Every format, of every case as it is, and of every case with nothing excused, and of broken inputs."""
 
-    def texts(self, form):
-        yield self.report(form, "cases", cwd=SOURCE, status=CLEAN)
-        yield self.report(form, *self.without_expectations(), "missing.yaml", status=BAD_INPUT)
+    runs = []  # of each set of inputs {format: text}, made once for all tests
+
+    def setUp(self):
+        super().setUp()
+        if Formats.runs:
+            return
+        forms = self.formats()
+        tests = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
+        self.assertEqual(set(), set(forms) - tests, "a format without a validator")
         odd = [self.file(name, CYCLE_DOT) for name in ("a b.dot", "100%.dot", "a#b,c:d.dot", "ä.dot", "q\"<&>'.dot")]
-        yield self.report(form, *odd, "./a b.dot", str(self.folder / "ä.dot"), status=FINDINGS)
+        Formats.runs = [
+            self.reports(forms, "cases", cwd=SOURCE, status=CLEAN),
+            self.reports(forms, *self.without_expectations(), "missing.yaml", status=BAD_INPUT),
+            self.reports(forms, *odd, "./a b.dot", str(self.folder / "ä.dot"), status=FINDINGS)]
+
+    def texts(self, form):
+        return [run[form] for run in Formats.runs]
+
+    def test_html(self):
+        for text, json_text in zip(self.texts("html"), self.texts("json")):
+            inputs = grammar.html(text)["inputs"]
+            self.assertEqual([each["input"] for each in json.loads(json_text)["inputs"]],
+                             [each["name"] for each in inputs])
+            for finding in (finding for each in inputs for finding in each["findings"]):
+                for step in finding["steps"]:
+                    self.assertLess(step["lane"], len(finding["lanes"]))
+                    for change, _ in step["sets"]:
+                        self.assertLess(change, len(finding["objects"]))
+
+    def test_perfetto(self):
+        for text in self.texts("perfetto"):
+            grammar.perfetto(text)
+
+    def test_fingerprints_do_not_depend_on_lines(self):
+        def prints(document):
+            return [[finding["fingerprint"] for finding in each["findings"]] for each in document["inputs"]
+                    if each["input"].startswith("cases/")]
+        self.without_expectations()
+        for path in (self.folder / "cases").rglob("*.yaml"):
+            path.write_text("# one\n# two\n# three\n" + path.read_text())
+        shifted = self.report("json", "cases", options=["--unknown=ok"], status=FINDINGS)
+        self.assertEqual(prints(json.loads(self.texts("json")[1])), prints(json.loads(shifted)))
 
     def test_json(self):
         for text in self.texts("json"):
@@ -117,7 +168,7 @@ class Formats(ReportCase):
                 for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
                     self.assertEqual(int(suite.get(count)), len(suite.findall(f"testcase/{element}")))
 
-    def test_code_quality(self):
+    def test_codequality(self):
         for text in self.texts("codequality"):
             document = json.loads(text)
             self.assert_valid(SCHEMAS / "code-quality.schema.json", document)
@@ -125,11 +176,10 @@ class Formats(ReportCase):
             self.assertEqual(len(prints), len(set(prints)), "GitLab shows one of equal fingerprints")
 
     def test_github(self):
-        counts = [len(grammar.github(text)) for text in self.texts("github")]
-        self.assertEqual(0, counts[0], "what is expected is no annotation")
-        self.assertGreater(counts[1], 30)
-        commands = grammar.github(self.report("github", self.file("a#b,c:d.dot", CYCLE_DOT)))
-        self.assertEqual("a#b,c:d.dot", commands[0][1]["file"])
+        expected, nothing_excused, odd = map(grammar.github, self.texts("github"))
+        self.assertEqual([], expected, "what is expected is no annotation")
+        self.assertGreater(len(nothing_excused), 30)
+        self.assertIn("a#b,c:d.dot", [properties["file"] for _, properties, _ in odd])
 
     def test_terse(self):
         for text in self.texts("terse"):
@@ -177,11 +227,9 @@ class Formats(ReportCase):
 
 class Contract(ReportCase):
     def test_the_status_does_not_depend_on_the_format(self):
-        forms = re.findall(r"(?m)^\s+(\w+): ", self.run_it("check", "--help").stdout)
         self.file("cycle.dot", CYCLE_DOT)
         self.file("good.yaml", ONE_ORDER)
-        self.assertIn("sarif", forms)
-        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+        for form in self.formats():
             with self.subTest(form):
                 self.report(form, "cycle.dot", status=FINDINGS)
                 self.report(form, "good.yaml", status=CLEAN)
@@ -249,10 +297,11 @@ class Contract(ReportCase):
         self.assertIn("--timeout raises the limit", done.stdout)
 
     def test_same_bytes_with_any_number_of_threads(self):
-        for form in ("json", "sarif", "text"):
+        one, many = (self.reports(self.formats(), "cases/indefinite", "cases/traces", "cases/locking", cwd=SOURCE,
+                                  status=CLEAN, options=["--jobs", jobs]) for jobs in "18")
+        for form, text in one.items():
             with self.subTest(form):
-                one = self.report(form, "cases", cwd=SOURCE, options=["--jobs", "1"])
-                self.assertEqual(one, self.report(form, "cases", cwd=SOURCE, options=["--jobs", "8"]))
+                self.assertEqual(text, many[form])
 
     def test_times_only_if_asked_for(self):
         self.file("cycle.dot", CYCLE_DOT)
@@ -264,14 +313,25 @@ class Contract(ReportCase):
         self.file("cycle.dot", CYCLE_DOT)
         for variable, coloured in (({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)):
             with self.subTest(variable):
-                self.assertEqual(coloured, b"\x1b[1;31m" in self.on_a_terminal(variable, "check", "cycle.dot"))
+                shown = self.on_a_terminal("stdout", variable, "check", "cycle.dot")
+                self.assertEqual(coloured, b"\x1b[1;31m" in shown)
 
-    def on_a_terminal(self, variables, *arguments):
+    def test_progress_is_a_bar_that_goes_away(self):
+        for i in range(20):
+            self.file(f"designs/{i:02}.yaml", TWO_LOCKS)
+        shown = self.on_a_terminal("stderr", {}, "check", "--terse", "designs").decode()
+        done = re.findall(r"\r\x1b\[K\[#*\.*\] (\d+)/20", shown)
+        self.assertEqual(sorted(map(int, done)), list(map(int, done)))
+        self.assertEqual("20", done[-1])
+        self.assertTrue(shown.endswith("\r\x1b[K"), "the bar is left behind")
+        self.assertEqual("", self.expect(FINDINGS, "check", "--terse", "designs").stderr, "no bar without a terminal")
+
+    def on_a_terminal(self, channel, variables, *arguments):
         import pty
         master, slave = pty.openpty()
         environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | variables
-        process = subprocess.Popen([BINARY, *arguments], cwd=self.folder, stdout=slave, stderr=subprocess.DEVNULL,
-                                   env=environment)
+        channels = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, channel: slave}
+        process = subprocess.Popen([BINARY, *arguments], cwd=self.folder, env=environment, **channels)
         os.close(slave)
         output = b""
         while True:
@@ -308,16 +368,6 @@ class KnownFindings(ReportCase):
         self.update("locks.yaml")
         self.file("moved/other.yaml", "# a line\n\n# and another\n" + TWO_LOCKS)
         self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "moved")
-
-    def test_cases_keep_their_fingerprints_when_lines_shift(self):
-        def prints(folder):
-            document = json.loads(self.report("json", folder))
-            return [[finding["fingerprint"] for finding in each["findings"]] for each in document["inputs"]]
-        self.without_expectations()
-        before = prints("cases")
-        for path in (self.folder / "cases").rglob("*.yaml"):
-            path.write_text("# one\n# two\n# three\n" + path.read_text())
-        self.assertEqual(before, prints("cases"))
 
     def test_stale_entries(self):
         self.update("locks.yaml")
@@ -440,14 +490,34 @@ class Libraries(ReportCase):
     def test_ten_thousand_findings_are_cut_and_counted(self):
         self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(10_000))
                   + "}\n")
-        for form in ("text", "terse", "json", "sarif", "junit", "codequality", "github", "ktap", "tap"):
+        for form, text in self.reports(self.formats(), "many.dot", status=FINDINGS).items():
             with self.subTest(form):
-                text = self.report(form, "many.dot", status=FINDINGS)
                 self.assertLess(len(text), 1_000_000, "a result nobody can use")
-                if form not in ("junit", "ktap", "tap"):
+                if form not in ("junit", "ktap", "tap", "perfetto"):
                     self.assertIn("9900", text)
         document = json.loads(self.report("json", "many.dot", options=["--findings", "20000"]))
         self.assertEqual(10_000, len(document["inputs"][0]["findings"]))
+
+    def test_ten_thousand_findings_of_a_trace_are_one_with_a_count(self):
+        def pair(i):
+            """Two tasks that wait for each other's sw_sync fence."""
+            times = [f"{10 + i / 1000:.6f}", f"{10 + i / 1000 + 0.0001:.6f}"]
+            fences = [f"driver=sw_sync timeline=t{2 * i + j} context={2 * i + j + 1} seqno=1" for j in (0, 1)]
+            events = [f"dma_fence_init: {fences[0]}", f"dma_fence_init: {fences[1]}",
+                      f"dma_fence_wait_start: {fences[1]}", f"dma_fence_wait_start: {fences[0]}"]
+            return "".join(f"  task-{2 * i + j % 2 + 1000} [000] ..... {times[j // 2]}: {event}\n"
+                           for j, event in enumerate(events))
+        self.file("many.trace", "# tracer: nop\n#\n" + "".join(map(pair, range(10_000)))
+                  + "  kworker/1:2-77 [001] ..... 90.000000: workqueue_execute_start: work struct 1: function f\n")
+        texts = self.reports(self.formats(), "many.trace", status=FINDINGS)
+        for form, text in texts.items():
+            with self.subTest(form):
+                self.assertLess(len(text), 1_000_000, "a result nobody can use")
+        (finding,) = json.loads(texts["json"])["inputs"][0]["findings"]
+        self.assertEqual(10_000, finding["count"])
+        for form in ("text", "terse", "sarif", "junit", "codequality", "github", "ktap", "tap", "html", "perfetto"):
+            with self.subTest(form):
+                self.assertRegex(texts[form], r"10,?000")
 
     def test_a_baseline_knows_what_is_cut(self):
         self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(300))
@@ -458,134 +528,6 @@ class Libraries(ReportCase):
         self.file("known.txt", "".join(lines[:-1]))
         done = self.expect(FINDINGS, "check", "--terse", "--baseline", "known.txt", "many.dot")
         self.assertEqual(1, len([line for line in done.stdout.splitlines() if ":deadlock:" in line]))
-
-
-class Shells(ReportCase):
-    def test_bash_completes(self):
-        script = """
-            source {file}; COMP_WORDS=({words} ''); COMP_CWORD={number}
-            [[ -n {last} ]] && COMP_WORDS[{number}]={last}; _fencecheck; printf '%s\\n' "${{COMPREPLY[@]}}"
-        """
-        for words, last, offered in ((["fencecheck"], "", {"check", "draw", "explain", "schema"}),
-                                     (["fencecheck", "check"], "--re", {"--report"}),
-                                     (["fencecheck", "check", "--report"], "sa", {"sarif"}),
-                                     (["fencecheck", "check", "--unknown"], "", {"fail", "ok"}),
-                                     (["fencecheck", "explain"], "FDG020", {"FDG020"}),
-                                     (["fencecheck", "check", "--timeout"], "", {""})):
-            with self.subTest((words, last)):
-                done = subprocess.run(
-                    ["bash", "-c", script.format(file=SOURCE / "docs/completions/fencecheck.bash",
-                                                 words=" ".join(words), number=len(words), last=f"'{last}'")],
-                    capture_output=True, timeout=SECONDS, cwd=self.folder)
-                self.assertEqual(b"", done.stderr)
-                self.assertLessEqual(offered, set(done.stdout.decode().split("\n")))
-
-    def test_other_shells_take_the_files(self):
-        for shell, name in (("zsh", "fencecheck.zsh"), ("fish", "fencecheck.fish"), ("bash", "fencecheck.bash")):
-            with self.subTest(shell):
-                if shutil.which(shell) is None:
-                    self.skipTest(f"{shell} is not installed")
-                done = subprocess.run([shell, "-n", SOURCE / "docs/completions" / name], capture_output=True,
-                                      timeout=SECONDS)
-                self.assertEqual((0, b""), (done.returncode, done.stderr))
-
-    def test_the_manual_page_is_set_without_warnings(self):
-        if shutil.which("groff") is None:
-            self.skipTest("groff is not installed")
-        done = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8", SOURCE / "docs/fencecheck.1"],
-                              capture_output=True, timeout=SECONDS)
-        self.assertEqual((0, b""), (done.returncode, done.stderr))
-
-    def test_every_option_is_in_the_help(self):
-        page = (SOURCE / "docs/fencecheck.1").read_text().replace("\\-", "-")
-        said = self.expect(CLEAN, "check", "--help").stdout
-        for option in re.findall(r"(?m)^\s+(?:-\w,)?(--[a-z-]+)", said):
-            if option != "--help":
-                self.assertIn(f"\\fB{option}\\fR", page)
-
-    def test_examples_of_the_scenario_schema_are_valid(self):
-        try:
-            import jsonschema
-        except ImportError:
-            self.skipTest("python3-jsonschema is not installed")
-        schema = json.loads(self.expect(CLEAN, "schema").stdout)
-        contexts = [schema] + [each for each in schema["$defs"].values() if "properties" in each]
-        count = 0
-        for context in contexts:
-            for key, value in context["properties"].items():
-                self.assertTrue(value["description"])
-                for example in value["examples"]:
-                    count += 1
-                    whole = dict(value, **{"$defs": schema["$defs"]})
-                    errors = list(jsonschema.Draft7Validator(whole).iter_errors(example))
-                    self.assertEqual([], [f"{key}: {each.message}" for each in errors][:3])
-        self.assertGreater(count, 50)
-
-
-class Pipelines(ReportCase):
-    """The templates under docs/ci, as far as they run without the service."""
-
-    def setUp(self):
-        super().setUp()
-        self.file("designs/good.yaml", ONE_ORDER)
-        path = self.folder / "bin"
-        path.mkdir()
-        (path / "fencecheck").symlink_to(pathlib.Path(BINARY).resolve())
-        self.environment = dict(os.environ, PATH=f"{path}:{os.environ['PATH']}")
-
-    def load(self, name):
-        try:
-            import yaml
-        except ImportError:
-            self.skipTest("python3-yaml is not installed")
-        return yaml.safe_load((SOURCE / "docs/ci" / name).read_text())
-
-    def run_script(self, script, status, **variables):
-        done = subprocess.run(["bash", "-e", "-c", script], cwd=self.folder, capture_output=True, timeout=SECONDS,
-                              env=self.environment | variables)
-        self.assertEqual(status, done.returncode, done.stdout + done.stderr)
-        return done
-
-    def test_gitlab(self):
-        job = self.load("gitlab-ci.yml")["fencecheck"]
-        script = "\n".join(job["script"])
-        reports = job["artifacts"]["reports"]
-        self.assertEqual("always", job["artifacts"]["when"])
-        self.run_script(script, CLEAN)
-        for name in (reports["junit"], reports["codequality"]):
-            (self.folder / name).unlink()
-        self.file("designs/bad.yaml", TWO_LOCKS)
-        self.run_script(script, FINDINGS)
-        self.assertEqual(1, len(json.loads((self.folder / reports["codequality"]).read_text())))
-        ElementTree.parse(self.folder / reports["junit"])
-
-    def test_github(self):
-        steps = self.load("github-actions.yml")["jobs"]["fencecheck"]["steps"]
-        check = next(step for step in steps if step.get("id") == "check")
-        upload = next(step for step in steps if "upload-sarif" in step.get("uses", ""))
-        self.assertEqual("always()", upload["if"])
-        self.file("designs/bad.yaml", TWO_LOCKS)
-        done = self.run_script(check["run"], FINDINGS)
-        self.assertEqual(1, len(grammar.github(done.stdout.decode())))
-        self.assertEqual(1, len(json.loads((self.folder / upload["with"]["sarif_file"]).read_text())
-                                ["runs"][0]["results"]))
-
-    def test_makefile(self):
-        if shutil.which("make") is None:
-            self.skipTest("make is not installed")
-        shutil.copy(SOURCE / "docs/ci/fencecheck.mk", self.folder)
-        self.file("Makefile", "include fencecheck.mk\n")
-        self.run_script("make fencecheck", CLEAN)
-        self.file("designs/bad.yaml", TWO_LOCKS)
-        self.run_script("make fencecheck", 2)  # what make itself returns
-        self.run_script("make fencecheck-baseline", CLEAN)
-        self.run_script("make fencecheck", CLEAN)
-
-
-class Editors(ReportCase):
-    def test_the_sample_settings_are_json_and_point_to_the_schema(self):
-        settings = json.loads((SOURCE / "docs/editors/vscode-settings.json").read_text())
-        self.assertIn("fencecheck.schema.json", next(iter(settings["yaml.schemas"])))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 #include <set>
 
+#include "encoders/class_graph.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/read_dot.hpp"
 #include "tests/catch.hpp"
+#include "tests/support/drawn.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/small_graphs.hpp"
 
@@ -48,21 +50,21 @@ void build_everything(DependencyGraph& graph) {
 
 TEST_CASE("the documented diagram is drawn as it was documented", "[dot]") {
   const DotGraph input = documented();
-  const std::string text = to_dot(*input.graph, {DotView::classes, input.title, {}, true});
+  const std::string text = dot(*input.graph, {View::classes, input.title, {}, true});
   REQUIRE(text == test::golden("documented-diagram.classes.dot", text));
   REQUIRE_THAT(text, Contains("kernel -> userspace"));
-  const std::string again = to_dot(*read(text).graph, {DotView::classes, input.title, {}, true});
+  const std::string again = dot(*read(text).graph, {View::classes, input.title, {}, true});
   REQUIRE(again == text);
 }
 
 TEST_CASE("every view of everything is as it was blessed", "[dot]") {
   DependencyGraph graph;
   build_everything(graph);
-  for (const DotViewInfo& row : dot_view_table) {
-    const std::string text = to_dot(graph, {row.view, "everything", deadlock_cycles(graph), true});
+  for (const ViewInfo& row : graph_views) {
+    const std::string text = dot(graph, {row.view, "everything", deadlock_cycles(graph), true});
     INFO(row.id);
     REQUIRE(text == test::golden("everything." + std::string(row.id) + ".dot", text));
-    REQUIRE(to_dot(graph, {row.view, "everything", deadlock_cycles(graph), true}) == text);
+    REQUIRE(dot(graph, {row.view, "everything", deadlock_cycles(graph), true}) == text);
   }
 }
 
@@ -87,7 +89,7 @@ std::set<std::string> facts(const DependencyGraph& graph) {
 TEST_CASE("what is drawn as instances is read back", "[dot]") {
   DependencyGraph graph;
   build_everything(graph);
-  const DotGraph back = read(to_dot(graph, {DotView::instances, "A \"title\"", {}, true}));
+  const DotGraph back = read(dot(graph, {View::instances, "A \"title\"", {}, true}));
   REQUIRE(back.title == "A \"title\"");
   REQUIRE_FALSE(back.arrows_hold_up);
   REQUIRE(facts(*back.graph) == facts(graph));
@@ -98,10 +100,10 @@ TEST_CASE("the cycle view holds the cycles and nothing else", "[dot]") {
   build_everything(graph);
   const std::vector<Cycle> cycles = deadlock_cycles(graph);
   REQUIRE(cycles.size() == 1);
-  const DotGraph back = read(to_dot(graph, {DotView::cycle, "", cycles, true}));
+  const DotGraph back = read(dot(graph, {View::cycle, "", cycles, true}));
   REQUIRE(num_edges(*back.graph) == cycles.front().size());
   REQUIRE(num_vertices(*back.graph) == cycles.front().size());
-  REQUIRE(num_vertices(*read(to_dot(graph, {DotView::cycle, "", {}, true})).graph) == 0);
+  REQUIRE(num_vertices(*read(dot(graph, {View::cycle, "", {}, true})).graph) == 0);
 }
 
 TEST_CASE("classes are the two kinds of fences and what has a name of its own", "[dot]") {
@@ -127,20 +129,63 @@ TEST_CASE("a class arrow is dashed only if every wait it stands for is", "[dot]"
   for (const bool user : {false, false, true}) add_vertex(Vertex{"x", VertexKind::fence, user, {}, {}}, graph);
   add_edge(0, 2, Edge{Cause::userspace, true, {}, {}}, graph);
   add_edge(1, 2, Edge{Cause::userspace, true, {}, {}}, graph);
-  REQUIRE_THAT(to_dot(graph, {DotView::classes, "", {}, true}), Contains("dashed"));
+  REQUIRE_THAT(dot(graph, {View::classes, "", {}, true}), Contains("dashed"));
   add_edge(1, 2, Edge{Cause::explicit_sync, false, {}, {}}, graph);  // the same cause, seen from the classes
-  REQUIRE_THAT(to_dot(graph, {DotView::classes, "", {}, true}), !Contains("dashed"));
+  REQUIRE_THAT(dot(graph, {View::classes, "", {}, true}), !Contains("dashed"));
 }
 
 TEST_CASE("labels can be left out", "[dot]") {
   const DotGraph input = documented();
-  REQUIRE_THAT(to_dot(*input.graph, {DotView::classes, "", {}, false}), !Contains("label=\"memory management\""));
-  REQUIRE_THAT(to_dot(*input.graph, {DotView::instances, "", {}, false}), !Contains("label=\"memory-management\""));
+  REQUIRE_THAT(dot(*input.graph, {View::classes, "", {}, false}), !Contains("label=\"memory management\""));
+  REQUIRE_THAT(dot(*input.graph, {View::instances, "", {}, false}), !Contains("label=\"memory-management\""));
+}
+
+// A ring of vertices with a long tail, so that the shortest cycle is known.
+void build_large(std::size_t ring, std::size_t tail, DependencyGraph& graph) {
+  for (std::size_t i = 0; i < ring + tail; ++i)
+    add_vertex(Vertex{"f" + std::to_string(i), VertexKind::fence, false, {}, {}}, graph);
+  for (std::size_t i = 0; i < ring; ++i) add_edge(i, (i + 1) % ring, Edge{Cause::lock, false, {}, {}}, graph);
+  for (std::size_t i = 0; i < tail; ++i) add_edge(i % ring, ring + i, Edge{Cause::scheduling, false, {}, {}}, graph);
+}
+
+TEST_CASE("a large graph is cut to its shortest cycle, and says what is missing", "[dot]") {
+  DependencyGraph graph;
+  build_large(5, 200, graph);
+  const Drawing cut = draw(graph, {View::instances, "", {}, true, 20});
+  REQUIRE(cut.nodes.size() == 20);
+  REQUIRE(cut.left_out == "185 more vertices and 185 more arrows are not drawn");
+  REQUIRE_THAT(unbroken(to_dot(cut)), Contains(cut.left_out));
+  for (std::size_t i = 0; i < 5; ++i) REQUIRE(cut.nodes[i].id == "n" + std::to_string(i));
+  REQUIRE(draw(graph, {View::instances, "", {}, true, 0}).nodes.size() == 205);
+  REQUIRE(draw(graph, {View::instances, "", {}, true, 205}).left_out.empty());
+}
+
+TEST_CASE("a cycle is drawn whole even if it is longer than what fits", "[dot]") {
+  DependencyGraph graph;
+  build_large(30, 3, graph);
+  const std::vector<Cycle> cycles = deadlock_cycles(graph);
+  const Drawing cut = draw(graph, {View::instances, "", cycles, true, 10});
+  REQUIRE(cut.nodes.size() == 30);
+  REQUIRE(cut.arrows.size() == 30);
+  REQUIRE(cut.left_out == "3 more vertices and 3 more arrows are not drawn");
+}
+
+TEST_CASE("the legend says what the drawing uses, and is not read back", "[dot]") {
+  DependencyGraph graph;
+  build_large(2, 1, graph);
+  const Drawing drawing = draw(graph, {View::instances, "", deadlock_cycles(graph), true});
+  std::string legend;
+  for (const LegendRow& row : drawing.legend) legend += row.says.substr(0, row.says.find(':')) + "; ";
+  REQUIRE(legend == "scheduling; lock; bold; ");
+  const std::string text = to_dot(drawing);
+  REQUIRE_THAT(text, Contains("cluster_legend") && Contains("lock: a lock that somebody else holds"));
+  REQUIRE(num_vertices(*read(text).graph) == 3);
+  REQUIRE(draw(graph, {.view = View::classes}).legend.empty());
 }
 
 TEST_CASE("an empty graph is drawn", "[dot]") {
-  for (const DotViewInfo& row : dot_view_table) {
-    REQUIRE(num_vertices(*read(to_dot({}, {row.view, "", {}, true})).graph) == 0);
+  for (const ViewInfo& row : graph_views) {
+    REQUIRE(num_vertices(*read(dot({}, {row.view, "", {}, true})).graph) == 0);
   }
 }
 

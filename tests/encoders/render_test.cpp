@@ -1,8 +1,8 @@
 #include "encoders/render.hpp"
 
-#include "encoders/dot.hpp"
 #include "graph/input/read_dot.hpp"
 #include "tests/catch.hpp"
+#include "tests/support/drawn.hpp"
 #include "tests/support/golden.hpp"
 
 namespace fencecheck {
@@ -26,10 +26,10 @@ TEST_CASE("the documented diagram becomes pictures, the same each time", "[rende
 TEST_CASE("every view can be laid out, and drawing does not change what is written", "[render]") {
   Diagnostics diagnostics;
   const std::optional<DotGraph> input = read_dot({"x.dot", documented()}, diagnostics);
-  for (const DotViewInfo& row : dot_view_table) {
-    const std::string text = to_dot(*input->graph, {row.view, "t", {}, true});
+  for (const ViewInfo& row : graph_views) {
+    const std::string text = dot(*input->graph, {row.view, "t", {}, true});
     REQUIRE_THAT(render(text, Picture::svg), Contains("</svg>"));
-    REQUIRE(to_dot(*input->graph, {row.view, "t", {}, true}) == text);
+    REQUIRE(dot(*input->graph, {row.view, "t", {}, true}) == text);
   }
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("ids in pictures are ours", "[render]") {
   DependencyGraph graph;
   add_vertex(Vertex{"a < \"b\"", VertexKind::fence, false, {}, {}}, graph);
   add_edge(0, 0, graph);
-  const std::string svg = render(to_dot(graph), Picture::svg);
+  const std::string svg = render(dot(graph), Picture::svg);
   REQUIRE_THAT(svg, Contains("id=\"n0\"") && Contains("id=\"e0\"") && Contains("a &lt; &quot;b&quot;"));
 }
 

@@ -1,0 +1,17 @@
+# Makes page.cpp from the files that people edit: cmake -DFOLDER=<this folder> -DOUTPUT=<page.cpp> -P embed.cmake
+cmake_minimum_required(VERSION 3.24)
+
+set(text "// Made by encoders/report/html/embed.cmake; do not edit.\n#include \"encoders/report/html/page.hpp\"\n\n")
+string(APPEND text "namespace fencecheck::html {\n\n")
+foreach(piece page=report.html style=report.css script=report.js)
+  string(REGEX MATCH "^(.*)=(.*)$" ignored "${piece}")
+  set(name "${CMAKE_MATCH_1}")
+  file(READ "${FOLDER}/${CMAKE_MATCH_2}" content)
+  string(FIND "${content}" ")embedded\"" end)
+  if(NOT end EQUAL -1)
+    message(FATAL_ERROR "${CMAKE_MATCH_2} holds the end of a raw string")
+  endif()
+  string(APPEND text "const std::string_view ${name} = R\"embedded(${content})embedded\";\n\n")
+endforeach()
+string(APPEND text "}  // namespace fencecheck::html\n")
+file(WRITE "${OUTPUT}" "${text}")
