@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <sstream>
 
@@ -13,8 +15,10 @@
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
 #include "checker/predict.hpp"
+#include "checker/progress_bar.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
+#include "graph/input/merged_trace.hpp"
 #include "graph/input/observe.hpp"
 #include "graph/input/observe_snapshot.hpp"
 #include "graph/input/open_input.hpp"
@@ -133,24 +137,49 @@ Report observed_report(Observation seen, const Source& source, std::string_view 
   return report;
 }
 
-// Reads one trace, whatever its format, to its end.
-template <class Reader>
-std::optional<Report> check_trace(Reader reader, Source& source, const Diagnostics& diagnostics, const Budget& budget,
-                                  const ObserveOptions& options) {
-  const TraceStream stream{[&reader](TraceRecord& record) { return reader.next(record); }, &reader.facts()};
-  Predictor predictor(budget);
-  ObserveOptions watching = options;
-  watching.another_order = [&](const observed::OrderWindow& window) { predictor.take(window); };
-  watching.stop = [&](const TraceFacts& facts) -> std::string {
-    if (budget.progress) budget.progress(fmt::format("{}: {} events read", source.name, facts.events));
+// Shows how far the reading is, and says when it has to end.
+AskToStop reading_within(const Budget& budget, const OpenedInput& input, const std::string& name) {
+  return [&](const TraceFacts& facts) -> std::string {
+    if (budget.progress) {
+      const auto part = input.part_read();
+      budget.progress(fmt::format("{}: {}{} events read", name, part ? progress_bar(*part) + " " : "", facts.events));
+    }
     if (interrupted()) return "interrupted";
     return budget.out_of_time() ? "the time limit was reached (--timeout)" : "";
   };
+}
+
+template <class Reader>
+TraceStream stream_of(std::shared_ptr<Reader> reader) {
+  const TraceFacts* facts = &reader->facts();
+  return {[reader = std::move(reader)](TraceRecord& record) { return reader->next(record); }, facts};
+}
+
+bool is_trace(InputKind kind) {
+  return kind == InputKind::trace || kind == InputKind::trace_dat || kind == InputKind::perfetto;
+}
+
+// Requires: is_trace(kind). Keeps references to all of them.
+TraceStream open_trace(InputKind kind, OpenedInput& input, Source& source, Diagnostics& diagnostics, AskToStop ask) {
+  if (kind == InputKind::trace_dat)
+    return stream_of(std::make_shared<TraceDatReader>(input.file(), diagnostics, std::move(ask)));
+  if (kind == InputKind::perfetto)
+    return stream_of(std::make_shared<PerfettoReader>(input.stream(), diagnostics, std::move(ask)));
+  return stream_of(std::make_shared<FtraceReader>(input.stream(), source, diagnostics, std::move(ask)));
+}
+
+// Reads one trace, whatever its format, to its end.
+std::optional<Report> check_trace(const TraceStream& stream, Source& source, const Diagnostics& diagnostics,
+                                  const Budget& budget, const ObserveOptions& options) {
+  Predictor predictor(budget);
+  ObserveOptions watching = options;
+  watching.another_order = [&](const observed::OrderWindow& window) { predictor.take(window); };
   Observation seen = observe(stream, source, watching);
   if (!diagnostics.ok()) return std::nullopt;
   const bool locks = seen.locks_recorded;
-  Report report = observed_report(std::move(seen), source, "trace", reader.facts().expect);
-  if (locks) predictor.conclude(report, options.window);
+  const bool cut = seen.orders_cut;
+  Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
+  if (locks) predictor.conclude(report, options.window, cut);
   return report;
 }
 
@@ -185,21 +214,59 @@ std::optional<Report> check_any(InputKind kind, OpenedInput& input, Checked& che
                                 const ObserveOptions& options) {
   Source& source = checked.source;
   Diagnostics& diagnostics = checked.diagnostics;
-  switch (kind) {
-    case InputKind::trace:
-      return check_trace(FtraceReader(input.stream(), source, diagnostics), source, diagnostics, budget, options);
-    case InputKind::trace_dat:
-      return check_trace(TraceDatReader(input.file(), diagnostics), source, diagnostics, budget, options);
-    case InputKind::perfetto:
-      return check_trace(PerfettoReader(input.stream(), diagnostics), source, diagnostics, budget, options);
-    case InputKind::scenario:
-    case InputKind::graph:
-    case InputKind::snapshot:
-      source.text = read_whole(input.stream(), diagnostics);
-      input.check(diagnostics);
-      return diagnostics.ok() ? check_text(kind, source, diagnostics, budget) : std::nullopt;
+  if (is_trace(kind)) {
+    const AskToStop ask = reading_within(budget, input, source.name);
+    return check_trace(open_trace(kind, input, source, diagnostics, ask), source, diagnostics, budget, options);
   }
-  return std::nullopt;
+  source.text = read_whole(input.stream(), diagnostics);
+  input.check(diagnostics);
+  return diagnostics.ok() ? check_text(kind, source, diagnostics, budget) : std::nullopt;
+}
+
+// One of several traces that are read together.
+struct TracePart {
+  TracePart(const std::string& path, const Budget& budget, Diagnostics& together)
+      : source{path == "-" ? "<stdin>" : path, "", {}}, input(path, diagnostics) {
+    std::optional<InputKind> kind;
+    if (diagnostics.ok()) kind = kind_of(input.beginning(), diagnostics);
+    if (kind && !is_trace(*kind)) diagnostics.error({}, "only traces can be merged");
+    if (const std::string wrong = problem(); !wrong.empty())
+      together.error({}, wrong);
+    else
+      stream = open_trace(*kind, input, source, diagnostics, reading_within(budget, input, source.name));
+  }
+  [[nodiscard]] std::string problem() {
+    input.check(diagnostics);
+    const std::vector<Diagnostic> all = diagnostics.sorted();
+    const auto error = std::ranges::find(all, Severity::error, &Diagnostic::severity);
+    return error == all.end() ? "" : fmt::format("{}: {}", position(source, error->at), error->message);
+  }
+
+  Source source;
+  Diagnostics diagnostics;
+  OpenedInput input;
+  TraceStream stream;
+};
+
+// Findings that are the same problem, as their fingerprints say, become one, which counts them.
+std::vector<Finding> one_of_each(std::vector<Finding> findings) {
+  std::vector<Finding> result;
+  std::map<std::string, std::size_t, std::less<>> seen;
+  for (Finding& finding : findings) {
+    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
+    if (fresh)
+      result.push_back(std::move(finding));
+    else
+      result[entry->second].count += finding.count;
+  }
+  return result;
+}
+
+// What is left to do with a report when an input has been read.
+void conclude(Checked& checked) {
+  checked.report->warnings = warnings(checked.diagnostics);
+  checked.report->findings = one_of_each(std::move(checked.report->findings));
+  checked.outcome = outcome(*checked.report);
 }
 
 std::string words(const std::vector<FindingKind>& kinds) {
@@ -234,20 +301,6 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
   return {};
 }
 
-// Findings that are the same problem, as their fingerprints say, become one, which counts them.
-std::vector<Finding> one_of_each(std::vector<Finding> findings) {
-  std::vector<Finding> result;
-  std::map<std::string, std::size_t, std::less<>> seen;
-  for (Finding& finding : findings) {
-    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
-    if (fresh)
-      result.push_back(std::move(finding));
-    else
-      result[entry->second].count += finding.count;
-  }
-  return result;
-}
-
 }  // namespace
 
 Checked check_file(const std::string& path, const Budget& budget, const ObserveOptions& options) {
@@ -264,9 +317,28 @@ Checked check_file(const std::string& path, const Budget& budget, const ObserveO
   if (checked.diagnostics.ok()) input.check(checked.diagnostics);
   if (!checked.diagnostics.ok()) checked.report.reset();
   if (!checked.report) return checked;
-  checked.report->warnings = warnings(checked.diagnostics);
-  checked.report->findings = one_of_each(std::move(checked.report->findings));
-  checked.outcome = outcome(*checked.report);
+  conclude(checked);
+  return checked;
+}
+
+Checked check_merged(const std::vector<std::string>& paths, const Budget& budget, const ObserveOptions& options) {
+  Checked checked;
+  checked.source.name = fmt::format("{}", fmt::join(paths, " + "));
+  std::deque<TracePart> opened;
+  std::vector<MergedTrace::Part> parts;
+  for (const std::string& path : paths) {
+    TracePart& part = opened.emplace_back(path, budget, checked.diagnostics);
+    parts.push_back({part.source.name, part.stream, [&part] { return part.problem(); }});
+  }
+  if (!checked.diagnostics.ok()) return checked;
+  auto merged = std::make_shared<MergedTrace>(std::move(parts), checked.diagnostics);
+  checked.report = check_trace(stream_of(std::move(merged)), checked.source, checked.diagnostics, budget, options);
+  if (!checked.report) return checked;
+  checked.report->title = "merged";
+  checked.report->assumptions.emplace_back(
+      "the files are of one machine and one boot, and have one clock where they do not name theirs; lines count the "
+      "events of all");
+  conclude(checked);
   return checked;
 }
 

@@ -20,6 +20,7 @@
 #include "checker/interrupt.hpp"
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
+#include "checker/progress_bar.hpp"
 #include "checker/record.hpp"
 #include "checker/run_checks.hpp"
 #include "checker/watch.hpp"
@@ -55,10 +56,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void at(std::size_t done, std::size_t total) const {
-    constexpr std::size_t cells = 30;
-    const std::size_t filled = done * cells / total;
-    if (shown_)
-      print(stderr, fmt::format("\r\x1b[K[{:#<{}}{:.<{}}] {}/{}", "", filled, "", cells - filled, done, total));
+    const double part = static_cast<double>(done) / static_cast<double>(total);
+    if (shown_) print(stderr, fmt::format("\r\x1b[K{} {}/{}", progress_bar(part), done, total));
   }
   void clear() const {
     if (shown_) print(stderr, "\r\x1b[K");
@@ -221,12 +220,14 @@ ExitStatus draw(const Options& options) {
     return ExitStatus::usage;
   }
   std::vector<Checked> inputs;
-  for (const std::string& path : options.operands) {
+  if (options.merge)
+    inputs.push_back(check_merged(options.operands, shown_budget(options), observe_options_of(options)));
+  for (const std::string& path : options.merge ? std::vector<std::string>{} : options.operands)
     inputs.push_back(check_file(path, shown_budget(options), observe_options_of(options)));
-    if (!inputs.back().report) {
-      print_diagnostics(inputs.back());
-      return ExitStatus::bad_input;
-    }
+  if (const auto wrong = std::ranges::find_if(inputs, [](const Checked& each) { return !each.report; });
+      wrong != inputs.end()) {
+    print_diagnostics(*wrong);
+    return ExitStatus::bad_input;
   }
   if (inputs.size() > 1 && !std::ranges::all_of(inputs, is_recording)) {
     print(stderr, "fencecheck: only traces and kernel logs can be drawn together\n");

@@ -67,6 +67,7 @@ void add_report(Options& options, const std::string& argument) {
 
 constexpr CommandSet only_check{.check = true};
 constexpr CommandSet only_draw{.draw = true};
+constexpr CommandSet check_or_draw{.check = true, .draw = true};
 constexpr CommandSet only_record{.record = true};
 constexpr CommandSet reporting{.check = true, .conform = true};
 constexpr CommandSet reading{.check = true, .draw = true, .conform = true};
@@ -136,6 +137,9 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--combine", "", "", "The traces and kernel logs are of one machine: report also what they say together",
      only_check, Argument::none, nullptr, false,
      [](Options& options, const std::string&) { options.combine = true; }},
+    {"", "--merge", "", "",
+     "The inputs are parts of one trace with one clock: read them as one, in the order of time", check_or_draw,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.merge = true; }},
     {"-o", "--output", "FILE", "", "Write to this file; its ending is the format: .dot, .svg, .png, .rst, .mmd",
      only_draw, Argument::file, nullptr, false,
      [](Options& options, const std::string& file) { options.output = file == "-" ? "" : file; }},

@@ -63,8 +63,9 @@ void add(CLI::App& command, const OptionInfo& row, Options& options) {
 std::string contradiction(const Options& options) {
   if (options.baseline.empty() && (options.baseline_strict || options.update_baseline))
     return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
-  if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine))
-    return "--watch excludes --report, --terse, --baseline and --combine";
+  if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine || options.merge))
+    return "--watch excludes --report, --terse, --baseline, --combine and --merge";
+  if (options.combine && options.merge) return "--combine excludes --merge";
   return {};
 }
 

@@ -79,6 +79,7 @@ struct Options {
   std::optional<DiagramFormat> format;  // draw; none: by the output's ending
   DiagramOptions diagram;
   bool combine = false;  // check: traces and kernel logs are of one machine
+  bool merge = false;    // check, draw: the inputs are parts of one trace
   RecordOptions record;  // without its command: these are the operands
   bool run = false;      // record: do it
   StoryMode story = StoryMode::automatic;

@@ -45,7 +45,7 @@ void Predictor::take(const observed::OrderWindow& window) {
   }
 }
 
-void Predictor::conclude(Report& report, std::size_t window) const {
+void Predictor::conclude(Report& report, std::size_t window, bool cut) const {
   Answer answer{"prediction", Verdict::unknown, {}};
   const bool lost = std::ranges::any_of(report.losses, &Loss::gap);
   if (!findings_.empty()) {
@@ -55,6 +55,11 @@ void Predictor::conclude(Report& report, std::size_t window) const {
     answer.reason = gave_up_;
   } else if (lost) {
     answer.reason = "events are missing, so that other orders of them are not known";
+  } else if (cut) {
+    answer.reason = fmt::format(
+        "locks are held over waits for fences, and what is more than {} lock and fence events apart was not always "
+        "compared (--window)",
+        window / 2);
   } else {
     answer.verdict = Verdict::holds;
     answer.reason =
@@ -65,9 +70,10 @@ void Predictor::conclude(Report& report, std::size_t window) const {
   report.answers.push_back(std::move(answer));
   std::ranges::copy(findings_, std::back_inserter(report.findings));
   report.assumptions.push_back(fmt::format(
-      "prediction: every thread would do the same in another order, as far as what it waited for was recorded; what is "
-      "more than {} lock and fence events apart is not compared (--window)",
-      window));
+      "prediction: every thread would do the same in another order, as far as what it waited for was recorded{}",
+      cut ? fmt::format("; of the trace {} lock and fence events at a time are compared, windows overlap by half",
+                        window)
+          : ""));
   report.assumptions.emplace_back(
       "prediction: hardware finishes what it was given; locks taken by trylock and locks with tickets are left out; an "
       "order that userspace or a wake-up without event imposed is not known");

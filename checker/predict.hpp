@@ -18,8 +18,9 @@ class Predictor {
  public:
   explicit Predictor(Budget budget) : budget_(std::move(budget)) {}
   void take(const observed::OrderWindow& window);
-  // Adds findings, the answer "prediction" and what it rests on. Only for traces with lock events.
-  void conclude(Report& report, std::size_t window) const;
+  // Adds findings, the answer "prediction" and what it rests on. Only for traces
+  // with lock events; `cut`: they are longer than the window (OrderWatch::cut).
+  void conclude(Report& report, std::size_t window, bool cut) const;
 
  private:
   Budget budget_;

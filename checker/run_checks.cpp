@@ -33,6 +33,20 @@ Checked not_checked(const InputFile& file) {
   return checked;
 }
 
+// All files as one trace.
+Checked check_parts(const std::vector<InputFile>& files, const Options& options, const HowFar& how_far) {
+  Budget budget = budget_of(options);
+  budget.progress = how_far;
+  std::vector<std::string> paths;
+  Checked missing;
+  for (const InputFile& file : files) {
+    paths.push_back(file.path);
+    if (!file.error.empty()) missing.diagnostics.error({}, file.path + ": " + file.error);
+  }
+  missing.source.name = "merged";
+  return missing.diagnostics.ok() ? check_merged(paths, budget, observe_options_of(options)) : std::move(missing);
+}
+
 Checked check_input(const InputFile& file, const Options& options, const HowFar& how_far) {
   const auto begin = std::chrono::steady_clock::now();
   Budget budget = budget_of(options);
@@ -182,6 +196,10 @@ class RunBuilder {
 Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                Baseline* baseline) {
   RunBuilder builder(options, listener, baseline);
+  if (options.merge) {
+    builder.add(check_parts(files, options, listener.how_far));
+    return builder.finish();
+  }
   Pool pool(files, options, listener.how_far);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());

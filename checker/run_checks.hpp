@@ -30,7 +30,7 @@ struct RunListener {
 // One Checked for each file, in their order whatever the number of threads.
 // After an interrupt the rest is not checked: its answers are unknown and say
 // so. Throws what check_file throws, of the first input that does.
-// With --combine there is one more input at the end: all recordings together.
+// With --merge there is one input. With --combine there is one more input at the end: all recordings together.
 // Findings beyond --findings are cut, known ones first. `baseline` may be null.
 [[nodiscard]] Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                              Baseline* baseline);

@@ -20,7 +20,6 @@ using namespace observed;  // NOLINT(google-build-using-namespace): what is obse
 namespace {
 
 constexpr std::size_t summary_lines = 12;
-constexpr std::uint64_t events_between_looks = 4096;  // at the clock and for an interrupt
 
 std::string counted(std::uint64_t count, std::string_view one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
@@ -63,7 +62,6 @@ struct Watch {
   OrderWatch orders;
   std::uint64_t waits = 0;
   std::vector<WaitRef> drawn;
-  std::string stopped;  // why it was not read to its end
 };
 
 std::string gaps(const TraceFacts& facts) {
@@ -91,10 +89,12 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
   if (found != 0) {
     answer.verdict = Verdict::violated;
     answer.reason = counted(found, "hang") + " in the trace";
-  } else if (!watch.stopped.empty()) {
-    answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, watch.stopped);
+  } else if (!facts.stopped.empty()) {
+    answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, facts.stopped);
   } else if (watch.now.fence_events() == 0) {
     answer.reason = "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
+  } else if (watch.now.created() == 0 && watch.waits == 0) {
+    answer.reason = "signals were recorded, but neither the creation of a fence nor a wait: record all of dma_fence";
   } else if (const std::string lost = gaps(facts); !lost.empty()) {
     answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
   } else if (late != nullptr) {
@@ -113,8 +113,7 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 // Of a trace without findings nothing is said about the contract where too little was recorded to break it.
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0) return Answer{"contract", Verdict::violated, counted(found, "broken rule") + " in the trace"};
-  if (!watch.stopped.empty() || watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty())
-    return std::nullopt;
+  if (watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty()) return std::nullopt;
   return Answer{"contract", Verdict::holds, "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 
@@ -196,12 +195,9 @@ void keep_lines(Source& source, const WaitPath& path) {
 Observation observe(const TraceStream& stream, Source& source, const ObserveOptions& options) {
   Watch watch(*stream.facts, options);
   TraceRecord record;
-  for (std::uint64_t count = 1; watch.stopped.empty() && stream.next(record); ++count) {
-    watch.take(record);
-    if (count % events_between_looks == 0 && options.stop) watch.stopped = options.stop(*stream.facts);
-  }
+  while (stream.next(record)) watch.take(record);
   watch.orders.finish();
-  Hangs hangs = watch.hangs.finish(watch.stopped.empty());
+  Hangs hangs = watch.hangs.finish(stream.facts->stopped.empty());
   std::ranges::stable_sort(hangs.found, {}, &ObservedHang::kind);
 
   Observation observation;
@@ -240,9 +236,8 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
     observation.answers.push_back(std::move(*contract));
   }
   observation.locks_recorded = watch.orders.recorded();
+  observation.orders_cut = watch.orders.cut();
   observation.losses = stream.facts->losses;
-  if (!watch.stopped.empty())
-    observation.losses.push_back({std::string(info(LossKind::not_read).id), 1, true, {stream.facts->last_line, 0, 1}});
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);
   observation.size = fmt::format("{}, {}, {}", counted(drawing.tasks(), "task"), counted(drawing.fences(), "fence"),

@@ -33,8 +33,6 @@ struct ObserveOptions {
   std::size_t window = 20'000;        // lock and fence events whose order is looked at together
   // Called with each stretch of the trace that may hang in another order; see order_window.hpp. May be empty.
   std::function<void(const observed::OrderWindow&)> another_order;
-  // Called now and then: why not to read on, or an empty string. May be empty.
-  std::function<std::string(const TraceFacts&)> stop;
 };
 
 struct Observation {
@@ -44,6 +42,7 @@ struct Observation {
   std::vector<Cycle> cycles;
   bool whole_graph = true;  // every wait is in it
   bool locks_recorded = false;
+  bool orders_cut = false;        // not every order of its events was compared: the window is smaller
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it
   std::vector<Loss> losses;

@@ -44,12 +44,12 @@ struct LateWait {
 };
 
 struct Hangs {
-  std::vector<ObservedHang> found;      // in the order of the trace
-  std::vector<LateWait> late;   // of at least the limit, in the order of the trace
-  std::size_t late_more = 0;    // that are not in `late`
-  std::size_t short_lived = 0;  // cycles and timer-ended waits that were shorter than long_wait
-  std::size_t short_open = 0;   // cycles that had closed less than long_wait before the end
-  std::size_t hidden = 0;       // hangs that events missing from the trace may have ended
+  std::vector<ObservedHang> found;  // in the order of the trace
+  std::vector<LateWait> late;       // of at least the limit, in the order of the trace
+  std::size_t late_more = 0;        // that are not in `late`
+  std::size_t short_lived = 0;      // cycles and timer-ended waits that were shorter than long_wait
+  std::size_t short_open = 0;       // cycles that had closed less than long_wait before the end
+  std::size_t hidden = 0;           // hangs that events missing from the trace may have ended
 };
 
 class HangWatch {

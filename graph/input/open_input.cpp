@@ -13,6 +13,7 @@
 #include <boost/iostreams/filtering_stream.hpp>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
@@ -31,16 +32,19 @@ class PutBack : public std::streambuf {
     beginning_.resize(sniffed_bytes);
     in_.read(beginning_.data(), static_cast<std::streamsize>(beginning_.size()));
     beginning_.resize(static_cast<std::size_t>(in_.gcount()));
+    taken_ = beginning_.size();
     block_ = beginning_;
     setg(block_.data(), block_.data(), block_.data() + block_.size());
   }
   [[nodiscard]] const std::string& beginning() const { return beginning_; }
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }  // bytes
 
  protected:
   int_type underflow() override {
     block_.resize(sniffed_bytes);
     in_.read(block_.data(), static_cast<std::streamsize>(block_.size()));
     const auto size = static_cast<std::size_t>(in_.gcount());
+    taken_ += size;
     setg(block_.data(), block_.data(), block_.data() + size);
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(block_.front());
   }
@@ -49,6 +53,7 @@ class PutBack : public std::streambuf {
   std::istream& in_;
   std::string beginning_;
   std::string block_;
+  std::uint64_t taken_ = 0;
 };
 
 struct Compression {
@@ -75,7 +80,8 @@ struct OpenedInput::State {
   std::unique_ptr<PutBack> plain;  // of what is unpacked
   std::istream stream{nullptr};
   bool compressed = false;
-  int copy = -1;  // a file descriptor
+  std::uintmax_t size = 0;  // bytes of the file; 0: not known
+  int copy = -1;            // a file descriptor
 };
 
 OpenedInput::OpenedInput(const std::string& path, Diagnostics& diagnostics) : state_(std::make_unique<State>()) {
@@ -87,6 +93,9 @@ OpenedInput::OpenedInput(const std::string& path, Diagnostics& diagnostics) : st
     diagnostics.error({}, "cannot be read");
     return;
   }
+  std::error_code no_size;
+  const std::uintmax_t size = path == "-" ? 0 : std::filesystem::file_size(path, no_size);
+  state.size = no_size ? 0 : size;
   state.raw = std::make_unique<PutBack>(bytes);
   if (bytes.bad() || (state.raw->beginning().empty() && !bytes.eof())) diagnostics.error({}, "cannot be read");
   const auto row = std::ranges::find_if(compression_table, [&](const Compression& each) {
@@ -117,6 +126,11 @@ const std::string& OpenedInput::beginning() const {
 
 std::istream& OpenedInput::stream() { return state_->stream; }
 
+std::optional<double> OpenedInput::part_read() const {
+  if (state_->size == 0 || !state_->raw) return std::nullopt;
+  return static_cast<double>(state_->raw->taken()) / static_cast<double>(state_->size);
+}
+
 void OpenedInput::check(Diagnostics& diagnostics) {
   if (!state_->compressed || !state_->unpacked.bad()) return;
   diagnostics.error({}, "the compressed data is truncated or damaged");
@@ -124,6 +138,7 @@ void OpenedInput::check(Diagnostics& diagnostics) {
 
 std::string OpenedInput::file() {
   State& state = *state_;
+  state.size = 0;  // somebody else reads it
   if (!state.compressed && state.path != "-") return state.path;
   state.copy = memfd_create("fencecheck", 0);
   std::string block(sniffed_bytes, '\0');

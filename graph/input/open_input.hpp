@@ -7,6 +7,7 @@
 
 #include <istream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "graph/model/source.hpp"
@@ -25,6 +26,8 @@ class OpenedInput {
 
   [[nodiscard]] const std::string& beginning() const;  // at most sniffed_bytes
   [[nodiscard]] std::istream& stream();                // all of it, the beginning included
+  // How much of it has been read, from 0 to 1; nothing where that is not known.
+  [[nodiscard]] std::optional<double> part_read() const;
   // After reading: an error if the compressed data turned out to be truncated or damaged.
   void check(Diagnostics& diagnostics);
   // The name of a plain file with the same content, for libraries that open files

@@ -111,6 +111,7 @@ void OrderWatch::add(Happening happening) {
                          return !lock.tried && !is_annotation(lock.name) && !has_tickets(lock.name);
                        });
     happening.seed = holds;
+    held_over_ = held_over_ || holds;
     seeds_ += holds ? 1U : 0U;
   }
   window_.push_back(std::move(happening));
@@ -132,6 +133,7 @@ void OrderWatch::look() {
 
 // What was taken and not released in it is held when the window begins anew.
 void OrderWatch::forget_first_half() {
+  slid_ = true;
   for (std::size_t left = size_ / 2; left > 0; --left) {
     const Happening& first = window_.front();
     seeds_ -= first.seed ? 1U : 0U;

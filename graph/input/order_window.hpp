@@ -66,6 +66,8 @@ class OrderWatch {
   void finish();
   // Says the trace which locks are taken? Contention alone does not, nor do the events of mmap_lock.
   [[nodiscard]] bool recorded() const { return recorded_; }
+  // Were locks held over waits that were not compared with all of the trace?
+  [[nodiscard]] bool cut() const { return slid_ && held_over_; }
 
  private:
   void add(Happening happening);
@@ -83,6 +85,8 @@ class OrderWatch {
   std::vector<std::string> names_;
   std::map<std::string, std::uint32_t, std::less<>> name_ids_;
   bool recorded_ = false;
+  bool held_over_ = false;   // a lock, over a wait, anywhere
+  bool slid_ = false;        // the trace is longer than the window
   std::uint64_t seeds_ = 0;  // in the window
 };
 

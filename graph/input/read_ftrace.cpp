@@ -36,12 +36,13 @@ bool is_page(std::string_view line) {
 
 }  // namespace
 
-FtraceReader::FtraceReader(std::istream& in, Source& source, Diagnostics& diagnostics)
-    : lines_(in, ftrace_line_limit), source_(source), diagnostics_(diagnostics) {}
+FtraceReader::FtraceReader(std::istream& in, Source& source, Diagnostics& diagnostics, AskToStop ask)
+    : lines_(in, ftrace_line_limit), source_(source), diagnostics_(diagnostics), stop_(std::move(ask)) {}
 
 bool FtraceReader::next(TraceRecord& record) {
   while (!done_ && (again_ || lines_.next())) {
     again_ = false;
+    done_ = stop_.after_event(facts_, losses_);
     line_ = lines_.line();
     number_ = lines_.number();
     if (line_.ends_with('\r')) line_.remove_suffix(1);

@@ -23,6 +23,7 @@
 #include "graph/input/ftrace_line.hpp"
 #include "graph/input/line_reader.hpp"
 #include "graph/input/loss_counter.hpp"
+#include "graph/input/stop_reading.hpp"
 #include "graph/input/trace.hpp"
 #include "graph/model/source.hpp"
 
@@ -34,7 +35,7 @@ inline constexpr std::size_t kept_bytes_limit = 4096;                    // of a
 class FtraceReader {
  public:
   // Takes `source.name` for granted and puts lines that losses and errors point at into `source.kept`.
-  FtraceReader(std::istream& in, Source& source, Diagnostics& diagnostics);
+  FtraceReader(std::istream& in, Source& source, Diagnostics& diagnostics, AskToStop ask = {});
 
   // Goes to the next event that is understood, or to the next stack. False at
   // the end and after an error, of which `diagnostics` then tell.
@@ -71,6 +72,7 @@ class FtraceReader {
   Diagnostics& diagnostics_;
   TraceFacts facts_;
   LossCounter losses_;
+  StopReading stop_;
   std::unordered_map<std::uint32_t, Cpu> cpus_;
   std::string_view line_;
   std::uint32_t number_ = 0;

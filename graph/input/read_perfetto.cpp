@@ -123,7 +123,6 @@ class PerfettoReader::Collector {
 
   PerfettoReader& reader_;
   Diagnostics& diagnostics_;
-  LossCounter losses_;
   std::map<int, Described> described_;
   std::map<std::uint64_t, std::string> symbols_;
   std::map<std::string, std::uint32_t> ids_{{std::string{}, 0}};
@@ -162,6 +161,7 @@ bool PerfettoReader::Collector::take_packets(google::protobuf::io::ZeroCopyInput
     if (!packet.ParseFromCodedStream(&coded) || coded.BytesUntilLimit() != 0) return false;
     coded.PopLimit(limit);
     take_packet(packet);
+    if (reader_.stop_.now(reader_.facts_, reader_.losses_)) return true;
   }
 }
 
@@ -207,6 +207,10 @@ void PerfettoReader::Collector::take_bundle(const perfetto::FtraceEventBundle& b
     }
     described_[each.field_id()] = std::move(described);
   }
+  // FtraceClock; the clock "boot" is not mentioned.
+  constexpr auto clocks = std::to_array<std::string_view>({"boot", "", "global", "local", "mono_raw"});
+  const auto clock = static_cast<std::size_t>(bundle.ftrace_clock());
+  reader_.facts_.clock = clock < clocks.size() ? clocks.at(clock) : "";
   if (bundle.lost_events()) lose(LossKind::lost_events, 1);
   for (const auto& event : bundle.event()) take_event(event);
   take_compact(bundle);
@@ -319,7 +323,7 @@ void PerfettoReader::Collector::take_compact(const perfetto::FtraceEventBundle& 
 
 void PerfettoReader::Collector::lose(LossKind kind, std::uint64_t count) {
   constexpr auto everywhere = ~std::uint32_t{0};  // events have no order yet
-  losses_.add(kind, count, {}, {0, everywhere}, reader_.facts_);
+  reader_.losses_.add(kind, count, {}, {0, everywhere}, reader_.facts_);
   if (kind == LossKind::other_event) ++reader_.facts_.events;
 }
 
@@ -333,13 +337,13 @@ void PerfettoReader::Collector::finish() {
   std::ranges::stable_sort(reader_.events_, {}, &Stored::time);
   TraceFacts& facts = reader_.facts_;
   if (!reader_.events_.empty()) facts.first_time = reader_.events_.front().time;
-  if (facts.events == 0 && diagnostics_.ok()) {
+  if (facts.events == 0 && facts.stopped.empty() && diagnostics_.ok()) {
     diagnostics_.error({}, "a Perfetto trace without ftrace events: record with the data source linux.ftrace");
   }
-  facts.losses = losses_.all();
+  facts.losses = reader_.losses_.all();
 }
 
-PerfettoReader::PerfettoReader(std::istream& in, Diagnostics& diagnostics) {
+PerfettoReader::PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask) : stop_(std::move(ask)) {
   Collector collector(*this, diagnostics);
   collector.read(in);
   collector.finish();
@@ -348,7 +352,7 @@ PerfettoReader::PerfettoReader(std::istream& in, Diagnostics& diagnostics) {
 PerfettoReader::~PerfettoReader() = default;
 
 bool PerfettoReader::next(TraceRecord& record) {
-  if (next_ == events_.size()) return false;
+  if (next_ == events_.size() || stop_.after_event(facts_, losses_)) return false;
   const Stored& stored = events_[next_++];
   record = {};
   record.row = &trace_event_table.at(stored.row);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "graph/input/loss_counter.hpp"
+#include "graph/input/stop_reading.hpp"
 #include "graph/input/trace.hpp"
 #include "graph/model/source.hpp"
 
@@ -28,7 +29,7 @@ namespace fencecheck {
 class PerfettoReader {
  public:
   // Reads the whole stream.
-  PerfettoReader(std::istream& in, Diagnostics& diagnostics);
+  PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask = {});
   ~PerfettoReader();
 
   // As FtraceReader::next().
@@ -51,6 +52,8 @@ class PerfettoReader {
   std::deque<std::string> names_{std::string{}};
   std::unordered_map<std::uint32_t, std::string> comms_;
   TraceFacts facts_;
+  LossCounter losses_;
+  StopReading stop_;
   std::size_t next_ = 0;
 };
 

@@ -1,19 +1,20 @@
 // The parent's end: a child process, its pipe, and records out of it.
 #include "graph/input/read_trace_dat.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 
 #include "graph/input/trace_dat_child.hpp"
-#include "graph/input/trace_message.hpp"
 
 namespace fencecheck {
 
@@ -21,10 +22,14 @@ bool is_trace_dat(std::string_view beginning) {
   return beginning.starts_with(std::string_view("\x17\x08\x44tracing", 10));
 }
 
-TraceDatReader::TraceDatReader(const std::string& path, Diagnostics& diagnostics) : diagnostics_(diagnostics) {
+TraceDatReader::TraceDatReader(const std::string& path, Diagnostics& diagnostics, AskToStop ask)
+    : diagnostics_(diagnostics), stop_(std::move(ask)) {
   std::array<int, 2> ends{};
-  if (pipe(ends.data()) != 0) throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-  (void)std::fflush(nullptr);  // or the child would write what is buffered as well
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+  constexpr int large_pipe = 1024 * 1024;
+  (void)fcntl(ends[0], F_SETPIPE_SZ, large_pipe);  // where it is not allowed, the usual size will do
+  (void)std::fflush(nullptr);                      // or the child would write what is buffered as well
   child_ = fork();
   if (child_ < 0) throw std::runtime_error(fmt::format("cannot fork: {}", std::strerror(errno)));
   if (child_ == 0) {
@@ -32,12 +37,12 @@ TraceDatReader::TraceDatReader(const std::string& path, Diagnostics& diagnostics
     _exit(write_trace_dat(path, ends[1]));
   }
   close(ends[1]);
-  pipe_ = fdopen(ends[0], "rb");
-  if (pipe_ == nullptr) throw std::runtime_error("cannot read a pipe");
+  pipe_ = ends[0];
+  messages_ = std::make_unique<MessageReader>(pipe_, [this] { return !stop_.now(facts_, losses_); });
 }
 
 TraceDatReader::~TraceDatReader() {
-  if (pipe_ != nullptr) (void)std::fclose(pipe_);
+  if (pipe_ >= 0) close(pipe_);
   if (child_ <= 0) return;
   (void)kill(child_, SIGKILL);
   (void)waitpid(child_, nullptr, 0);
@@ -45,100 +50,116 @@ TraceDatReader::~TraceDatReader() {
 
 bool TraceDatReader::next(TraceRecord& record) {
   while (!done_) {
-    const int type = std::fgetc(pipe_);
-    if (type == EOF) {
+    if (!messages_->next()) {
       finish(false);
-    } else if (take_message(static_cast<char>(type), record)) {
+    } else if (take_message(record)) {
       return true;
     }
   }
   return false;
 }
 
-bool TraceDatReader::take_message(char type, TraceRecord& record) {
-  switch (type) {
-    case message_event:
+bool TraceDatReader::take_message(TraceRecord& record) {
+  switch (messages_->type()) {
+    case MessageType::event:
+    case MessageType::other:
       return take_event(record);
-    case message_stack:
+    case MessageType::stack:
       return take_stack(record);
-    case message_loss:
+    case MessageType::loss:
       take_loss();
       return false;
-    case message_error:
-      if (read_text(comm_)) diagnostics_.error({}, comm_);
+    case MessageType::clock: {
+      std::string_view clock;
+      if (messages_->take_text(clock)) facts_.clock = clock;
+      return false;
+    }
+    case MessageType::error: {
+      std::string_view text;
+      if (messages_->take_text(text)) diagnostics_.error({}, std::string(text));
       done_ = true;
       return false;
-    default:
-      finish(type == message_end);
+    }
+    case MessageType::end:
+      finish(true);
       return false;
   }
+  finish(false);
+  return false;
 }
 
-bool TraceDatReader::take_event(TraceRecord& record) {
-  TraceMessage message;
-  if (!read_bytes(&message, sizeof message) || !read_text(comm_)) return false;
+void TraceDatReader::count(const TraceMessage& message) {
   const auto line = static_cast<std::uint32_t>(++facts_.events);
   if (facts_.last_line == 0) facts_.first_time = message.time;
   facts_.last_time = message.time;
   facts_.last_line = line;
+  if (message.cpu >= last_of_cpu_.size()) last_of_cpu_.resize(std::size_t{message.cpu} + 1);
   last_of_cpu_[message.cpu] = line;
+  done_ = stop_.after_event(facts_, losses_);
+}
+
+bool TraceDatReader::take_event(TraceRecord& record) {
+  TraceMessage message;
+  if (!messages_->take(message)) return false;
+  count(message);
   if (message.row >= trace_event_table.size()) {
-    losses_.add(LossKind::other_event, 1, {line, 0, 1}, {}, facts_);
+    losses_.add(LossKind::other_event, 1, {facts_.last_line, 0, 1}, {}, facts_);
     return false;
   }
   record = {};
   record.row = &trace_event_table.at(message.row);
   record.kind = record.row->kind;
-  words_.assign(trace_words, {});
-  for (const TraceFieldInfo& field : trace_field_table) {
-    if ((message.present >> static_cast<unsigned>(field.field) & 1U) == 0) continue;
-    if (is_number(field.field)) {
+  record.context = message.interrupt != 0 ? TraceContext::interrupt : TraceContext::task;
+  record.line = facts_.last_line;
+  record.pid = message.pid;
+  record.time = message.time;
+  return messages_->take_text(record.comm) && take_fields(message.present, record);
+}
+
+bool TraceDatReader::take_fields(std::uint32_t present, TraceRecord& record) {
+  for (std::uint32_t left = present; left != 0; left &= left - 1) {
+    const auto field = static_cast<TraceField>(std::countr_zero(left));
+    if (is_number(field)) {
       std::uint64_t number = 0;
-      if (!read_bytes(&number, sizeof number)) return false;
-      record.set(field.field, number);
+      if (!messages_->take(number)) return false;
+      record.set(field, number);
     } else {
-      std::string& word = words_.at(static_cast<std::size_t>(field.field) - trace_numbers);
-      if (!read_text(word)) return false;
-      record.set(field.field, std::string_view(word));
+      std::string_view word;
+      if (!messages_->take_text(word)) return false;
+      record.set(field, word);
     }
   }
-  record.context = message.interrupt != 0 ? TraceContext::interrupt : TraceContext::task;
-  record.line = line;
-  record.pid = message.pid;
-  record.comm = comm_;
-  record.time = message.time;
   return true;
 }
 
 bool TraceDatReader::take_stack(TraceRecord& record) {
   TraceMessage message;
-  std::uint32_t count = 0;
-  if (!read_bytes(&message, sizeof message) || !read_bytes(&count, sizeof count)) return false;
-  words_.assign(count, {});
-  for (std::string& frame : words_) {
-    if (!read_text(frame)) return false;
-  }
+  std::uint32_t frames = 0;
+  if (!messages_->take(message) || !messages_->take(frames)) return false;
+  count(message);
   record = {};
   record.context = message.interrupt != 0 ? TraceContext::interrupt : TraceContext::task;
-  record.line = static_cast<std::uint32_t>(++facts_.events);
+  record.line = facts_.last_line;
   record.pid = message.pid;
   record.time = message.time;
-  record.frames.assign(words_.begin(), words_.end());
-  return true;
+  for (std::string_view frame; frames > 0 && messages_->take_text(frame); --frames) record.frames.push_back(frame);
+  return frames == 0;
 }
 
 void TraceDatReader::take_loss() {
   std::uint32_t cpu = 0;
-  std::uint64_t count = 0;
-  if (!read_bytes(&cpu, sizeof cpu) || !read_bytes(&count, sizeof count)) return;
+  std::uint64_t lost = 0;
+  if (!messages_->take(cpu) || !messages_->take(lost)) return;
   const auto line = static_cast<std::uint32_t>(facts_.events + 1);
-  losses_.add(LossKind::lost_events, count, {line, 0, 1}, {last_of_cpu_[cpu], line}, facts_);
+  losses_.add(LossKind::lost_events, lost, {line, 0, 1}, {cpu < last_of_cpu_.size() ? last_of_cpu_[cpu] : 0, line},
+              facts_);
 }
 
 void TraceDatReader::finish(bool complete) {
   done_ = true;
-  int status = 0;
+  if (!facts_.stopped.empty()) return;
   if (!complete) {
+    int status = 0;
     (void)waitpid(child_, &status, 0);
     child_ = -1;
     diagnostics_.error({}, WIFSIGNALED(status)
@@ -149,19 +170,6 @@ void TraceDatReader::finish(bool complete) {
     losses_.add(LossKind::cut_short, 1, {}, {}, facts_);
   }
   facts_.losses = losses_.all();
-}
-
-bool TraceDatReader::read_bytes(void* to, std::size_t size) {
-  if (std::fread(to, 1, size, pipe_) == size) return true;
-  finish(false);
-  return false;
-}
-
-bool TraceDatReader::read_text(std::string& text) {
-  std::uint32_t size = 0;
-  if (!read_bytes(&size, sizeof size)) return false;
-  text.resize(size);
-  return size == 0 || read_bytes(text.data(), size);
 }
 
 }  // namespace fencecheck

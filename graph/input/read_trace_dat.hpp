@@ -10,14 +10,14 @@
 
 #include <sys/types.h>
 
-#include <cstdio>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "graph/input/loss_counter.hpp"
+#include "graph/input/stop_reading.hpp"
 #include "graph/input/trace.hpp"
+#include "graph/input/trace_message.hpp"
 #include "graph/model/source.hpp"
 
 namespace fencecheck {
@@ -27,7 +27,7 @@ namespace fencecheck {
 
 class TraceDatReader {
  public:
-  TraceDatReader(const std::string& path, Diagnostics& diagnostics);
+  TraceDatReader(const std::string& path, Diagnostics& diagnostics, AskToStop ask = {});
   ~TraceDatReader();
   TraceDatReader(const TraceDatReader&) = delete;
   TraceDatReader& operator=(const TraceDatReader&) = delete;
@@ -37,23 +37,23 @@ class TraceDatReader {
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
  private:
-  bool take_message(char type, TraceRecord& record);
-  bool take_event(TraceRecord& record);
-  bool take_stack(TraceRecord& record);
+  [[nodiscard]] bool take_message(TraceRecord& record);
+  [[nodiscard]] bool take_event(TraceRecord& record);
+  [[nodiscard]] bool take_fields(std::uint32_t present, TraceRecord& record);
+  [[nodiscard]] bool take_stack(TraceRecord& record);
   void take_loss();
+  void count(const TraceMessage& message);
   void finish(bool complete);
-  bool read_bytes(void* to, std::size_t size);
-  bool read_text(std::string& text);
 
   Diagnostics& diagnostics_;
   TraceFacts facts_;
   LossCounter losses_;
-  std::FILE* pipe_ = nullptr;
+  StopReading stop_;
+  int pipe_ = -1;
   pid_t child_ = -1;
+  std::unique_ptr<MessageReader> messages_;
   bool done_ = false;
-  std::unordered_map<std::uint32_t, std::uint32_t> last_of_cpu_;  // line
-  std::string comm_;
-  std::vector<std::string> words_;
+  std::vector<std::uint32_t> last_of_cpu_;  // line
 };
 
 }  // namespace fencecheck

@@ -103,6 +103,7 @@ void Reconstruction::create(const TraceRecord& record) {
   const Fence life = same ? known : new_life(record, record.fence());
   if (!life->created.seen()) life->created = mark(record, true);
   ++fence_events_;
+  ++created_;
   if (!own_work(record)) return;
   Task& task = tasks_[record.pid];
   task.interrupted.reset();

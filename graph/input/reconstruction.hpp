@@ -171,6 +171,7 @@ class Reconstruction {
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
   [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
+  [[nodiscard]] std::uint64_t created() const { return created_; }  // fences whose creation was recorded
   [[nodiscard]] std::uint64_t jobs() const { return job_events_; }
   [[nodiscard]] std::uint64_t evictions() const { return evictions_; }
   [[nodiscard]] std::uint64_t inferred_containers() const { return inferred_; }
@@ -232,6 +233,7 @@ class Reconstruction {
   std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> name_ids_{{std::string{}, 0}};
   Mark last_recovery_;
   std::uint64_t fence_events_ = 0;
+  std::uint64_t created_ = 0;
   std::uint64_t job_events_ = 0;
   std::uint64_t evictions_ = 0;
   std::uint64_t inferred_ = 0;

@@ -31,7 +31,9 @@ enum class LossKind : std::uint8_t {
   no_final_newline,
   clock_went_back,
   not_read,
-  last_ = not_read
+  repeated,
+  between_files,
+  last_ = between_files
 };
 
 struct LossInfo {
@@ -52,6 +54,8 @@ inline constexpr auto loss_table = std::to_array<LossInfo>({
     {LossKind::no_final_newline, true, "no-final-newline", "the last line has no end: it may have been cut"},
     {LossKind::clock_went_back, true, "clock-went-back", "events older than the one before them on the same CPU"},
     {LossKind::not_read, true, "not-read", "the rest of the trace, as --timeout or an interrupt stopped the reading"},
+    {LossKind::repeated, false, "repeated", "events that stand in two of the files that are merged"},
+    {LossKind::between_files, true, "between-files", "times between two of the files, when nothing was recorded"},
 });
 static_assert(covers(loss_table, &LossInfo::kind, LossKind::last_));
 constexpr const LossInfo& info(LossKind kind) { return loss_table[static_cast<std::size_t>(kind)]; }
@@ -91,6 +95,8 @@ struct TraceFacts {
   std::uint64_t events = 0;      // of any kind
   bool timed = true;             // false: the clock counts (trace_clock = counter, x86-tsc)
   bool marked = true;            // false: some events have no flags column
+  std::string clock;             // its name; empty: not known
+  std::string stopped;           // why it was not read to its end; empty: it was
 };
 
 // A trace, read event by event.

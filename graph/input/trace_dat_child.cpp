@@ -21,6 +21,8 @@
 extern "C" {
 #include <event-parse.h>
 #include <trace-cmd.h>
+// Exported by version 1.3, but in no header that is installed; not to be missed where there is none.
+[[gnu::weak]] const char* tracecmd_get_trace_clock(tracecmd_input* handle);
 }
 
 namespace fencecheck {
@@ -38,23 +40,6 @@ struct Decoder {
   std::vector<Binding> bindings;
 };
 
-class Writer {
- public:
-  explicit Writer(int to) : out_(fdopen(to, "wb")) {}
-  bool ok() const { return out_ != nullptr && std::ferror(out_) == 0; }
-  void type(char type) { (void)std::fputc(type, out_); }
-  void bytes(const void* from, std::size_t size) { (void)std::fwrite(from, 1, size, out_); }
-  void text(std::string_view text) {
-    const auto size = static_cast<std::uint32_t>(text.size());
-    bytes(&size, sizeof size);
-    bytes(text.data(), text.size());
-  }
-  bool close() { return std::fclose(out_) == 0; }
-
- private:
-  std::FILE* out_;
-};
-
 class Exporter {
  public:
   explicit Exporter(int to) : writer_(to) {}
@@ -65,12 +50,13 @@ class Exporter {
     tep_handle* tep = nullptr;
     tep_record* record = nullptr;
   };
+  int finish();
   void write(const Input& input);
   void write_stack(const Input& input, TraceMessage message);
   void write_word(const Input& input, const Binding& binding, const Decoder& decoder);
   const Decoder& decoder_of(tep_event* event);
 
-  Writer writer_;
+  MessageWriter writer_;
   std::unordered_map<const tep_event*, Decoder> decoders_;
   std::string word_;
 };
@@ -106,14 +92,20 @@ int Exporter::run(const std::string& path) {
   (void)tracecmd_set_loglevel(TEP_LOG_NONE);
   tracecmd_input* top = tracecmd_open(path.c_str(), TRACECMD_FL_LOAD_NO_PLUGINS | TRACECMD_FL_LOAD_NO_SYSTEM_PLUGINS);
   if (top == nullptr) {
-    writer_.type(message_error);
-    writer_.text("libtracecmd cannot open it as trace.dat: truncated, damaged, or of an unknown version");
-    return writer_.close() ? 0 : 1;
+    writer_.begin(MessageType::error);
+    writer_.put_text("libtracecmd cannot open it as trace.dat: truncated, damaged, or of an unknown version");
+    return finish();
   }
   std::vector<tracecmd_input*> inputs{top};
   for (int index = 0; index < tracecmd_buffer_instances(top); ++index) {
     tracecmd_input* instance = tracecmd_buffer_instance_handle(top, index);
     if (instance != nullptr) inputs.push_back(instance);
+  }
+  const char* clock = tracecmd_get_trace_clock == nullptr ? nullptr : tracecmd_get_trace_clock(top);
+  if (clock != nullptr) {
+    writer_.begin(MessageType::clock);
+    writer_.put_text(clock);
+    writer_.end();
   }
   const auto take = [](tracecmd_input* handle, tep_record* record, int, void* self) {
     auto& exporter = *static_cast<Exporter*>(self);
@@ -121,8 +113,14 @@ int Exporter::run(const std::string& path) {
     return exporter.writer_.ok() ? 0 : -1;
   };
   (void)tracecmd_iterate_events_multi(inputs.data(), static_cast<int>(inputs.size()), take, this);
-  writer_.type(message_end);
-  return writer_.close() ? 0 : 1;
+  writer_.begin(MessageType::end);
+  return finish();
+}
+
+int Exporter::finish() {
+  writer_.end();
+  writer_.flush();
+  return writer_.ok() ? 0 : 1;
 }
 
 void Exporter::write(const Input& input) {
@@ -130,9 +128,10 @@ void Exporter::write(const Input& input) {
   if (record->missed_events != 0) {
     const auto cpu = static_cast<std::uint32_t>(record->cpu);
     const std::uint64_t count = record->missed_events > 0 ? static_cast<std::uint64_t>(record->missed_events) : 1;
-    writer_.type(message_loss);
-    writer_.bytes(&cpu, sizeof cpu);
-    writer_.bytes(&count, sizeof count);
+    writer_.begin(MessageType::loss);
+    writer_.put(cpu);
+    writer_.put(count);
+    writer_.end();
   }
   tep_event* event = tep_find_event_by_record(input.tep, record);
   static const Decoder unknown;
@@ -146,23 +145,26 @@ void Exporter::write(const Input& input) {
   message.row = decoder.row;
   message.pid = static_cast<std::uint32_t>(pid);
   message.cpu = static_cast<std::uint32_t>(record->cpu);
-  message.interrupt = pid == 0 || name.starts_with("ksoftirqd/") || name.starts_with("ktimers/") ||
-                      (tep_data_flags(input.tep, record) & in_interrupt) != 0;
+  const bool interrupt = pid == 0 || name.starts_with("ksoftirqd/") || name.starts_with("ktimers/") ||
+                         (tep_data_flags(input.tep, record) & in_interrupt) != 0;
+  message.interrupt = interrupt ? 1 : 0;
   if (decoder.stack) return write_stack(input, message);
   for (const Binding& binding : decoder.bindings) message.present |= 1U << static_cast<unsigned>(binding.field);
-  writer_.type(message_event);
-  writer_.bytes(&message, sizeof message);
-  writer_.text(name);
+  const bool other = decoder.row >= trace_event_table.size();
+  writer_.begin(other ? MessageType::other : MessageType::event);
+  writer_.put(message);
+  if (other) return writer_.end();
+  writer_.put_text(name);
   for (const Binding& binding : decoder.bindings) {
     if (is_number(binding.field)) {
       unsigned long long number = 0;
       (void)tep_read_number_field(binding.format, record->data, &number);
-      const std::uint64_t value = number;
-      writer_.bytes(&value, sizeof value);
+      writer_.put(std::uint64_t{number});
     } else {
       write_word(input, binding, decoder);
     }
   }
+  writer_.end();
 }
 
 // Texts as they are, addresses of functions by name, other numbers in decimal.
@@ -177,12 +179,12 @@ void Exporter::write_word(const Input& input, const Binding& binding, const Deco
       (void)tep_read_number_field(decoder.lock_flags, input.record->data, &number);
       word_.insert(0, std::string((number & 1U) != 0 ? "try " : "") + ((number & 2U) != 0 ? "read " : ""));
     }
-    return writer_.text(word_);
+    return writer_.put_text(word_);
   }
   (void)tep_read_number_field(binding.format, input.record->data, &number);
   const char* function = binding.field == TraceField::function ? tep_find_function(input.tep, number) : nullptr;
   word_ = function != nullptr ? function : std::to_string(number);
-  writer_.text(word_);
+  writer_.put_text(word_);
 }
 
 void Exporter::write_stack(const Input& input, TraceMessage message) {
@@ -200,10 +202,11 @@ void Exporter::write_stack(const Input& input, TraceMessage message) {
     frames.emplace_back(function != nullptr ? function : "?");
   }
   const auto count = static_cast<std::uint32_t>(frames.size());
-  writer_.type(message_stack);
-  writer_.bytes(&message, sizeof message);
-  writer_.bytes(&count, sizeof count);
-  for (const std::string& frame : frames) writer_.text(frame);
+  writer_.begin(MessageType::stack);
+  writer_.put(message);
+  writer_.put(count);
+  for (const std::string& frame : frames) writer_.put_text(frame);
+  writer_.end();
 }
 
 }  // namespace

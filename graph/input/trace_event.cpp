@@ -121,9 +121,10 @@ void TraceRecord::set(TraceField field, std::string_view value) {
 }
 
 std::string told(const TraceRecord& record) {
-  if (!record.text.empty()) return std::string(record.text);
-  std::string text = fmt::format("{}-{} {}.{:06}: {}:", record.comm, record.pid, record.time / 1'000'000'000U,
-                                 record.time / 1000 % 1'000'000, record.row == nullptr ? "" : record.row->id);
+  std::string text = record.file.empty() ? "" : fmt::format("{}:{}: ", record.file, record.file_line);
+  if (!record.text.empty()) return text.append(record.text);
+  text += fmt::format("{}-{} {}.{:06}: {}:", record.comm, record.pid, record.time / 1'000'000'000U,
+                      record.time / 1000 % 1'000'000, record.row == nullptr ? "" : record.row->id);
   for (const TraceFieldInfo& field : trace_field_table) {
     if (!record.has(field.field)) continue;
     if (!is_number(field.field)) {

@@ -352,6 +352,8 @@ struct TraceRecord {
   std::uint32_t present = 0;             // bits: which fields were there
   std::vector<std::string_view> frames;  // of a stack, innermost first
   std::string_view text;                 // the line; empty in binary formats, see told()
+  std::string_view file;                 // of several that are merged: where it comes from, and its line there
+  std::uint32_t file_line = 0;
 
   [[nodiscard]] bool has(TraceField field) const { return (present >> static_cast<unsigned>(field) & 1U) != 0; }
   [[nodiscard]] std::uint64_t number(TraceField field) const { return numbers.at(static_cast<std::size_t>(field)); }
@@ -368,7 +370,8 @@ struct TraceRecord {
 };
 
 // The event as a line of text, for messages: the line itself, or in a binary
-// format its fields. Slow, so only for what messages may quote.
+// format its fields; behind its file, if several are merged. Slow, so only for
+// what messages may quote.
 [[nodiscard]] std::string told(const TraceRecord& record);
 
 // A piece of a pattern: literal text, then what follows it.

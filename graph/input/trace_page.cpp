@@ -58,6 +58,10 @@ Each may be compressed with gzip, zstd or xz, or come from standard input (`fenc
 (`options/stacktrace`, `trace-cmd record -T`) say where a task waits. In binary formats the line of a message is the
 number of the event.
 
+`--merge` reads several files as one trace, in the order of their clock: one file for each CPU or instance, or one after
+the other. An event that stands in two of them counts once, and the time between two files is a gap. Files that name
+different clocks are refused, and so are those whose times are more than a day apart; ftrace text does not name its clock.
+
 )";
   page += events();
   page += R"(## Dynamic events

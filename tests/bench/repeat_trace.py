@@ -7,31 +7,36 @@ python3 tests/bench/repeat_trace.py TRACE MEGABYTES > long.trace
 import re
 import sys
 
-NUMBERS = re.compile(r"(?<= )(\d+)\.(\d{6}): |(?<=seqno=)(\d+)|(?<=fence=)(\d+):(\d+)")
+NUMBERS = re.compile(r"(?<= )(\d+)(?=\.\d{6}: )|(?<=seqno=)(\d+)|(?<=fence=)\d+:(\d+)")
+
+
+def template_of(text):
+    """The text with a place for each number that changes, these numbers, and which of them are seconds."""
+    parts, numbers, seconds, last = [], [], [], 0
+    for match in NUMBERS.finditer(text):
+        begin, end = match.span(match.lastindex)
+        parts.append(text[last:begin].replace("%", "%%"))
+        numbers.append(int(text[begin:end]))
+        seconds.append(match.lastindex == 1)
+        last = end
+    return "%d".join(parts + [text[last:].replace("%", "%%")]), numbers, seconds
 
 
 def main():
     path, megabytes = sys.argv[1], int(sys.argv[2])
     with open(path) as trace:
         lines = trace.readlines()
-    header = [line for line in lines if line.startswith("#") and "entries-in-buffer" not in line]
-    events = [line for line in lines if not line.startswith("#")]
-    times = [int(m.group(1)) * 1_000_000 + int(m.group(2)) for m in map(NUMBERS.search, events) if m and m.group(1)]
-    length = max(times) - min(times) + 1_000
-    highest = max(int(m.group(3) or m.group(5) or 0) for line in events for m in NUMBERS.finditer(line)) + 1
+    events = "".join(line for line in lines if not line.startswith("#"))
+    template, numbers, seconds = template_of(events)
+    times = [number for number, is_time in zip(numbers, seconds) if is_time]
+    length = max(times) - min(times) + 1
+    highest = max((number for number, is_time in zip(numbers, seconds) if not is_time), default=0) + 1
+    steps = [length if is_time else highest for is_time in seconds]
+
     out, written, turn = sys.stdout, 0, 0
-
-    def shifted(match):
-        if match.group(1):
-            time = int(match.group(1)) * 1_000_000 + int(match.group(2)) + turn * length
-            return f"{time // 1_000_000}.{time % 1_000_000:06}: "
-        if match.group(3):
-            return str(int(match.group(3)) + turn * highest)
-        return f"{match.group(4)}:{int(match.group(5)) + turn * highest}"
-
-    out.writelines(header)
+    out.writelines(line for line in lines if line.startswith("#") and "entries-in-buffer" not in line)
     while written < megabytes << 20:
-        text = NUMBERS.sub(shifted, "".join(events))
+        text = template % tuple(number + turn * step for number, step in zip(numbers, steps))
         out.write(text)
         written += len(text)
         turn += 1

@@ -11,6 +11,7 @@ import pathlib
 import re
 import unittest
 
+import binary_traces
 from cli_test import BAD_INPUT, CLEAN, FINDINGS, INTERNAL, SOURCE, UNKNOWN, USAGE, Case
 
 TRACES = pathlib.Path(os.environ.get("FENCECHECK_TRACES") or "no-such-folder")
@@ -148,6 +149,112 @@ class Snapshots(Case):
         for end in range(40, len(whole), 97):
             done = self.run_it("check", self.file("cut.dmesg", whole[:end]))
             self.assertIn(done.returncode, (FINDINGS, UNKNOWN), end)
+
+
+SECOND = 10**9
+# Two tasks wait for each other's fences until vgem's timer ends it.
+CYCLE = [
+    (100 * SECOND, 0, 1, "a", "init", 4, 1),
+    (100 * SECOND + 1000, 1, 2, "b", "init", 5, 1),
+    (101 * SECOND, 0, 1, "a", "wait_start", 5, 1),
+    (101 * SECOND + 5000, 1, 2, "b", "wait_start", 4, 1),
+    (110 * SECOND, 0, 0, "<idle>", "signaled", 4, 1),
+    (110 * SECOND + 1000, 1, 0, "<idle>", "signaled", 5, 1),
+    (110 * SECOND + 5000, 0, 1, "a", "wait_end", 5, 1),
+    (110 * SECOND + 6000, 1, 2, "b", "wait_end", 4, 1),
+]
+SENTENCE = "2 tasks wait for each other: a-1 -> b-2 -> a-1"
+
+
+class Formats(Case):
+    """The same events in every format."""
+
+    def test_every_format_tells_the_same(self):
+        for name, content in {"t.trace": binary_traces.text(CYCLE), "t.dat": binary_traces.trace_dat(CYCLE),
+                              "t.pftrace": binary_traces.perfetto(CYCLE)}.items():
+            with self.subTest(name):
+                self.assertIn(SENTENCE, self.expect(FINDINGS, "check", self.file(name, content)).stdout)
+
+    def test_cut_anywhere_it_is_no_crash(self):
+        for write in (binary_traces.trace_dat, binary_traces.perfetto):
+            whole = write(CYCLE)
+            for size in range(1, len(whole), max(1, len(whole) // 40)):
+                with self.subTest(writer=write.__name__, size=size):
+                    done = self.run_it("check", self.file("cut", whole[:size]))
+                    self.assertIn(done.returncode, (CLEAN, FINDINGS, UNKNOWN, BAD_INPUT))
+                    self.assertNotIn("internal error", done.stderr)
+
+    def test_progress_is_for_terminals(self):
+        done = self.expect(FINDINGS, "check", self.file("t.trace", binary_traces.text(CYCLE)))
+        self.assertEqual("", done.stderr)
+
+
+class Merged(Case):
+    """Parts of one trace in several files."""
+
+    def parts(self, write=(binary_traces.text, binary_traces.text), by=lambda event: event[1] == 0):
+        names = []
+        for index, (each, wanted) in enumerate(zip(write, (True, False))):
+            names.append(self.file(f"part{index}", each([event for event in CYCLE if by(event) == wanted])))
+        return names
+
+    def test_one_file_for_each_cpu(self):
+        for write in ((binary_traces.text,) * 2, (binary_traces.trace_dat,) * 2, (binary_traces.perfetto,) * 2,
+                      (binary_traces.text, binary_traces.trace_dat)):
+            with self.subTest(str(write)):
+                parts = self.parts(write)
+                story = self.expect(FINDINGS, "check", "--merge", *parts).stdout
+                self.assertIn(SENTENCE, story)
+                self.assertRegex(story, r"\npart1:\d+: .*dma_fence_wait_start")
+                drawn = self.expect(CLEAN, "draw", "--merge", *parts).stdout
+                self.assertIn("a-1", drawn)
+                self.assertIn("b-2", drawn)
+
+    def test_an_event_in_two_files_counts_once(self):
+        whole = self.file("whole", binary_traces.text(CYCLE))
+        story = self.expect(FINDINGS, "check", "--merge", whole, self.parts()[1]).stdout
+        self.assertIn("4 repeated", story)
+        self.assertIn("(2 tasks, 2 fences, 2 waits)", story)
+
+    def test_nothing_is_known_of_the_time_between_two_files(self):
+        events = [(100 * SECOND, 0, 1, "a", "init", 4, 1), (100 * SECOND + 1, 0, 2, "b", "wait_start", 4, 1),
+                  (100 * SECOND + 2, 0, 1, "a", "signaled", 4, 1), (100 * SECOND + 3, 0, 2, "b", "wait_end", 4, 1)]
+        whole = self.file("whole", binary_traces.text(events))
+        self.expect(CLEAN, "check", whole)
+        parts = [self.file(f"part{index}", binary_traces.text(events[2 * index:2 * index + 2])) for index in range(2)]
+        story = self.expect(UNKNOWN, "check", "--merge", *reversed(parts)).stdout
+        self.assertIn("loss: 1 between-files, first at line 3", story)
+
+    def test_files_without_a_common_clock(self):
+        def dat(clock):
+            return lambda events: binary_traces.trace_dat(events, clock)
+
+        def later(events):
+            return binary_traces.text([(event[0] + 200_000 * SECOND, *event[1:]) for event in events])
+
+        def counted(events):
+            return re.sub(r"(\d+)\.(\d{9}):", r"\1\2:", binary_traces.text(events))
+
+        for write, says in (((dat("local"), dat("mono")), "'local' and 'mono'"),
+                            ((dat("mono"), lambda events: binary_traces.perfetto(events, clock=3)), "'mono'"),
+                            ((binary_traces.text, later), "seconds lie between them"),
+                            ((binary_traces.text, counted), "one of them counts")):
+            with self.subTest(says):
+                done = self.expect(BAD_INPUT, "check", "--merge", *self.parts(write))
+                self.assertIn("do not have the same clock", done.stderr)
+                self.assertIn(says, done.stderr)
+
+    def test_what_cannot_be_merged(self):
+        good = self.parts()[0]
+        log = str(SOURCE / "cases" / "snapshots" / "hung-fence.dmesg")
+        for bad, says in ((log, "only traces can be merged"), ("none", "no such file"),
+                          (self.file("damaged", binary_traces.text(CYCLE)[:-20]), "")):
+            with self.subTest(bad):
+                done = self.expect(BAD_INPUT, "check", "--merge", good, bad)
+                self.assertIn(f"{bad}:", done.stderr)
+                self.assertIn(says, done.stderr)
+        self.expect(USAGE, "check", "--merge", "--combine", good, good)
+        self.expect(USAGE, "check", "--merge", "--watch", good, good)
 
 
 class Together(Case):

@@ -104,6 +104,12 @@ std::optional<Seen> recorded(const std::string& name) {
 
 }  // namespace
 
+TEST_CASE("where only signals were recorded, finding no hang says nothing") {
+  const Seen seen = see_text(event(1, "a-1", "signaled", "4") + event(2, "a-1", "destroy", "4"));
+  CHECK(seen.observation.answers.front().verdict == Verdict::unknown);
+  CHECK(seen.observation.answers.front().reason.find("record all of dma_fence") != std::string::npos);
+}
+
 TEST_CASE("every trace among the cases shows what it says") {
   std::vector<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(fs::path(FENCECHECK_SOURCE_DIR) / "cases/traces")) {

@@ -341,3 +341,20 @@ TEST_CASE("a clock that counts is noticed") {
   REQUIRE(result.ok);
   CHECK_FALSE(result.facts.timed);
 }
+
+TEST_CASE("reading ends when it has to, and says so, also where nothing is understood") {
+  std::string text = init;
+  for (int i = 0; i < 10'000; ++i) text += "  a-1 [000] .....  1.000000: something: else\n";
+  std::istringstream in(text + init);
+  Source source{"t.trace", "", {}};
+  Diagnostics diagnostics;
+  FtraceReader reader(in, source, diagnostics,
+                      [](const TraceFacts& facts) { return facts.events > 5000 ? "enough" : ""; });
+  TraceRecord record;
+  CHECK(reader.next(record));
+  CHECK_FALSE(reader.next(record));
+  CHECK(reader.facts().stopped == "enough");
+  CHECK(reader.facts().events < 10'000);
+  CHECK(std::ranges::count(reader.facts().losses, "not-read", &Loss::what) == 1);
+  CHECK(diagnostics.ok());
+}

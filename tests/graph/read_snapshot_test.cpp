@@ -1,4 +1,6 @@
 // Pieces of the readers of snapshots; whole reports are cases and tests of the command line.
+#include "graph/input/read_snapshot.hpp"
+
 #include <string>
 #include <vector>
 
@@ -6,7 +8,6 @@
 #include "graph/input/kernel_log.hpp"
 #include "graph/input/observe_snapshot.hpp"
 #include "graph/input/read_blocked.hpp"
-#include "graph/input/read_snapshot.hpp"
 #include "graph/input/read_splat.hpp"
 #include "tests/catch.hpp"
 
