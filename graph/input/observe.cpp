@@ -113,7 +113,7 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 // Of a trace without findings nothing is said about the contract where too little was recorded to break it.
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0) return Answer{"contract", Verdict::violated, counted(found, "broken rule") + " in the trace"};
-  if (watch.now.jobs() == 0 || !watch.now.lock_events() || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  if (watch.now.jobs() == 0 || !watch.orders.recorded() || !gaps(watch.now.facts()).empty()) return std::nullopt;
   return Answer{"contract", Verdict::holds, "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 

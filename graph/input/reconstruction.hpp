@@ -176,7 +176,6 @@ class Reconstruction {
   [[nodiscard]] std::uint64_t evictions() const { return evictions_; }
   [[nodiscard]] std::uint64_t inferred_containers() const { return inferred_; }
   [[nodiscard]] bool any_user_signalled() const { return any_user_signalled_; }
-  [[nodiscard]] bool lock_events() const { return lock_events_; }
 
  private:
   void create(const TraceRecord& record);
@@ -238,7 +237,6 @@ class Reconstruction {
   std::uint64_t evictions_ = 0;
   std::uint64_t inferred_ = 0;
   bool any_user_signalled_ = false;
-  bool lock_events_ = false;
 };
 
 }  // namespace fencecheck::observed

@@ -12,7 +12,6 @@ constexpr std::string_view signalling_map = "dma_fence_map";
 
 void Reconstruction::take_lock_event(const TraceRecord& record) {
   if (record.context == TraceContext::interrupt) return;
-  lock_events_ = true;
   const std::uint64_t address = record.number(TraceField::address);
   std::string_view name = record.word(TraceField::name);
   switch (record.kind) {

@@ -18,13 +18,18 @@ void TimelineSummary::after(const TraceRecord& record) {
     depth = std::max(depth, job->depth);
     return;
   }
+  if (record.kind == TraceEventKind::job_done) {  // the scheduler's word for a signal that follows
+    jobs_done_.insert(record.line);
+    if (jobs_done_.size() > most) jobs_done_.erase(jobs_done_.begin());
+    return;
+  }
   const bool begins = record.kind == TraceEventKind::fence_init;
   const bool ends = record.kind == TraceEventKind::fence_signaled || record.kind == TraceEventKind::request_done;
   if (!begins && !ends) return;
   const Fence fence = now_.find(record.fence());
   if (!fence || fence->driver == 0) return;
   const Mark& mark = begins ? fence->created : fence->signalled;
-  if (mark.line != record.line) return;  // another event has said so before
+  if (mark.line != record.line && jobs_done_.erase(mark.line) == 0) return;  // another event has said so before
   const std::pair names{fence->driver, fence->timeline};
   TimelineFigures& mine = figures_[figures_.size() < most || figures_.contains(names) ? names : std::pair{0U, 0U}];
   if (begins) {
@@ -52,7 +57,8 @@ std::vector<std::string> TimelineSummary::lines(std::size_t most) const {
     }
     const std::string name =
         names.first == 0 ? "others" : fmt::format("{}/{}", now_.name(names.first), now_.name(names.second));
-    std::string line = fmt::format("{}: {} fences, {} signalled", name, each.created, each.signalled);
+    std::string line =
+        fmt::format("{}: {} fence{}, {} signalled", name, each.created, each.created == 1 ? "" : "s", each.signalled);
     if (now_.facts().timed && each.signalled != 0) {
       line += fmt::format(", after {} on average and {} at most (line {})", duration(each.total / each.signalled),
                           duration(each.longest), each.longest_line);

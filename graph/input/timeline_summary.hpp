@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,7 @@ class TimelineSummary {
  private:
   const Reconstruction& now_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, TimelineFigures> figures_;  // by driver and timeline
+  std::set<std::uint32_t> jobs_done_;  // lines that ended a job whose fence has not said so yet; the last ones
 };
 
 }  // namespace fencecheck::observed

@@ -34,6 +34,8 @@ struct Binding {
   tep_format_field* format;
 };
 struct Decoder {
+  bool known = false;  // looked up already
+  tep_event* event = nullptr;
   std::uint32_t row = trace_event_table.size();  // none
   bool stack = false;
   tep_format_field* lock_flags = nullptr;
@@ -54,20 +56,30 @@ class Exporter {
   void write(const Input& input);
   void write_stack(const Input& input, TraceMessage message);
   void write_word(const Input& input, const Binding& binding, const Decoder& decoder);
-  const Decoder& decoder_of(tep_event* event);
+  const Decoder& decoder_of(const Input& input);
+  std::string_view comm_of(tep_handle* tep, int pid);
 
   MessageWriter writer_;
-  std::unordered_map<const tep_event*, Decoder> decoders_;
+  std::vector<Decoder> decoders_;                    // by the number of the event, which all buffers of a file share
+  std::unordered_map<int, std::string_view> comms_;  // by pid; the library keeps the words
   std::string word_;
 };
+
+constexpr int event_numbers = 65'536;  // common_type has 16 bits
 
 bool is_text(const tep_format_field* field) { return (field->flags & TEP_FIELD_IS_STRING) != 0; }
 
 // The first row of the event whose fields this kernel has.
-const Decoder& Exporter::decoder_of(tep_event* event) {
-  const auto known = decoders_.find(event);
-  if (known != decoders_.end()) return known->second;
-  Decoder& decoder = decoders_[event];
+const Decoder& Exporter::decoder_of(const Input& input) {
+  const int number = tep_data_type(input.tep, input.record);
+  const auto index = static_cast<std::size_t>(std::clamp(number, 0, int{event_numbers}));
+  if (index >= decoders_.size()) decoders_.resize(index + 1);
+  Decoder& decoder = decoders_[index];
+  if (decoder.known) return decoder;
+  decoder.known = true;
+  tep_event* const event = number < 0 || number >= event_numbers ? nullptr : tep_find_event(input.tep, number);
+  if (event == nullptr) return decoder;
+  decoder.event = event;
   decoder.stack = std::string_view(event->name) == "kernel_stack";
   for (const EventPattern& pattern : patterns_of(event->name)) {
     std::vector<Binding> bindings;
@@ -86,6 +98,13 @@ const Decoder& Exporter::decoder_of(tep_event* event) {
     break;
   }
   return decoder;
+}
+
+std::string_view Exporter::comm_of(tep_handle* tep, int pid) {
+  const auto [known, fresh] = comms_.try_emplace(pid);
+  const char* comm = fresh ? tep_data_comm_from_pid(tep, pid) : nullptr;
+  if (comm != nullptr) known->second = comm;
+  return known->second;
 }
 
 int Exporter::run(const std::string& path) {
@@ -133,27 +152,28 @@ void Exporter::write(const Input& input) {
     writer_.put(count);
     writer_.end();
   }
-  tep_event* event = tep_find_event_by_record(input.tep, record);
-  static const Decoder unknown;
-  const Decoder& decoder = event == nullptr ? unknown : decoder_of(event);
-  const int pid = tep_data_pid(input.tep, record);
-  const char* comm = tep_data_comm_from_pid(input.tep, pid);
-  const std::string_view name = comm == nullptr ? "" : comm;
-  constexpr int in_interrupt = TRACE_FLAG_HARDIRQ | TRACE_FLAG_SOFTIRQ;
+  const Decoder& decoder = decoder_of(input);
+  const bool other = decoder.row >= trace_event_table.size();
   TraceMessage message;
   message.time = record->ts;
   message.row = decoder.row;
-  message.pid = static_cast<std::uint32_t>(pid);
   message.cpu = static_cast<std::uint32_t>(record->cpu);
+  if (other && !decoder.stack) {
+    writer_.begin(MessageType::other);
+    writer_.put(message);
+    return writer_.end();
+  }
+  const int pid = tep_data_pid(input.tep, record);
+  const std::string_view name = comm_of(input.tep, pid);
+  constexpr int in_interrupt = TRACE_FLAG_HARDIRQ | TRACE_FLAG_SOFTIRQ;
   const bool interrupt = pid == 0 || name.starts_with("ksoftirqd/") || name.starts_with("ktimers/") ||
                          (tep_data_flags(input.tep, record) & in_interrupt) != 0;
+  message.pid = static_cast<std::uint32_t>(pid);
   message.interrupt = interrupt ? 1 : 0;
   if (decoder.stack) return write_stack(input, message);
   for (const Binding& binding : decoder.bindings) message.present |= 1U << static_cast<unsigned>(binding.field);
-  const bool other = decoder.row >= trace_event_table.size();
-  writer_.begin(other ? MessageType::other : MessageType::event);
+  writer_.begin(MessageType::event);
   writer_.put(message);
-  if (other) return writer_.end();
   writer_.put_text(name);
   for (const Binding& binding : decoder.bindings) {
     if (is_number(binding.field)) {
@@ -188,7 +208,7 @@ void Exporter::write_word(const Input& input, const Binding& binding, const Deco
 }
 
 void Exporter::write_stack(const Input& input, TraceMessage message) {
-  tep_event* event = tep_find_event_by_record(input.tep, input.record);
+  tep_event* const event = decoder_of(input).event;
   int size = 0;
   const auto* caller =
       static_cast<const unsigned char*>(tep_get_field_raw(nullptr, event, "caller", input.record, &size, 0));

@@ -97,6 +97,8 @@ bool match_left(const EventPattern& pattern, std::string_view text, TraceRecord&
 }
 
 bool match_right(const EventPattern& pattern, std::string_view text, TraceRecord& record) {
+  // Cheaper than to find out at the end that another of the event's patterns is meant.
+  if (!pattern.parts.empty() && !text.starts_with(pattern.parts.front().literal)) return false;
   for (std::size_t index = pattern.parts.size(); index-- > 0;) {
     const PatternPart& part = pattern.parts[index];
     const auto at =

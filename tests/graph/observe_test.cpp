@@ -489,6 +489,22 @@ TEST_CASE("each timeline is summed up") {
   CHECK(seen.summary[0] == "x/t: 2 fences, 1 signalled, after 500.0 ms on average and 500.0 ms at most (line 2)");
 }
 
+TEST_CASE("a job that is done and a fence that signals for it are one signal") {
+  const std::string fence = "driver=drm_sched timeline=gfx context=8 seqno=1";
+  const Seen seen = see_text(job(1.1, "app-2", 1) + line(1.5, "work-3", "drm_sched_job_done: fence=8:1 signaled") +
+                             line(1.5, "work-3", "dma_fence_signaled: " + fence) +
+                             line(1.6, "work-3", "dma_fence_signaled: " + fence));
+  REQUIRE(seen.observation.summary.size() == 1);
+  CHECK(seen.observation.summary[0].find(" 1 signalled, after 400.0 ms") != std::string::npos);
+}
+
+TEST_CASE("contended locks alone do not show that the contract is kept") {
+  const Seen seen = see_text(job(1.1, "app-2", 1) + line(1.2, "app-2", "contention_begin: 00000000aaaa0001 (flags=)") +
+                             line(1.3, "app-2", "contention_end: 00000000aaaa0001 (ret=0)"));
+  CHECK(std::ranges::none_of(seen.observation.answers,
+                             [](const Answer& answer) { return answer.property == "contract"; }));
+}
+
 TEST_CASE("recorded: binary traces say what their text says") {
   const auto [binary, text] = GENERATE(table<std::string, std::string>({
       {"vgem-qemu/vgem-cycle.dat", "vgem-qemu/vgem-cycle.report.txt"},
