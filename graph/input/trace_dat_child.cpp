@@ -17,7 +17,7 @@
 #include "graph/input/trace_message.hpp"
 
 // trace-cmd.h includes tracefs.h, which is no valid C++ in version 1.6 and declares nothing that is used here.
-#define _TRACE_FS_H
+#define _TRACE_FS_H  // NOLINT(readability-identifier-naming)
 extern "C" {
 #include <event-parse.h>
 #include <trace-cmd.h>
