@@ -12,6 +12,10 @@ std::vector<Debt> debts(const System& system, const State& state) {
     } else if (obligation.kind == Obligation::Kind::thread &&
                !info(system.threads[obligation.index].kind).kernel_owed) {
       result.push_back({obligation, state.at[obligation.index]});
+    } else if (obligation.kind == Obligation::Kind::job) {
+      const ThreadId job{obligation.index};
+      if (is_waiting(system, state, job)) result.push_back({obligation, 0});
+      if (state.at[job.index] != 0) result.push_back({obligation, 1});
     } else {
       result.push_back({obligation, 0});
     }

@@ -17,7 +17,9 @@ namespace fencecheck {
 
 struct Debt {
   Obligation obligation;
-  std::uint32_t since = 0;  // lock: ThreadId of the holder; task: the step at which it stands; else 0
+  // lock: ThreadId of the holder; task: the step at which it stands; job: 1 for the run that has begun, 0 for one that
+  // is queued, so that work which queues itself again owes something new each time; else 0
+  std::uint32_t since = 0;
   friend bool operator==(const Debt&, const Debt&) = default;
 };
 

@@ -186,7 +186,10 @@ class Uses {
   void add(const Unmap&) { use_memory(); }
   void add(const Map&) { use_memory(); }
   void add(const Pin&) { use_memory(); }
-  void add(const Kill&) { use_memory(); }
+  void add(const Kill& kill) {
+    use_memory();
+    if (const auto& gate = system_.uses[kill.use.index].gate) use(Part::variable, gate->index, Access::write);
+  }
   void add(const Deny&) { use_memory(); }
   void add(const SetLimit&) { use_memory(); }
 

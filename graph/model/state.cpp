@@ -383,7 +383,11 @@ void apply(const Change& change, const Pin& pin) {
   if (pin.amount > 0 || pins > 0) pins += static_cast<std::uint32_t>(pin.amount);
 }
 
-void apply(const Change& change, const Kill& kill) { change.state.memory.killed[kill.use.index] = true; }
+// A killed queue does not run, for whoever tests that as well.
+void apply(const Change& change, const Kill& kill) {
+  change.state.memory.killed[kill.use.index] = true;
+  if (const auto& gate = change.system.uses[kill.use.index].gate) change.state.variables[gate->index] = 0;
+}
 
 void apply(const Change& change, const SetLimit& limit) {
   const bool below = usage(change.system, change.state, limit.group, limit.region) > limit.max;
