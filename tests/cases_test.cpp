@@ -18,9 +18,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// With less effort than usual (sanitizers) only some of them, spread over all folders.
+constexpr std::uint64_t usual_effort = 400;
+std::uint64_t stride() { return std::max<std::uint64_t>(1, usual_effort / std::max<std::uint64_t>(1, test::effort())); }
+
 std::vector<std::string> case_files() {
   std::vector<std::string> result;
-  for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"})) result.push_back(file.path);
+  const std::vector<InputFile> all = input_files({FENCECHECK_SOURCE_DIR "/cases"});
+  for (std::size_t i = 0; i < all.size(); i += stride()) result.push_back(all[i].path);
   return result;
 }
 
@@ -50,7 +55,7 @@ TEST_CASE("every twin holds, and what it repairs does not") {
     CHECK(outcome(*check_file(path, {}).report).verdict == Verdict::holds);
     CHECK(outcome(*check_file(broken, {}).report).verdict == Verdict::violated);
   }
-  CHECK(twins >= 20);
+  CHECK(twins * stride() >= 20);
 }
 
 // What `kind` says of the reference: hangs, and whether for ever, from its ends; the rest from its incidents.

@@ -8,6 +8,7 @@
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 #include "tests/catch.hpp"
+#include "tests/support/effort.hpp"
 #include "tests/support/golden.hpp"
 
 namespace fencecheck {
@@ -43,8 +44,10 @@ std::string cases_page() {
       "<!-- made from the cases themselves by tests/docs_test.cpp; do not edit -->\n# Cases\n\n"
       "A case named `shape+fix` is the twin of `shape` that differs in one place and holds.\n\n"
       "| case | what it shows | expected |\n|---|---|---|\n";
+  Budget no_time;  // only the title and what it expects are looked at
+  no_time.deadline = std::chrono::steady_clock::now();
   for (const InputFile& file : input_files({FENCECHECK_SOURCE_DIR "/cases"})) {
-    const Checked checked = check_file(file.path, {});
+    const Checked checked = check_file(file.path, no_time);
     REQUIRE(checked.report.has_value());
     std::string expected;
     if (const auto& expect = checked.report->expect) {
@@ -60,6 +63,10 @@ std::string cases_page() {
 }
 
 TEST_CASE("docs/cases.md lists the cases") {
+  if (test::effort() < 100) {
+    WARN("skipped: with little effort the cases are not all read");
+    return;
+  }
   const std::string page = cases_page();
   CHECK(test::golden("../../docs/cases.md", page) == page);
 }

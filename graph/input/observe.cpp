@@ -19,7 +19,7 @@ class GraphBuilder {
   GraphBuilder(const Trace& trace, const WaitHistory& history, DependencyGraph& graph)
       : trace_(trace), history_(history), graph_(graph) {}
   void add(const Need& need);
-  [[nodiscard]] Cycle cycle(const Hang& hang) const;
+  [[nodiscard]] Cycle cycle(const ObservedHang& hang) const;
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
   [[nodiscard]] std::size_t fences() const { return fences_.size(); }
 
@@ -72,7 +72,7 @@ VertexId GraphBuilder::fence(LifeId id) {
   return made;
 }
 
-Cycle GraphBuilder::cycle(const Hang& hang) const {
+Cycle GraphBuilder::cycle(const ObservedHang& hang) const {
   Cycle cycle;
   for (std::size_t index = 0; index < hang.needs.size(); ++index) {
     const Need& need = history_.needs[hang.needs[index]];
@@ -176,13 +176,13 @@ std::vector<std::string> assumptions(const Trace& trace, const WaitHistory& hist
 Observation observe(const Trace& trace) {
   const WaitHistory history = wait_history(trace);
   Hangs hangs = find_hangs(trace, history);
-  std::ranges::stable_sort(hangs.found, {}, &Hang::kind);
+  std::ranges::stable_sort(hangs.found, {}, &ObservedHang::kind);
   Observation observation;
   const auto graph = std::make_shared<DependencyGraph>();
   GraphBuilder builder(trace, history, *graph);
   for (const Need& need : history.needs) builder.add(need);
   std::map<std::string, std::size_t> known;  // one problem, one finding, which counts how often it happened
-  for (const Hang& hang : hangs.found) {
+  for (const ObservedHang& hang : hangs.found) {
     Finding finding = describe(trace, history, hang);
     const auto [entry, is_new] = known.try_emplace(finding.fingerprint, observation.findings.size());
     if (!is_new) {

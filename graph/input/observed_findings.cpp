@@ -17,7 +17,7 @@ constexpr auto common_frames = std::to_array<std::string_view>(
 // What every sentence about one hang needs at hand.
 class Teller {
  public:
-  Teller(const Trace& trace, const WaitHistory& history, const Hang& hang)
+  Teller(const Trace& trace, const WaitHistory& history, const ObservedHang& hang)
       : trace_(trace), history_(history), hang_(hang) {}
   Finding tell() const;
 
@@ -48,7 +48,7 @@ class Teller {
 
   const Trace& trace_;
   const WaitHistory& history_;
-  const Hang& hang_;
+  const ObservedHang& hang_;
 };
 
 Finding Teller::tell() const {
@@ -236,7 +236,7 @@ std::string duration(std::uint64_t nanoseconds) {
   return fmt::format("{:.1f} us", value / 1e3);
 }
 
-Finding describe(const Trace& trace, const WaitHistory& history, const Hang& hang) {
+Finding describe(const Trace& trace, const WaitHistory& history, const ObservedHang& hang) {
   return Teller(trace, history, hang).tell();
 }
 

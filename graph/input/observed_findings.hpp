@@ -42,6 +42,6 @@ inline constexpr auto wait_site_table = std::to_array<WaitSiteInfo>({
 // "10.1 s", "850.0 ms", "12.0 us"
 [[nodiscard]] std::string duration(std::uint64_t nanoseconds);
 
-[[nodiscard]] Finding describe(const Trace& trace, const WaitHistory& history, const Hang& hang);
+[[nodiscard]] Finding describe(const Trace& trace, const WaitHistory& history, const ObservedHang& hang);
 
 }  // namespace fencecheck

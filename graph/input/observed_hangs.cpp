@@ -25,10 +25,10 @@ class HangFinder {
   [[nodiscard]] std::optional<NeedId> alongside(Pid pid, const Need& need) const;
   [[nodiscard]] std::optional<Pid> owner_of(NeedId need) const;
   [[nodiscard]] bool by_timer(NeedId need) const;
-  [[nodiscard]] std::optional<FindingKind> judge(const Hang& hang);
-  [[nodiscard]] FindingKind judge_given_up(const Hang& hang) const;
-  [[nodiscard]] bool may_have_ended(const Hang& hang) const;
-  [[nodiscard]] std::uint64_t closed_for(const Hang& hang) const;
+  [[nodiscard]] std::optional<FindingKind> judge(const ObservedHang& hang);
+  [[nodiscard]] FindingKind judge_given_up(const ObservedHang& hang) const;
+  [[nodiscard]] bool may_have_ended(const ObservedHang& hang) const;
+  [[nodiscard]] std::uint64_t closed_for(const ObservedHang& hang) const;
 
   const Trace& trace_;
   const WaitHistory& history_;
@@ -64,7 +64,7 @@ void HangFinder::close_cycles(NeedId last) {
 }
 
 void HangFinder::take_cycle(std::vector<NeedId> cycle) {
-  Hang hang;
+  ObservedHang hang;
   hang.closing = cycle.front();
   hang.breaking = *std::ranges::min_element(cycle, {}, [&](NeedId need) { return history_.needs[need].end; });
   std::rotate(cycle.begin(), std::ranges::min_element(cycle), cycle.end());  // needs are numbered by their begin
@@ -78,7 +78,7 @@ void HangFinder::take_cycle(std::vector<NeedId> cycle) {
 
 // What ended the cycle decides: the fallback timer of one of its fences, a task
 // that gave up, nothing at all; or a signal, and then it was no hang.
-std::optional<FindingKind> HangFinder::judge(const Hang& hang) {
+std::optional<FindingKind> HangFinder::judge(const ObservedHang& hang) {
   const Need& broken = history_.needs[hang.breaking];
   if (broken.how == NeedEnd::signal) {
     return by_timer(hang.breaking) ? std::optional(FindingKind::stall) : std::nullopt;
@@ -97,21 +97,21 @@ std::optional<FindingKind> HangFinder::judge(const Hang& hang) {
   return judge_given_up(hang);
 }
 
-FindingKind HangFinder::judge_given_up(const Hang& hang) const {
+FindingKind HangFinder::judge_given_up(const ObservedHang& hang) const {
   const bool signalled = std::ranges::any_of(
       hang.needs, [&](NeedId need) { return history_.lives[history_.needs[need].life].signalled != never; });
   return signalled ? FindingKind::stall : FindingKind::deadlock;
 }
 
 // Is anything missing from the trace while the hang lasted?
-bool HangFinder::may_have_ended(const Hang& hang) const {
+bool HangFinder::may_have_ended(const ObservedHang& hang) const {
   const Moment end = history_.needs[hang.breaking].end;
   const std::uint32_t last = end == never ? trace_.last_line : trace_.events[end].line;
   const std::uint32_t first = trace_.events[history_.needs[hang.needs.front()].begin()].line;
   return std::ranges::any_of(trace_.gaps, [&](TraceGap gap) { return gap.from <= last && gap.to >= first; });
 }
 
-std::uint64_t HangFinder::closed_for(const Hang& hang) const {
+std::uint64_t HangFinder::closed_for(const ObservedHang& hang) const {
   const Moment end = history_.needs[hang.breaking].end;
   const std::uint64_t last = end == never ? trace_.last_time : trace_.events[end].time;
   const std::uint64_t first = trace_.events[history_.needs[hang.closing].begin()].time;
@@ -146,7 +146,7 @@ void HangFinder::take_chains() {
 }
 
 void HangFinder::take_chain(const std::vector<NeedId>& chain) {
-  Hang hang;
+  ObservedHang hang;
   hang.closed = false;
   hang.needs = chain;
   hang.idle = owner_of(chain.back());

@@ -21,7 +21,7 @@ namespace fencecheck {
 // Shorter waits that give up may be polls, and are not reported.
 inline constexpr std::uint64_t long_wait = 1'000'000'000;  // ns
 
-struct Hang {
+struct ObservedHang {
   FindingKind kind = FindingKind::stall;
   std::vector<NeedId> needs;      // each waits for a fence that the task of the next one owes
   bool closed = true;             // the last waits for a fence that the task of the first one owes
@@ -32,9 +32,9 @@ struct Hang {
 };
 
 struct Hangs {
-  std::vector<Hang> found;      // in the order of the trace
-  std::size_t short_lived = 0;  // cycles and timer-ended waits that were shorter than long_wait
-  std::size_t hidden = 0;       // hangs that events missing from the trace may have ended
+  std::vector<ObservedHang> found;  // in the order of the trace
+  std::size_t short_lived = 0;      // cycles and timer-ended waits that were shorter than long_wait
+  std::size_t hidden = 0;           // hangs that events missing from the trace may have ended
 };
 
 // O(events + waits * length of the chains they close).
