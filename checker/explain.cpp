@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "graph/dependency_graph.hpp"
+#include "graph/model/memory.hpp"
 #include "graph/model/snapshot.hpp"
 
 namespace fencecheck {
@@ -194,8 +195,16 @@ std::string deed(const System& system, const Blocker& blocker) {
   return {};
 }
 
+std::string found_at(const System& system, const State& state, const Locate& locate) {
+  const auto& place = state.memory.places[locate.buffer.index];
+  const std::string here = place ? fmt::format("in '{}'", system[*place].name) : "without device memory";
+  if (whereabouts(system, state, locate) <= system[locate.buffer].placements.size()) return ": " + here;
+  if (state.memory.pins[locate.buffer.index] > 0) return fmt::format(": {} and pinned, it stays", here);
+  return fmt::format(": {}, it stays", here);
+}
+
 // What came of a step that goes one way or another by itself.
-std::string outcome(const System& system, const Step& step, const Move& move) {
+std::string outcome(const System& system, const State& state, const Step& step, const Move& move) {
   if (move.timeout) return step.timeout ? ": the timeout fires" : "";
   if (std::holds_alternative<TryAcquire>(step.action))
     return move.branch == 0 ? " and gets it" : ", which is held: goes another way";
@@ -203,9 +212,12 @@ std::string outcome(const System& system, const Step& step, const Move& move) {
     return move.branch == 1 ? ": an older transaction holds it, backs off" : "";
   if (std::holds_alternative<PickVictim>(step.action))
     return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
+  if (const auto* locate = std::get_if<Locate>(&step.action)) return found_at(system, state, *locate);
   if (const auto* choose = std::get_if<Choose>(&step.action); choose != nullptr && never_waits(*choose))
     return move.branch == 0 ? ": yes" : ": no";
-  if (!std::holds_alternative<Allocate>(step.action)) return "";
+  const auto* allocate = std::get_if<Allocate>(&step.action);
+  if (allocate == nullptr) return "";
+  if (has_suitable_place(system, state, *allocate)) return ": it has memory that suits";
   switch (static_cast<dmem::Next>(move.branch)) {
     case dmem::Next::succeed:
       return " and gets it";
@@ -369,7 +381,7 @@ ScheduleStep line_of(const System& system, const State& state, ThreadId thread, 
   ScheduleStep line{
       title(who), describe(system, who, step),         step.context, move == nullptr, move != nullptr && move->timeout,
       step.at,    cause_of_wait(system, state, thread)};
-  if (move != nullptr) line.action += outcome(system, step, *move);
+  if (move != nullptr) line.action += outcome(system, state, step, *move);
   return line;
 }
 

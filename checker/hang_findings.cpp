@@ -272,20 +272,22 @@ void HangFindings::add(const Lasso& lasso) {
   finding.strength = Strength::confirmed;
   finding.closed = false;
   std::vector<std::string> names;
+  const std::string released_by = std::holds_alternative<Debt>(lasso.harm)
+                                      ? "no step of the cycle discharges what is owed"
+                                      : "what it restores is evicted for the next, and the other way round";
   for (const ThreadId thread : movers(lasso)) {
     const Thread& who = system_[thread];
     names.push_back(fmt::format("'{}'", who.name));
-    finding.parties.push_back({title(who),
-                               {},
-                               "its next turn: it goes round without end",
-                               Cause::scheduling,
-                               "no step of the cycle discharges what is owed",
-                               who.at,
-                               {}});
+    finding.parties.push_back(
+        {title(who), {}, "its next turn: it goes round without end", Cause::scheduling, released_by, who.at, {}});
   }
-  finding.at = place_of(system_, lasso.debt.obligation);
-  finding.message = fmt::format("{} go{} on for ever, and {} is never done", fmt::join(names, ", "),
-                                names.size() == 1 ? "es" : "", debt_name(system_, lasso.debt.obligation));
+  const auto* debt = std::get_if<Debt>(&lasso.harm);
+  finding.at = debt != nullptr ? place_of(system_, debt->obligation) : system_[std::get<BufferId>(lasso.harm)].at;
+  finding.message = fmt::format(
+      "{} go{} on for ever, and {}", fmt::join(names, ", "), names.size() == 1 ? "es" : "",
+      debt != nullptr ? debt_name(system_, debt->obligation) + " is never done"
+                      : fmt::format("'{}' is evicted and restored again and again, though userspace asks for nothing",
+                                    system_[std::get<BufferId>(lasso.harm)].name));
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
   std::vector<Move> way = lasso.stem;

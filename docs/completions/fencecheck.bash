@@ -75,7 +75,7 @@ _fencecheck() {
     draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
-    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040' -- "$current") ;;
+    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040 FDG041' -- "$current") ;;
     schema:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
   esac
 }

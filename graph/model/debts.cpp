@@ -29,4 +29,17 @@ bool fair(const System& system, const State& state, ThreadId thread) {
   return at != 0 && at != system[thread].end() && !system[thread].program[at].userspace;
 }
 
+bool acts_for_userspace(const Thread& thread) {
+  return thread.kind == ThreadKind::user || thread.kind == ThreadKind::ioctl;
+}
+
+std::optional<BufferId> evicts_by_itself(const System& system, const State& state, Move move) {
+  const Thread& thread = system[move.thread];
+  if (move.timeout || acts_for_userspace(thread)) return std::nullopt;
+  const auto* relocate = std::get_if<Relocate>(&thread.program[state.at[move.thread.index]].action);
+  if (relocate == nullptr || !relocate->chosen_by || state.memory.places[relocate->buffer.index] == relocate->to)
+    return std::nullopt;
+  return relocate->buffer;
+}
+
 }  // namespace fencecheck

@@ -84,7 +84,7 @@ constexpr const FindingInfo& info(FindingKind kind) { return finding_table[stati
 
 // Rules of the DMA-fence contract; ids as in the kernel's own documents where
 // they have one, else ours. Ids never change: users suppress and search them.
-enum class Rule : std::uint8_t { indefinite_fence, reserved_slot, last_ = reserved_slot };
+enum class Rule : std::uint8_t { indefinite_fence, reserved_slot, container, last_ = container };
 
 struct RuleInfo {
   Rule rule;
@@ -102,6 +102,9 @@ inline constexpr auto rule_table = std::to_array<RuleInfo>({
     {Rule::reserved_slot, "FDG040", "a fence is added to a reservation object without a reserved slot",
      "call dma_resv_reserve_fences() under the same lock; slots are gone when it is released",
      "drivers/dma-buf/dma-resv.c, dma_resv_add_fence"},
+    {Rule::container, "FDG041", "a fence array or chain is added to a reservation object, or to another array",
+     "add its members one by one (dma_fence_unwrap_for_each), each with a slot of its own",
+     "drivers/dma-buf/dma-resv.c, dma_resv_add_fence; drivers/dma-buf/dma-fence-array.c"},
 });
 static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
 constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }
