@@ -261,7 +261,8 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
   if (move.chosen_by)
     explain_choice(t, *move.chosen_by, move.buffer, incident);
   else
-    incident.numbers = numbers(t.system, counters(t.system, t.before, from), from);
+    incident.fix =
+        fmt::format("pin '{0}', or leave it out of this step, which takes '{0}' whatever protects it", buffer.name);
   if (breach) {
     incident.what = fmt::format("'{}' of group '{}' is evicted although its group is within its protection",
                                 buffer.name, names[t.before.memory.charged[move.buffer.index].index]);

@@ -230,11 +230,17 @@ std::optional<BufferId> locked_by(const System& system, const State& state, Thre
   return std::nullopt;
 }
 
-Denial denied_by_locks(const System& system, const State& state, BufferId victim) {
+Denial denied_by_locks(const System& system, const State& state, ThreadId thread, BufferId victim) {
+  const bool has_ticket =
+      std::ranges::any_of(state.locks, [&](const LockState& each) { return each.with_ticket && each.owner == thread; });
   const LockState& lock = state.locks[system[victim].lock.index];
   const bool held = lock.owner || !lock.readers.empty();
   return {fmt::format("although '{}' may be evicted{}", system[victim].name, held ? ": its lock is held" : ""),
-          "allocate in a ww transaction, whose ticket waits for the locks of victims, or try again", true};
+          has_ticket
+              ? "try again: an older transaction had the lock, and eviction does not wait for it (-EDEADLK becomes "
+                "-ENOSPC in TTM)"
+              : "allocate in a ww transaction, whose ticket waits for the locks of victims, or try again",
+          true};
 }
 
 Denial denied_by_pins(const System& system, RegionId region, const Occupants& who) {
@@ -280,7 +286,7 @@ std::optional<Denial> why_denied(const System& system, const State& state, Threa
     return Denial{"although it would fit by now: others made room while it looked for buffers to evict",
                   "try again: TTM allocates again only after it has evicted something itself", true};
   const std::vector<BufferId> permitted = permitted_victims(system, state, thread, buffer, region);
-  if (!permitted.empty()) return denied_by_locks(system, state, permitted.front());
+  if (!permitted.empty()) return denied_by_locks(system, state, thread, permitted.front());
   if (const auto own = locked_by(system, state, thread, region))
     return Denial{fmt::format("because it holds the lock of '{}' itself, which could go", system[*own].name),
                   "allocate before that lock is taken, or in a ww transaction that includes it"};
