@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/overloaded.hpp"
 
 namespace fencecheck {
 namespace {
@@ -13,13 +14,6 @@ namespace {
 using Branches = std::uint64_t;
 constexpr Branches none = 0;
 constexpr Branches only = 1;
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
 
 struct View {
   const System& system;

@@ -6,15 +6,10 @@
 #include <algorithm>
 #include <array>
 
+#include "graph/model/overloaded.hpp"
+
 namespace fencecheck {
 namespace {
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
 
 // The job that a step puts onto its queue, takes off it or waits for.
 std::optional<ThreadId> job_of(const Action& action) {

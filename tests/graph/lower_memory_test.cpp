@@ -4,32 +4,11 @@
 #include <algorithm>
 
 #include "graph/input/lower.hpp"
-#include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
-#include "tests/support/said.hpp"
+#include "tests/support/scenario_text.hpp"
 
 namespace fencecheck {
 namespace {
-
-System lowered(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(scenario.has_value());
-  auto system = lower(*scenario, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(system.has_value());
-  return *system;
-}
-
-std::string lowering_says(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(scenario.has_value());
-  (void)lower(*scenario, diagnostics);
-  return said(diagnostics);
-}
 
 // "0 starts on queue 'wq' -> 1\n…"; the end is called "end".
 std::string program(const System& system, std::string_view thread) {
