@@ -1,8 +1,11 @@
 #include "checker/decide.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "checker/decide_by_exploration.hpp"
 #include "checker/explore.hpp"
@@ -140,7 +143,8 @@ void Decider::conclude() {
     answer.reason = std::holds_alternative<GaveUp>(beyond) ? std::get<GaveUp>(beyond).why
                                                            : "some execution reaches a bound of the unfolding";
   } else {
-    answer.reason = fmt::format("every interleaving of its {} threads and {} steps", system_.threads.size(), steps);
+    answer.reason = fmt::format("every interleaving of its {} and {}", quantity(system_.threads.size(), "thread"),
+                                quantity(steps, "step"));
   }
   found_.decision.answers.push_back(std::move(answer));
 }
@@ -230,8 +234,8 @@ std::optional<Answer> explored_holds(const System& system, const Budget& budget)
   const Exploration all = explore(system, initial_state(system), options);
   if (!all.gave_up.empty() || all.cut_off || all.hang) return std::nullopt;
   return Answer{"deadlock-freedom", Verdict::holds,
-                fmt::format("every one of the {} reachable states of its {} threads and {} steps", all.states,
-                            system.threads.size(), steps)};
+                fmt::format("every one of the {} of its {} and {}", quantity(all.states, "reachable state"),
+                            quantity(system.threads.size(), "thread"), quantity(steps, "step"))};
 }
 
 Decision decide_deadlocks(const System& system, const SystemGraph& graph, const Budget& budget) {
@@ -254,12 +258,23 @@ Decision decide_deadlocks(const System& system, const SystemGraph& graph, const 
 
 }  // namespace
 
+namespace {
+
+Answer contract_answer(const std::vector<Finding>& findings) {
+  std::set<std::string_view> broken;
+  for (const Finding& finding : findings)
+    if (finding.rule) broken.insert(info(*finding.rule).id);
+  if (broken.empty()) return {"contract", Verdict::holds, "rule FDG020 over the dependency graph"};
+  return {"contract", Verdict::violated,
+          fmt::format("rule{} {}", broken.size() == 1 ? "" : "s", fmt::join(broken, " and "))};
+}
+
+}  // namespace
+
 Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision = decide_deadlocks(system, graph, budget);
-  std::vector<Finding> contracts = broken_contracts(system, graph);
-  decision.answers.push_back(
-      {"contract", contracts.empty() ? Verdict::holds : Verdict::violated, "rule FDG020 over the dependency graph"});
-  std::ranges::move(contracts, std::back_inserter(decision.findings));
+  std::ranges::move(broken_contracts(system, graph), std::back_inserter(decision.findings));
+  decision.answers.push_back(contract_answer(decision.findings));
   std::ranges::stable_sort(decision.findings, {}, &Finding::kind);
   return decision;
 }

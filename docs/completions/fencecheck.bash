@@ -3,6 +3,9 @@ _fencecheck() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local command=${COMP_WORDS[1]-}
   COMPREPLY=()
+  # '=' is a word of its own: --report = sarif
+  if [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
+  if [[ $current == '=' ]]; then current=''; fi
   if ((COMP_CWORD == 1)); then
     mapfile -t COMPREPLY < <(compgen -W 'check draw explain schema --help --version' -- "$current")
     return
@@ -75,7 +78,7 @@ _fencecheck() {
     draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
-    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040' -- "$current") ;;
+    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040 expectation unknown input cut baseline' -- "$current") ;;
     schema:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
   esac
 }

@@ -25,4 +25,4 @@ complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l finding -x -d 'W
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l timeout -x -d 'Time for each input; 0 for no limit; what it cuts short is unknown'
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l memory -x -d 'Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown'
 complete -c fencecheck -n '__fish_seen_subcommand_from draw' -l no-reduction -d 'Look at every interleaving, also where reductions make it needless'
-complete -c fencecheck -n '__fish_seen_subcommand_from explain' -f -a 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040'
+complete -c fencecheck -n '__fish_seen_subcommand_from explain' -f -a 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040 expectation unknown input cut baseline'

@@ -52,7 +52,7 @@ _fencecheck() {
       ;;
     explain)
       _arguments \
-        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040)' \
+        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040 expectation unknown input cut baseline)' \
         '--help[Print help]'
       ;;
     schema)
