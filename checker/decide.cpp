@@ -144,7 +144,8 @@ void Decider::conclude() {
     answer.reason = std::holds_alternative<GaveUp>(beyond) ? std::get<GaveUp>(beyond).why
                                                            : "some execution reaches a bound of the unfolding";
   } else {
-    answer.reason = fmt::format("every interleaving of its {} threads and {} steps", system_.threads.size(), steps);
+    answer.reason = fmt::format("every interleaving of its {} and {}", quantity(system_.threads.size(), "thread"),
+                                quantity(steps, "step"));
   }
   found_.decision.answers.push_back(std::move(answer));
 }
@@ -175,8 +176,8 @@ std::optional<Answer> explored_holds(const System& system, const Budget& budget)
   const Exploration all = explore(system, initial_state(system), options);
   if (!all.gave_up.empty() || all.cut_off || all.hang) return std::nullopt;
   return Answer{"deadlock-freedom", Verdict::holds,
-                fmt::format("every one of the {} reachable states of its {} threads and {} steps", all.states,
-                            system.threads.size(), steps)};
+                fmt::format("every one of the {} of its {} and {}", quantity(all.states, "reachable state"),
+                            quantity(system.threads.size(), "thread"), quantity(steps, "step"))};
 }
 
 Decision decide_deadlocks(const System& system, const SystemGraph& graph, const Budget& budget) {

@@ -22,11 +22,22 @@ Checked not_checked(const InputFile& file) {
   report.title = std::filesystem::path(file.path).stem().string();
   report.kind = "input";
   report.size = "not read";
-  report.answers.push_back({"checked", Verdict::unknown, "interrupted before it was checked"});
   report.graph = std::make_shared<const DependencyGraph>();
   checked.report = std::move(report);
-  checked.outcome = outcome(*checked.report);
   return checked;
+}
+
+// What is open, or not as expected, may be so because of the interrupt.
+bool may_be_due_to_interrupt(const Checked& checked) {
+  return !checked.outcome.complaint.empty() || std::ranges::any_of(checked.report->answers, [](const Answer& each) {
+    return each.verdict == Verdict::unknown || (each.verdict == Verdict::violated && !each.reason.empty());
+  });
+}
+
+void mark_interrupted(Checked& checked, const std::string& why) {
+  checked.interrupted = true;
+  checked.report->answers.push_back({"checked", Verdict::unknown, why});
+  checked.outcome = {outcome(*checked.report).verdict, false, {}};
 }
 
 Checked check_input(const InputFile& file, const Options& options) {
@@ -36,7 +47,12 @@ Checked check_input(const InputFile& file, const Options& options) {
     checked.source.name = file.path;
     checked.diagnostics.error({}, file.error);
   } else {
-    checked = interrupted() ? not_checked(file) : check_file(file.path, budget_of(options));
+    const bool stopped = interrupted();
+    checked = stopped ? not_checked(file) : check_file(file.path, budget_of(options));
+    if (stopped)
+      mark_interrupted(checked, "interrupted before it was checked");
+    else if (interrupted() && checked.report && may_be_due_to_interrupt(checked))
+      mark_interrupted(checked, "interrupted before everything was decided");
   }
   if (options.timing) checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
@@ -48,7 +64,15 @@ void cut(Report& report, std::size_t most) {
   if (report.findings.size() <= most) return;
   std::stable_partition(report.findings.begin(), report.findings.end(),
                         [](const Finding& finding) { return !finding.known; });
-  for (std::size_t i = most; i < report.findings.size(); ++i) report.cut += report.findings[i].count;
+  for (std::size_t i = most; i < report.findings.size(); ++i) {
+    const Finding& finding = report.findings[i];
+    const bool known = finding.known.has_value();
+    auto row = std::ranges::find_if(report.cut, [&](const CutFindings& each) {
+      return each.kind == finding.kind && each.rule == finding.rule && each.known == known;
+    });
+    if (row == report.cut.end()) row = report.cut.insert(row, {finding.kind, finding.rule, known, 0});
+    row->count += finding.count;
+  }
   report.findings.resize(most);
 }
 
@@ -129,7 +153,7 @@ Run run_checks(const std::vector<InputFile>& files, const Options& options, cons
   run.folder = std::filesystem::current_path().string();
   run.unknown_fails = options.unknown_fails;
   run.stale_fails = options.baseline_strict;
-  run.baseline = options.baseline;
+  if (baseline != nullptr) run.baseline = baseline->source();
   Pool pool(files, options);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());
@@ -141,7 +165,7 @@ Run run_checks(const std::vector<InputFile>& files, const Options& options, cons
     listener.finished(run.inputs.back());
   }
   if (baseline != nullptr && !options.update_baseline) run.stale = baseline->stale();
-  run.interrupted = interrupted();
+  run.interrupted = std::ranges::any_of(run.inputs, &Checked::interrupted);
   return run;
 }
 
