@@ -32,6 +32,7 @@ Place place_of(std::uint32_t number, std::string_view line, std::string_view par
 
 Baseline Baseline::read(const Source& source, Diagnostics& diagnostics) {
   Baseline result;
+  result.source_ = source;
   std::string_view rest = source.text;
   for (std::uint32_t number = 1; !rest.empty(); ++number) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
@@ -39,10 +40,8 @@ Baseline Baseline::read(const Source& source, Diagnostics& diagnostics) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     const std::size_t hash = line.find('#');
     const std::string_view entry = trimmed(line.substr(0, hash));
-    if (entry.empty()) {
-      if (result.entries_.empty()) result.head_ += printable(line) + "\n";
-      continue;
-    }
+    if (entry.empty()) continue;
+    result.lines_.insert(number);
     const std::string_view fingerprint = entry.substr(0, entry.find_first_of(" \t"));
     const std::string_view rule = trimmed(entry.substr(fingerprint.size()));
     const std::string_view comment = hash == std::string_view::npos ? "" : trimmed(line.substr(hash + 1));
@@ -50,7 +49,9 @@ Baseline Baseline::read(const Source& source, Diagnostics& diagnostics) {
       diagnostics.error(place_of(number, line, fingerprint), "expected a fingerprint: 16 digits, a to f in lower case");
     } else if (!is_rule(rule)) {
       diagnostics.error(place_of(number, line, rule), "expected the id of a finding or a rule behind the fingerprint");
-    } else if (!result.entries_.try_emplace(std::string(fingerprint), Entry{std::string(rule), printable(comment)})
+    } else if (!result.entries_
+                    .try_emplace(std::string(fingerprint),
+                                 Entry{std::string(rule), printable(comment), place_of(number, line, fingerprint)})
                     .second) {
       diagnostics.error(place_of(number, line, fingerprint), "this fingerprint has an entry already");
     }
@@ -78,14 +79,25 @@ void Baseline::apply(Checked& input, bool learn) {
 std::vector<StaleEntry> Baseline::stale() const {
   std::vector<StaleEntry> result;
   for (const auto& [fingerprint, entry] : entries_)
-    if (!entry.seen) result.push_back({fingerprint, entry.rule, entry.comment});
+    if (!entry.seen) result.push_back({fingerprint, entry.rule, entry.comment, entry.at});
+  std::ranges::sort(result, {}, [](const StaleEntry& each) { return each.at.line; });
   return result;
 }
 
 std::string Baseline::text() const {
-  std::string text = head_.empty() ? "# Known findings: FINGERPRINT RULE  # comment\n" : head_;
+  std::set<std::uint32_t> gone = lines_;
   for (const auto& [fingerprint, entry] : entries_)
-    if (entry.seen)
+    if (entry.seen) gone.erase(entry.at.line);
+  std::string text;
+  std::string_view rest = source_.text;
+  for (std::uint32_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    if (!gone.contains(number)) text += std::string(rest.substr(0, end)) + "\n";
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  if (text.empty()) text = "# Known findings: FINGERPRINT RULE  # comment\n";
+  for (const auto& [fingerprint, entry] : entries_)
+    if (entry.at.line == 0)
       text += fmt::format("{} {}{}{}\n", fingerprint, entry.rule, entry.comment.empty() ? "" : "  # ", entry.comment);
   return text;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,19 +24,23 @@ class Baseline {
   // neither known nor expected become entries first, with the input and the message for a comment.
   void apply(Checked& input, bool learn);
 
-  // The entries that no finding had, by fingerprint.
+  // The entries that no finding had, in the order of the file.
   [[nodiscard]] std::vector<StaleEntry> stale() const;
 
-  // The file anew: the comments it began with, then the entries that are not stale, by fingerprint.
+  // The file anew: every line that is no stale entry as it was, then what was learned, by fingerprint.
   [[nodiscard]] std::string text() const;
+
+  [[nodiscard]] const Source& source() const { return source_; }
 
  private:
   struct Entry {
     std::string rule;
     std::string comment;
+    Place at{};  // nowhere: learned
     bool seen = false;
   };
-  std::string head_;
+  Source source_;
+  std::set<std::uint32_t> lines_;                      // with an entry
   std::map<std::string, Entry, std::less<>> entries_;  // by fingerprint
 };
 

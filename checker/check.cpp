@@ -45,7 +45,8 @@ std::vector<Diagnostic> warnings(const Diagnostics& diagnostics) {
 std::string size_of(const System& system) {
   std::size_t steps = 0;
   for (const Thread& thread : system.threads) steps += thread.program.size();
-  return fmt::format("{} threads, {} steps, {} fences", system.threads.size(), steps, system.fences.size());
+  return fmt::format("{}, {}, {}", quantity(system.threads.size(), "thread"), quantity(steps, "step"),
+                     quantity(system.fences.size(), "fence"));
 }
 
 std::vector<std::string> environment(const Scenario& scenario) {
@@ -106,8 +107,8 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
   Report report;
   report.title = drawn->title;
   report.kind = "graph";
-  report.size =
-      fmt::format("{} vertices, {} edges", boost::num_vertices(*drawn->graph), boost::num_edges(*drawn->graph));
+  report.size = fmt::format("{}, {}", quantity(boost::num_vertices(*drawn->graph), "vertex", "vertices"),
+                            quantity(boost::num_edges(*drawn->graph), "edge"));
   report.findings = graph_findings(*drawn->graph);
   report.cycles = deadlock_cycles(*drawn->graph);
   report.answers.push_back({"no-dependency-cycle", report.findings.empty() ? Verdict::holds : Verdict::violated,

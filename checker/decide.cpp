@@ -1,9 +1,13 @@
 #include "checker/decide.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
+#include "checker/contracts.hpp"
 #include "checker/decide_by_exploration.hpp"
 #include "checker/explore.hpp"
 #include "checker/hang_findings.hpp"
@@ -140,68 +144,10 @@ void Decider::conclude() {
     answer.reason = std::holds_alternative<GaveUp>(beyond) ? std::get<GaveUp>(beyond).why
                                                            : "some execution reaches a bound of the unfolding";
   } else {
-    answer.reason = fmt::format("every interleaving of its {} threads and {} steps", system_.threads.size(), steps);
+    answer.reason = fmt::format("every interleaving of its {} and {}", quantity(system_.threads.size(), "thread"),
+                                quantity(steps, "step"));
   }
   found_.decision.answers.push_back(std::move(answer));
-}
-
-// A wait for any of several fences, one of which the kernel controls, does not depend on userspace.
-bool has_kernel_alternative(const DependencyGraph& graph, const EdgeId& edge) {
-  if (!graph[edge].any) return false;
-  const auto others = boost::make_iterator_range(boost::out_edges(boost::source(edge, graph), graph));
-  return std::any_of(others.begin(), others.end(), [&](const EdgeId& other) {
-    return graph[other].any && graph[other].at == graph[edge].at && !graph[boost::target(other, graph)].user_controlled;
-  });
-}
-
-// The edges to user-controlled fences that can be reached from a kernel fence
-// without passing another fence: through its job, the jobs in front of it, and
-// the locks and pools that the flow needs.
-std::vector<EdgeId> ways_to_userspace(const DependencyGraph& graph, VertexId fence) {
-  std::vector<EdgeId> result;
-  std::vector<bool> seen(boost::num_vertices(graph), false);
-  std::vector<VertexId> todo{fence};
-  while (!todo.empty()) {
-    const VertexId vertex = todo.back();
-    todo.pop_back();
-    if (seen[vertex]) continue;
-    seen[vertex] = true;
-    for (const EdgeId edge : boost::make_iterator_range(boost::out_edges(vertex, graph))) {
-      const Vertex& next = graph[boost::target(edge, graph)];
-      if (next.kind != VertexKind::fence)
-        todo.push_back(boost::target(edge, graph));
-      else if (next.user_controlled && !has_kernel_alternative(graph, edge))
-        result.push_back(edge);
-    }
-  }
-  return result;
-}
-
-// Rule FDG020. Static: it is broken whether or not a cycle closes.
-std::vector<Finding> broken_contracts(const System& system, const SystemGraph& graph) {
-  std::vector<Finding> result;
-  const DependencyGraph& g = *graph.graph;
-  for (std::uint32_t i = 0; i < system.fences.size(); ++i) {
-    if (info(system.fences[i].kind).user_controlled) continue;
-    for (const EdgeId& edge : ways_to_userspace(g, graph.fences[i])) {
-      const Vertex& user = g[boost::target(edge, g)];
-      const std::string kernel = fmt::format("kernel fence '{}'", system.fences[i].name);
-      const std::string awaited = fmt::format("{} '{}'", user.detail, user.name);
-      Finding finding;
-      finding.kind = FindingKind::contract;
-      finding.strength = Strength::potential;
-      finding.rule = Rule::indefinite_fence;
-      finding.at = g[edge].at;
-      finding.message = fmt::format("{} depends on {}, which userspace controls", kernel, awaited);
-      finding.needs = Causes{}.with(Cause::userspace);
-      finding.parties.push_back({kernel, {}, awaited, g[edge].cause, g[edge].label, g[edge].at, {}});
-      finding.closed = false;
-      finding.fingerprint = fingerprint(finding);
-      const auto same = [&](const Finding& other) { return other.fingerprint == finding.fingerprint; };
-      if (std::ranges::none_of(result, same)) result.push_back(std::move(finding));
-    }
-  }
-  return result;
 }
 
 Decision Decider::run() {
@@ -230,8 +176,8 @@ std::optional<Answer> explored_holds(const System& system, const Budget& budget)
   const Exploration all = explore(system, initial_state(system), options);
   if (!all.gave_up.empty() || all.cut_off || all.hang) return std::nullopt;
   return Answer{"deadlock-freedom", Verdict::holds,
-                fmt::format("every one of the {} reachable states of its {} threads and {} steps", all.states,
-                            system.threads.size(), steps)};
+                fmt::format("every one of the {} of its {} and {}", quantity(all.states, "reachable state"),
+                            quantity(system.threads.size(), "thread"), quantity(steps, "step"))};
 }
 
 Decision decide_deadlocks(const System& system, const SystemGraph& graph, const Budget& budget) {
@@ -254,12 +200,23 @@ Decision decide_deadlocks(const System& system, const SystemGraph& graph, const 
 
 }  // namespace
 
+namespace {
+
+Answer contract_answer(const std::vector<Finding>& findings) {
+  std::set<std::string_view> broken;
+  for (const Finding& finding : findings)
+    if (finding.rule) broken.insert(info(*finding.rule).id);
+  if (broken.empty()) return {"contract", Verdict::holds, std::string(static_rules)};
+  return {"contract", Verdict::violated,
+          fmt::format("rule{} {}", broken.size() == 1 ? "" : "s", fmt::join(broken, " and "))};
+}
+
+}  // namespace
+
 Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision = decide_deadlocks(system, graph, budget);
-  std::vector<Finding> contracts = broken_contracts(system, graph);
-  decision.answers.push_back(
-      {"contract", contracts.empty() ? Verdict::holds : Verdict::violated, "rule FDG020 over the dependency graph"});
-  std::ranges::move(contracts, std::back_inserter(decision.findings));
+  std::ranges::move(broken_contracts(system, graph), std::back_inserter(decision.findings));
+  decision.answers.push_back(contract_answer(decision.findings));
   std::ranges::stable_sort(decision.findings, {}, &Finding::kind);
   return decision;
 }

@@ -39,8 +39,8 @@ void add_hangs(HangFindings& found, const System& system, std::vector<ExploredHa
 std::string bounds(const System& system, const Exploration& seen) {
   std::size_t steps = 0;
   for (const Thread& thread : system.threads) steps += thread.program.size();
-  return fmt::format("every execution of its {} threads and {} steps; {} states were stored", system.threads.size(),
-                     steps, seen.states);
+  return fmt::format("every execution of its {} and {}; {} stored", quantity(system.threads.size(), "thread"),
+                     quantity(steps, "step"), quantity(seen.states, "state was", "states were"));
 }
 
 std::string unfinished(const Exploration& seen) {
@@ -48,10 +48,11 @@ std::string unfinished(const Exploration& seen) {
   return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
 }
 
-Answer conclude(const std::string& property, bool violated, const std::string& unfinished, const std::string& bounds) {
-  if (violated) return {property, Verdict::violated, unfinished.empty() ? "" : "there may be more: " + unfinished};
-  if (!unfinished.empty()) return {property, Verdict::unknown, unfinished};
-  return {property, Verdict::holds, bounds};
+Answer conclude(std::string_view property, bool violated, const std::string& unfinished, const std::string& bounds) {
+  const std::string name(property);
+  if (violated) return {name, Verdict::violated, unfinished.empty() ? "" : "there may be more: " + unfinished};
+  if (!unfinished.empty()) return {name, Verdict::unknown, unfinished};
+  return {name, Verdict::holds, bounds};
 }
 
 bool tracks_memory(const System& system) {
@@ -74,14 +75,16 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   Exploration seen = explore(system, initial_state(system), options);
   add_hangs(found, system, std::move(seen.hangs));
   for (const Lasso& lasso : seen.livelocks) found.add(lasso);
-  const bool hangs = !found.decision.findings.empty();
   for (const ExploredIncident& each : seen.incidents) found.add(each.incident, each.way);
-  const bool incidents = !seen.incidents.empty();
+  const auto violated = [&](std::string_view property) {
+    return std::ranges::any_of(found.decision.findings,
+                               [&](const Finding& each) { return !each.rule && info(each.kind).property == property; });
+  };
   const std::string open_end = unfinished(seen);
   const std::string all = bounds(system, seen);
-  found.decision.answers.push_back(conclude("deadlock-freedom", hangs, open_end, all));
-  if (incidents || tracks_memory(system))
-    found.decision.answers.push_back(conclude("memory-management", incidents, open_end, all));
+  found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
+  if (violated(memory_management) || tracks_memory(system))
+    found.decision.answers.push_back(conclude(memory_management, violated(memory_management), open_end, all));
   return std::move(found.decision);
 }
 

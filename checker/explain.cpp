@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "graph/dependency_graph.hpp"
+#include "graph/model/memory.hpp"
 #include "graph/model/snapshot.hpp"
 
 namespace fencecheck {
@@ -194,8 +195,16 @@ std::string deed(const System& system, const Blocker& blocker) {
   return {};
 }
 
+std::string found_at(const System& system, const State& state, const Locate& locate) {
+  const auto& place = state.memory.places[locate.buffer.index];
+  const std::string here = place ? fmt::format("in '{}'", system[*place].name) : "without device memory";
+  if (whereabouts(system, state, locate) <= system[locate.buffer].placements.size()) return ": " + here;
+  if (state.memory.pins[locate.buffer.index] > 0) return fmt::format(": {} and pinned, it stays", here);
+  return fmt::format(": {}, it stays", here);
+}
+
 // What came of a step that goes one way or another by itself.
-std::string outcome(const System& system, const Step& step, const Move& move) {
+std::string outcome(const System& system, const State& state, const Step& step, const Move& move) {
   if (move.timeout) return step.timeout ? ": the timeout fires" : "";
   if (std::holds_alternative<TryAcquire>(step.action))
     return move.branch == 0 ? " and gets it" : ", which is held: goes another way";
@@ -203,9 +212,12 @@ std::string outcome(const System& system, const Step& step, const Move& move) {
     return move.branch == 1 ? ": an older transaction holds it, backs off" : "";
   if (std::holds_alternative<PickVictim>(step.action))
     return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
+  if (const auto* locate = std::get_if<Locate>(&step.action)) return found_at(system, state, *locate);
   if (const auto* choose = std::get_if<Choose>(&step.action); choose != nullptr && never_waits(*choose))
     return move.branch == 0 ? ": yes" : ": no";
-  if (!std::holds_alternative<Allocate>(step.action)) return "";
+  const auto* allocate = std::get_if<Allocate>(&step.action);
+  if (allocate == nullptr) return "";
+  if (has_suitable_place(system, state, *allocate)) return ": it has memory that suits";
   switch (static_cast<dmem::Next>(move.branch)) {
     case dmem::Next::succeed:
       return " and gets it";
@@ -295,11 +307,14 @@ Knot open_chain(const System& system, const State& state, const std::vector<Wait
 
 std::vector<std::string> holdings(const System& system, const State& state, ThreadId thread) {
   std::vector<std::string> result;
+  std::vector<std::string> locks;
   for (std::uint32_t i = 0; i < system.locks.size(); ++i) {
     const LockState& lock = state.locks[i];
     if (lock.owner == thread || std::ranges::find(lock.readers, thread) != lock.readers.end())
-      result.push_back("holds lock " + quoted(system.locks[i].name));
+      locks.push_back(quoted(system.locks[i].name));
   }
+  if (!locks.empty())
+    result.push_back(fmt::format("holds lock{} {}", locks.size() == 1 ? "" : "s", fmt::join(locks, " and ")));
   for (std::uint32_t i = 0; i < system.fences.size(); ++i) {
     const bool pending = state.published[i] && !state.signalled[i];
     const auto signals = [&](const Action& action) {
@@ -362,15 +377,27 @@ std::vector<Party> parties(const System& system, const State& state, const Knot&
 
 namespace {
 
-// The step as a line of the story; without a move: the step at which the thread is stuck.
-ScheduleStep line_of(const System& system, const State& state, ThreadId thread, const Move* move) {
-  const Thread& who = system[thread];
-  const Step& step = who.program[state.at[thread.index]];
-  ScheduleStep line{
-      title(who), describe(system, who, step),         step.context, move == nullptr, move != nullptr && move->timeout,
-      step.at,    cause_of_wait(system, state, thread)};
-  if (move != nullptr) line.action += outcome(system, step, *move);
-  return line;
+// The step as a line of the story.
+ScheduleStep line_of(const System& system, const State& state, const Move& move) {
+  const Thread& who = system[move.thread];
+  const Step& step = who.program[state.at[move.thread.index]];
+  return {title(who),
+          describe(system, who, step) + outcome(system, state, step, move),
+          step.context,
+          false,
+          move.timeout,
+          step.at,
+          cause_of_wait(system, state, move.thread)};
+}
+
+// The step at which the thread is stuck. A wait for fences says so itself; another step does not do what it is for.
+ScheduleStep stuck_line(const System& system, const State& state, const Link& link) {
+  const Thread& who = system[link.thread];
+  const Step& step = who.program[state.at[link.thread.index]];
+  const std::string stuck = link.waits_for.kind == Blocker::Kind::fence
+                                ? describe(system, who, step)
+                                : fmt::format("waits for {}", what(system, step, link.waits_for));
+  return {title(who), stuck, step.context, true, false, step.at, cause_of_wait(system, state, link.thread)};
 }
 
 // A free choice shows in what follows it.
@@ -436,7 +463,7 @@ Story story(const System& system, const std::vector<Move>& schedule, const Knot&
     const bool tells = worth_telling(system[move.thread].program[state.at[move.thread.index]]);
     if (tells) {
       told[i] = result.steps.size();
-      result.steps.push_back(line_of(system, state, move.thread, &move));
+      result.steps.push_back(line_of(system, state, move));
       if (released_by) result.steps.back().released_by = told[*released_by];
     }
     state = after(system, std::move(state), move);
@@ -446,7 +473,7 @@ Story story(const System& system, const std::vector<Move>& schedule, const Knot&
     result.steps.back().changes = changes(before, now);
     before = std::move(now);
   }
-  for (const Link& link : knot.links) result.steps.push_back(line_of(system, state, link.thread, nullptr));
+  for (const Link& link : knot.links) result.steps.push_back(stuck_line(system, state, link));
   return result;
 }
 

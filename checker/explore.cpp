@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -78,7 +79,7 @@ class Explorer {
   std::vector<bool> expanded_;
   std::vector<std::vector<Number>> todo_;  // by depth; a state stands here again if a shorter way to it is found
   std::set<std::pair<bool, std::vector<std::pair<std::uint32_t, StepIndex>>>> collected_;  // of `hangs`
-  std::set<std::pair<FindingKind, std::string>> known_;                                    // of `incidents`
+  std::map<std::pair<FindingKind, std::string>, std::size_t> known_;                       // of `incidents`
   std::vector<std::vector<bool>> visible_;  // of each thread: steps that may be incidents
   Number trail_from_ = 0;                   // a stored state
   std::vector<Move> trail_;                 // from there to `next_`
@@ -100,12 +101,19 @@ void Explorer::take(const Move& move) {
   for (Incident& incident : incidents(system_, before, move, next_)) record(std::move(incident));
 }
 
-// Keeps an incident, at the end of the trail, if it is the first of its kind and subject.
+// Keeps an incident, at the end of the trail, if the way to it is the shortest of its kind and subject: what is folded
+// runs ahead of states that are to be expanded yet.
 void Explorer::record(Incident incident) {
-  if (!known_.emplace(incident.kind, incident.subject).second) return;
+  const auto [known, news] = known_.emplace(std::pair{incident.kind, incident.subject}, result_.incidents.size());
+  const std::size_t length = depths_[trail_from_] + trail_.size();
+  if (!news && result_.incidents[known->second].way.size() <= length) return;
   std::vector<Move> way = way_to(trail_from_);
   way.insert(way.end(), trail_.begin(), trail_.end());
-  result_.incidents.push_back({std::move(incident), std::move(way)});
+  ExploredIncident found{std::move(incident), std::move(way)};
+  if (news)
+    result_.incidents.push_back(std::move(found));
+  else
+    result_.incidents[known->second] = std::move(found);
 }
 
 // Takes `next_` on where there is one move to consider: such states are not stored.

@@ -19,15 +19,16 @@ bool unanswered(const Report& report) {
 Result result_of(const Checked& input, bool unknown_fails) {
   if (!input.report) return Result::unusable;
   if (input.outcome.expected) return Result::passed;
+  if (input.interrupted && input.report->expect) return Result::unknown;  // nobody knows yet whether it is met
   if (!input.outcome.complaint.empty()) return Result::failed;
   const bool news = std::ranges::any_of(input.report->findings,
                                         [&](const Finding& finding) { return excuse(input, finding) == Excuse::none; });
   if (news) return Result::failed;
-  return unknown_fails && unanswered(*input.report) ? Result::unknown : Result::passed;
+  return (unknown_fails || input.interrupted) && unanswered(*input.report) ? Result::unknown : Result::passed;
 }
 
 ExitStatus exit_status(const Run& run) {
-  Result worst = run.stale_fails && !run.stale.empty() ? Result::failed : Result::passed;
+  Result worst = baseline_fails(run) ? Result::failed : Result::passed;
   for (const Checked& input : run.inputs) worst = std::max(worst, input.result);
   return statuses.at(static_cast<std::size_t>(worst));
 }

@@ -6,7 +6,8 @@
 
 namespace fencecheck {
 
-// Findings that are expected or known do not count; nor does `unknown` unless `unknown_fails`.
+// Findings that are expected or known do not count; nor does `unknown` unless
+// `unknown_fails` or the input was interrupted.
 [[nodiscard]] Result result_of(const Checked& input, bool unknown_fails);
 
 // Of several inputs the worst result counts: unusable, then failed, then

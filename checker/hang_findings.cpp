@@ -45,7 +45,7 @@ bool can_signal(const System& system, const State& last, const Obligation& fence
   return !helpers(system, last, {Blocker::Kind::fence, fence.index, {}, {}}).empty();
 }
 
-std::string sentence(const Hang& hang, const System& system) {
+std::string sentence(const Hang& hang, const System& system, bool stall) {
   const Knot& knot = hang.knot;
   const Obligation& obligation = hang.owed.front();
   const bool stopped = system.userspace_may_stop && can_signal(system, hang.last, obligation);
@@ -53,7 +53,8 @@ std::string sentence(const Hang& hang, const System& system) {
     return fmt::format("kernel fence '{}' is published and nobody signals it", system.fences[obligation.index].name);
   if (knot.links.empty()) return "userspace stops while the kernel still owes something";
   if (!knot.closed)
-    return fmt::format("{} is stuck for ever: {}", system[knot.links.front().thread].name, route(knot, system));
+    return fmt::format("{} is stuck {}: {}", system[knot.links.front().thread].name,
+                       stall ? "until a timeout" : "for ever", route(knot, system));
   if (knot.links.size() == 1) return fmt::format("'{}' waits for itself", system[knot.links.front().thread].name);
   return fmt::format("{} parties wait for each other: {}", knot.links.size(), route(knot, system));
 }
@@ -77,6 +78,16 @@ std::string debt_name(const System& system, const Obligation& obligation) {
       return fmt::format("what '{}' has to do", system.threads[obligation.index].name);
   }
   return {};
+}
+
+// Of a cycle of nothing but locks: what lockdep would be told. Empty for others.
+std::string fix_of_locks(const Knot& knot, const System& system) {
+  const auto is_lock = [](const Link& link) { return link.waits_for.kind == Blocker::Kind::lock; };
+  if (!knot.closed || knot.links.size() < 2 || !std::ranges::all_of(knot.links, is_lock)) return {};
+  const bool reservations = std::ranges::all_of(
+      knot.links, [&](const Link& link) { return system.locks[link.waits_for.index].kind == LockKind::ww; });
+  return reservations ? "lock them in one ww transaction (drm_exec, or ww_acquire_ctx), which backs off on -EDEADLK"
+                      : "take these locks in one order everywhere, or drop the first before the second is taken";
 }
 
 // How many lines of the story these moves take.
@@ -226,9 +237,10 @@ void HangFindings::add(Hang hang) {
   finding.closed = hang.knot.closed;
   finding.parties = parties(system_, hang.last, hang.knot);
   finding.at = finding.parties.empty() ? place_of(system_, hang.owed.front()) : closing_place(finding.parties);
-  finding.message = sentence(hang, system_);
+  finding.message = sentence(hang, system_, finding.kind == FindingKind::stall);
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
+  finding.fix = fix_of_locks(hang.knot, system_);
   finding.needs = needs(hang);
   add_story(finding, hang.schedule, hang.knot);
   if (finding.needs == Causes{}.with(Cause::userspace))
@@ -246,7 +258,7 @@ void HangFindings::add(const Incident& incident, const std::vector<Move>& way) {
   finding.at = incident.at;
   finding.message = incident.what;
   finding.closed = false;
-  finding.parties.push_back({incident.subject, {}, {}, Cause::memory_management, {}, incident.at, {}});
+  finding.parties.push_back({incident.subject, {}, incident.about, Cause::memory_management, {}, incident.at, {}});
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
   if (const auto refuted = replay_incident(system_, way, incident)) disagree(refuted->why);
@@ -272,20 +284,22 @@ void HangFindings::add(const Lasso& lasso) {
   finding.strength = Strength::confirmed;
   finding.closed = false;
   std::vector<std::string> names;
+  const std::string released_by = std::holds_alternative<Debt>(lasso.harm)
+                                      ? "no step of the cycle discharges what is owed"
+                                      : "what it restores is evicted for the next, and the other way round";
   for (const ThreadId thread : movers(lasso)) {
     const Thread& who = system_[thread];
     names.push_back(fmt::format("'{}'", who.name));
-    finding.parties.push_back({title(who),
-                               {},
-                               "its next turn: it goes round without end",
-                               Cause::scheduling,
-                               "no step of the cycle discharges what is owed",
-                               who.at,
-                               {}});
+    finding.parties.push_back(
+        {title(who), {}, "its next turn: it goes round without end", Cause::scheduling, released_by, who.at, {}});
   }
-  finding.at = place_of(system_, lasso.debt.obligation);
-  finding.message = fmt::format("{} go{} on for ever, and {} is never done", fmt::join(names, ", "),
-                                names.size() == 1 ? "es" : "", debt_name(system_, lasso.debt.obligation));
+  const auto* debt = std::get_if<Debt>(&lasso.harm);
+  finding.at = debt != nullptr ? place_of(system_, debt->obligation) : system_[std::get<BufferId>(lasso.harm)].at;
+  finding.message = fmt::format(
+      "{} go{} on for ever, and {}", fmt::join(names, ", "), names.size() == 1 ? "es" : "",
+      debt != nullptr ? debt_name(system_, debt->obligation) + " is never done"
+                      : fmt::format("'{}' is evicted and restored again and again, though userspace asks for nothing",
+                                    system_[std::get<BufferId>(lasso.harm)].name));
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
   std::vector<Move> way = lasso.stem;

@@ -6,7 +6,9 @@
 #include <array>
 #include <cctype>
 #include <filesystem>
+#include <set>
 
+#include "checker/output_file.hpp"
 #include "graph/input/kernel_log.hpp"
 #include "graph/input/read_perfetto.hpp"
 #include "graph/input/read_snapshot.hpp"
@@ -24,10 +26,34 @@ bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
 }
 
-std::vector<InputFile> files_below(const fs::path& folder) {
+// What stands in one folder: inputs, and what looks like one and cannot be read; folders go to `todo`.
+void look_into(const fs::path& folder, std::vector<fs::path>& todo, std::vector<InputFile>& result) {
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    std::error_code unknown;
+    const fs::file_status status = entry->status(unknown);
+    if (fs::is_directory(status) && !entry->is_symlink(unknown)) {
+      todo.push_back(entry->path());
+    } else if (has_input_ending(entry->path())) {
+      if (fs::is_regular_file(status)) result.push_back({entry->path().string(), true});
+      if (!fs::exists(status)) result.push_back({entry->path().string(), true, "a link to nothing, or not accessible"});
+    }
+  }
+  if (error) result.push_back({folder.string(), true, fmt::format("cannot be read: {}", error.message())});
+}
+
+std::vector<InputFile> files_below(const fs::path& folder, const std::vector<std::string>& apart) {
   std::vector<InputFile> result;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && has_input_ending(entry.path())) result.push_back({entry.path().string(), true});
+  std::vector<fs::path> todo{folder};
+  while (!todo.empty()) {
+    const fs::path next = std::move(todo.back());
+    todo.pop_back();
+    look_into(next, todo, result);
+  }
+  std::erase_if(result, [&](const InputFile& file) {
+    return std::ranges::any_of(apart, [&](const std::string& other) { return same_file(file.path, other); });
+  });
   std::ranges::sort(result, {}, &InputFile::path);
   return result;
 }
@@ -103,7 +129,7 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
 
 }  // namespace
 
-std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
+std::vector<InputFile> input_files(const std::vector<std::string>& arguments, const std::vector<std::string>& apart) {
   std::vector<InputFile> result;
   for (const std::string& argument : arguments) {
     if (argument == "-") {
@@ -116,12 +142,16 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments) {
       result.push_back({argument, false, "no such file or folder"});
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
-    } else if (std::vector<InputFile> files = files_below(argument); files.empty()) {
+    } else if (std::vector<InputFile> files = files_below(argument, apart); files.empty()) {
       result.push_back({argument, false, fmt::format("the folder holds no input (*{})", fmt::join(endings, ", *"))});
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
   }
+  std::set<std::string> seen;  // a file in two of the folders, or named twice
+  std::erase_if(result, [&](const InputFile& file) {
+    return !seen.insert(fs::path(file.path).lexically_normal().string()).second;
+  });
   return result;
 }
 

@@ -21,8 +21,10 @@ struct InputFile {
   std::string error{};  // why there is no such input: it does not exist, or is a folder without inputs
 };
 
-// The files that the arguments stand for, in their order.
-[[nodiscard]] std::vector<InputFile> input_files(const std::vector<std::string>& arguments);
+// The files that the arguments stand for, in their order, each once. Folders do
+// not stand for the files in `apart` (a baseline, reports), by whatever path.
+[[nodiscard]] std::vector<InputFile> input_files(const std::vector<std::string>& arguments,
+                                                 const std::vector<std::string>& apart = {});
 
 // What the beginning of a file looks like; nothing, with an error that says
 // what it is instead, if it is no input.

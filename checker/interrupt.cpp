@@ -11,7 +11,7 @@
 namespace fencecheck {
 namespace {
 
-constexpr std::array<int, 2> caught{SIGINT, SIGTERM};
+constexpr std::array<int, 3> caught{SIGINT, SIGTERM, SIGHUP};
 
 // A handler may set a flag and post a semaphore; the rest is done by a thread.
 std::atomic<bool> requested{false};
@@ -44,9 +44,12 @@ void listen() {
 bool interrupted() { return requested.load(std::memory_order_relaxed); }
 
 CatchInterrupts::CatchInterrupts() {
+  struct sigaction hangup {};
+  const bool hangup_is_ignored = sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler == SIG_IGN;  // nohup
   sem_init(&wake, 0, 0);
   listener_ = std::thread(listen);
   for (const int signal : caught) std::signal(signal, handle);
+  if (hangup_is_ignored) std::signal(SIGHUP, SIG_IGN);
 }
 
 CatchInterrupts::~CatchInterrupts() {

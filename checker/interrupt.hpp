@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM: long work stops at the next opportunity, and what it found
+// Ctrl-C, SIGTERM and SIGHUP: long work stops at the next opportunity, and what it found
 // until then is still reported.
 #pragma once
 
@@ -11,7 +11,8 @@ namespace fencecheck {
 [[nodiscard]] bool interrupted();
 
 // While it lives, the first signal sets interrupted() and stops what is
-// registered; a second one ends the process as if nobody had caught it. One at a time.
+// registered; a second one ends the process as if nobody had caught it. SIGHUP
+// stays ignored if it was (nohup). One at a time.
 class CatchInterrupts {
  public:
   CatchInterrupts();

@@ -96,9 +96,14 @@ std::vector<Move> StateGraph::way_to(Number number) const {
   return way;
 }
 
+// Which edges a run may take.
+using Filter = std::function<bool(Number from, const Edge&)>;
+bool every(Number, const Edge&) { return true; }
+
 // The strongly connected components of the graph on some of its states that a
 // run can stay in: of two states or more, or with an edge back to the state.
-std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, const std::vector<Number>& states) {
+std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, const std::vector<Number>& states,
+                                                    const Filter& filter) {
   using Csr = boost::compressed_sparse_row_graph<boost::directedS, boost::no_property, boost::no_property,
                                                  boost::no_property, std::uint32_t>;
   const auto local = [&](Number number) -> std::optional<std::uint32_t> {
@@ -110,7 +115,7 @@ std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, con
   std::vector<bool> to_itself(states.size(), false);
   for (std::uint32_t i = 0; i < states.size(); ++i)
     for (const Edge& edge : graph.from(states[i]))
-      if (const auto to = local(edge.to)) {
+      if (const auto to = local(edge.to); to && filter(states[i], edge)) {
         edges.emplace_back(i, *to);
         if (*to == i) to_itself[i] = true;
       }
@@ -129,23 +134,25 @@ std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, con
 // A component in which a debt stays open: does a fair run stay in it?
 class Component {
  public:
-  Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states);
-  // A cycle through its first state that is fair to every thread; nothing if there is none.
-  [[nodiscard]] std::optional<std::vector<Edge>> fair_cycle() const;
+  Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
+            Filter filter);
+  // A cycle through its first state that is fair to every thread and has such an edge; nothing if there is none.
+  [[nodiscard]] std::optional<std::vector<Edge>> fair_cycle(const Filter& has) const;
 
  private:
-  using Goal = std::function<bool(const Edge&)>;
   [[nodiscard]] std::optional<std::uint32_t> local(Number number) const;
-  [[nodiscard]] std::optional<std::vector<Edge>> way(Number from, const Goal& goal) const;
+  [[nodiscard]] std::optional<std::vector<Edge>> way(Number from, const Filter& goal) const;
 
   const StateGraph& graph_;
   const std::vector<Number>& states_;
+  Filter filter_;
   std::size_t threads_;
   std::vector<std::vector<bool>> pressing_;  // in each state: fair threads that can move
 };
 
-Component::Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states)
-    : graph_(graph), states_(states), threads_(system.threads.size()) {
+Component::Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
+                     Filter filter)
+    : graph_(graph), states_(states), filter_(std::move(filter)), threads_(system.threads.size()) {
   for (const Number number : states_) {
     const State state = graph.state(number);
     std::vector<bool>& pressing = pressing_.emplace_back(threads_, false);
@@ -161,7 +168,7 @@ std::optional<std::uint32_t> Component::local(Number number) const {
 }
 
 // The shortest way inside the component whose last edge is the goal.
-std::optional<std::vector<Edge>> Component::way(Number from, const Goal& goal) const {
+std::optional<std::vector<Edge>> Component::way(Number from, const Filter& goal) const {
   std::vector<std::optional<std::pair<Number, Edge>>> reached(states_.size());
   std::deque<Number> todo{from};
   const auto back_to_start = [&](Number last, const Edge& edge) {
@@ -177,8 +184,8 @@ std::optional<std::vector<Edge>> Component::way(Number from, const Goal& goal) c
   for (; !todo.empty(); todo.pop_front())
     for (const Edge& edge : graph_.from(todo.front())) {
       const auto to = local(edge.to);
-      if (!to) continue;
-      if (goal(edge)) return back_to_start(todo.front(), edge);
+      if (!to || !filter_(todo.front(), edge)) continue;
+      if (goal(todo.front(), edge)) return back_to_start(todo.front(), edge);
       if (edge.to == from || reached[*to]) continue;
       reached[*to] = {todo.front(), edge};
       todo.push_back(edge.to);
@@ -186,7 +193,7 @@ std::optional<std::vector<Edge>> Component::way(Number from, const Goal& goal) c
   return std::nullopt;
 }
 
-std::optional<std::vector<Edge>> Component::fair_cycle() const {
+std::optional<std::vector<Edge>> Component::fair_cycle(const Filter& has) const {
   const Number start = states_.front();
   std::vector<bool> contented = pressing_.front();  // threads that moved, or could not
   contented.flip();
@@ -194,18 +201,21 @@ std::optional<std::vector<Edge>> Component::fair_cycle() const {
     return edge.move.thread.index == thread || !pressing_[*local(edge.to)][thread];
   };
   std::vector<Edge> cycle;
-  const auto go = [&](const Goal& goal) {
+  bool has_it = false;
+  const auto go = [&](const Filter& goal) {
     const auto next = way(cycle.empty() ? start : cycle.back().to, goal);
     if (!next) return false;
     for (const Edge& edge : *next) {
+      has_it = has_it || has(cycle.empty() ? start : cycle.back().to, edge);
       for (std::size_t i = 0; i < threads_; ++i) contented[i] = contented[i] || contents(i, edge);
       cycle.push_back(edge);
     }
     return true;
   };
   for (std::size_t i = 0; i < threads_; ++i)
-    if (!contented[i] && !go([&](const Edge& edge) { return contents(i, edge); })) return std::nullopt;
-  if (cycle.empty() || cycle.back().to != start) go([&](const Edge& edge) { return edge.to == start; });
+    if (!contented[i] && !go([&](Number, const Edge& edge) { return contents(i, edge); })) return std::nullopt;
+  if (!has_it && !go(has)) return std::nullopt;
+  if (cycle.empty() || cycle.back().to != start) go([&](Number, const Edge& edge) { return edge.to == start; });
   return cycle;
 }
 
@@ -218,7 +228,8 @@ class Search {
  private:
   void look_into(const std::vector<Number>& states);
   void look_for(const Debt& debt, const std::vector<Number>& states);
-  void add(const Debt& debt, Number start, const std::vector<Edge>& cycle);
+  void look_for_evictions(const std::vector<Number>& states);
+  void add(Lasso lasso, const std::vector<Edge>& cycle);
   [[nodiscard]] bool known(const Debt& debt) const { return std::ranges::find(explained_, debt) != explained_.end(); }
 
   const System& system_;
@@ -228,9 +239,9 @@ class Search {
   std::vector<Debt> explained_;  // open all along some lasso that was found
 };
 
-void Search::add(const Debt& debt, Number start, const std::vector<Edge>& cycle) {
-  Lasso lasso{graph_.way_to(start), {}, debt, {}};
-  std::vector<Debt> throughout = debts(system_, graph_.state(start));
+// The lasso with its cycle; the debts that are open all along it are explained by it.
+void Search::add(Lasso lasso, const std::vector<Edge>& cycle) {
+  std::vector<Debt> throughout = debts(system_, graph_.state(cycle.back().to));
   std::vector<bool> waiting(system_.threads.size(), true);
   for (const Edge& edge : cycle) {
     lasso.cycle.push_back(edge.move);
@@ -249,10 +260,27 @@ void Search::add(const Debt& debt, Number start, const std::vector<Edge>& cycle)
 }
 
 void Search::look_for(const Debt& debt, const std::vector<Number>& states) {
-  for (const std::vector<Number>& component : lasting_components(graph_, states)) {
-    const auto cycle = Component(system_, graph_, options_.causes, component).fair_cycle();
+  for (const std::vector<Number>& component : lasting_components(graph_, states, every)) {
+    const auto cycle = Component(system_, graph_, options_.causes, component, every).fair_cycle(every);
     if (!cycle) continue;
-    add(debt, component.front(), *cycle);
+    add({graph_.way_to(component.front()), {}, debt, {}}, *cycle);
+    return;
+  }
+}
+
+// Thrashing: every run of every work ends, and together they never come to rest.
+void Search::look_for_evictions(const std::vector<Number>& states) {
+  const Filter by_kernel = [&](Number, const Edge& edge) { return !acts_for_userspace(system_[edge.move.thread]); };
+  for (const std::vector<Number>& component : lasting_components(graph_, states, by_kernel)) {
+    std::optional<BufferId> evicted;
+    const Filter evicts = [&](Number from, const Edge& edge) {
+      const auto buffer = evicts_by_itself(system_, graph_.state(from), edge.move);
+      if (buffer && std::ranges::binary_search(component, edge.to)) evicted = buffer;
+      return buffer.has_value();
+    };
+    const auto cycle = Component(system_, graph_, options_.causes, component, by_kernel).fair_cycle(evicts);
+    if (!cycle) continue;
+    add({graph_.way_to(component.front()), {}, *evicted, {}}, *cycle);
     return;
   }
 }
@@ -274,7 +302,10 @@ Livelocks Search::run() {
   if (!result_.gave_up.empty()) return std::move(result_);
   std::vector<Number> all(graph_.size());
   std::iota(all.begin(), all.end(), Number{0});
-  for (const std::vector<Number>& component : lasting_components(graph_, all)) look_into(component);
+  for (const std::vector<Number>& component : lasting_components(graph_, all, every)) {
+    look_into(component);
+    if (result_.lassos.empty()) look_for_evictions(component);
+  }
   return std::move(result_);
 }
 

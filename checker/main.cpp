@@ -4,13 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <new>
 #include <optional>
-#include <sstream>
+#include <string_view>
 
 #include "checker/baseline.hpp"
 #include "checker/check.hpp"
@@ -25,6 +28,7 @@
 #include "checker/run_checks.hpp"
 #include "checker/watch.hpp"
 #include "encoders/diagram.hpp"
+#include "encoders/report/issues.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
 
@@ -67,25 +71,43 @@ class Progress {
   bool shown_;
 };
 
+// COLUMNS, as shells and other tools take it; else the terminal's; 0: neither.
 unsigned width_of(std::FILE* stream) {
+  if (const char* columns = std::getenv("COLUMNS"); columns != nullptr) {
+    const std::string_view text(columns);
+    unsigned width = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), width);
+    if (error == std::errc{} && end == text.data() + text.size() && width > 0) return width;
+  }
   winsize size{};
   return terminal(stream) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 Style style_of(std::FILE* stream, const Options& options) { return {options.story, colour(stream), width_of(stream)}; }
 
-void write_file(const std::string& path, const std::string& content) {
-  OutputFile file(path);
-  file.write(content);
-  file.commit();
+// What this run writes.
+std::vector<std::string> outputs_of(const Options& options) {
+  std::vector<std::string> result;
+  for (const ReportRequest& request : options.reports)
+    if (!request.file.empty()) result.push_back(request.file);
+  if (!options.output.empty()) result.push_back(options.output);
+  return result;
 }
 
-// The reports that go to files, opened before the work.
-std::vector<OutputFile> open_reports(const Options& options) {
-  std::vector<OutputFile> files;
-  for (const ReportRequest& request : options.reports)
-    if (!request.file.empty()) files.emplace_back(request.file);
-  return files;
+// Two of the files that the command line names are one, and it would be overwritten; empty: none are.
+std::string overwritten(const Options& options) {
+  const std::vector<std::string> outputs = outputs_of(options);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto clashes = [&](const std::string& other) { return same_file(outputs[i], other); };
+    for (std::size_t j = 0; j < i; ++j)
+      if (clashes(outputs[j])) return fmt::format("'{}' and '{}' are one file", outputs[j], outputs[i]);
+    if (std::ranges::any_of(options.operands, clashes)) return fmt::format("'{}' is an input", outputs[i]);
+    if (!options.baseline.empty() && clashes(options.baseline)) return fmt::format("'{}' is the baseline", outputs[i]);
+  }
+  if (options.update_baseline &&
+      std::ranges::any_of(options.operands, [&](const std::string& each) { return same_file(each, options.baseline); }))
+    return fmt::format("'{}' is an input", options.baseline);
+  return {};
 }
 
 // The report that is printed instead of the text; none: the text.
@@ -94,17 +116,29 @@ const ReportRequest* printed_report(const Options& options) {
   return found == options.reports.end() ? nullptr : &*found;
 }
 
+constexpr std::string_view no_such_file = "no such file";
+constexpr std::uintmax_t largest_baseline = std::uintmax_t{64} << 20U;
+
+// What is wrong with the file, if anything. Pipes and devices may never end.
+std::string read_baseline_text(const std::string& path, std::string& text) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return std::string(no_such_file);
+  if (!fs::is_regular_file(status)) return "cannot be read: it is no regular file";
+  if (fs::file_size(path, error) > largest_baseline) return fmt::format("larger than {} MiB", largest_baseline >> 20U);
+  std::ifstream in(path, std::ios::binary);
+  text.assign(std::istreambuf_iterator<char>(in), {});
+  return in ? "" : "cannot be read";
+}
+
 // Nothing if it is not usable; what is wrong is then printed. With --update-baseline it need not exist.
 std::optional<Baseline> read_baseline(const Options& options) {
   Checked checked;
   checked.source.name = options.baseline;
-  std::ifstream in(options.baseline, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  checked.source.text = std::move(text).str();
-  const bool missing = !std::filesystem::exists(options.baseline);
-  if (!(missing && options.update_baseline) && (!in || std::filesystem::is_directory(options.baseline)))
-    checked.diagnostics.error({}, missing ? "no such file" : "cannot be read");
+  if (const std::string wrong = read_baseline_text(options.baseline, checked.source.text);
+      !wrong.empty() && !(wrong == no_such_file && options.update_baseline))
+    checked.diagnostics.error({}, wrong);
   Baseline baseline = Baseline::read(checked.source, checked.diagnostics);
   if (checked.diagnostics.ok()) return baseline;
   print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
@@ -113,7 +147,9 @@ std::optional<Baseline> read_baseline(const Options& options) {
 
 Run run_with_progress(const Options& options, Baseline* baseline) {
   const bool conform = options.command == Command::conform;
-  const std::vector<InputFile> inputs = conform ? std::vector<InputFile>{} : input_files(options.operands);
+  std::vector<std::string> apart = outputs_of(options);
+  if (!options.baseline.empty()) apart.push_back(options.baseline);
+  const std::vector<InputFile> inputs = conform ? std::vector<InputFile>{} : input_files(options.operands, apart);
   const Progress progress(inputs.size());
   const bool text = printed_report(options) == nullptr;
   const auto tell = [&](const Checked& input) {
@@ -128,31 +164,38 @@ Run run_with_progress(const Options& options, Baseline* baseline) {
   return conform ? run_conform(options, listener, baseline) : run_checks(inputs, options, listener, baseline);
 }
 
-// A baseline is only written by a run that has seen every input.
-void update(const Baseline& baseline, const Run& run) {
+// A baseline is only written by a run that has seen every input; what it removes is said.
+void update(const Baseline& baseline, const OutputFile& file, const Run& run) {
   const bool whole = !run.interrupted && std::ranges::none_of(run.inputs, [](const Checked& each) {
     return each.result == Result::unusable;
   });
-  if (whole)
-    write_file(run.baseline, baseline.text());
-  else
-    print(stderr, fmt::format("{}: not updated: not every input could be checked\n", run.baseline));
+  if (!whole) {
+    print(stderr, fmt::format("{}: not updated: not every input could be checked\n", printable(run.baseline.name)));
+    return;
+  }
+  file.write(baseline.text());
+  Run removed;
+  removed.baseline = run.baseline;
+  removed.stale = baseline.stale();
+  if (!removed.stale.empty()) print(stderr, fmt::format("removed from the baseline:\n{}", stale_lines(removed)));
 }
 
 ExitStatus check(const Options& options) {
   if (options.watch) return watch(options, style_of(stdout, options));
   std::optional<Baseline> baseline;
   if (!options.baseline.empty() && !(baseline = read_baseline(options))) return ExitStatus::bad_input;
-  std::vector<OutputFile> files = open_reports(options);
+  std::optional<OutputFile> new_baseline;
+  if (options.update_baseline) new_baseline.emplace(options.baseline);
+  const std::vector<std::string> outputs = outputs_of(options);
+  const std::vector<OutputFile> files(outputs.begin(), outputs.end());
   const Run run = run_with_progress(options, baseline ? &*baseline : nullptr);
   auto file = files.begin();
   for (const ReportRequest& request : options.reports)
     if (!request.file.empty()) file++->write(request.format->write(run, {options.story, false, 0}));
+  if (new_baseline) update(*baseline, *new_baseline, run);
   const ReportRequest* const printed = printed_report(options);
   const Style style = style_of(stdout, options);
   print(stdout, printed == nullptr ? summary(run, style) : printed->format->write(run, style));
-  for (OutputFile& each : files) each.commit();
-  if (baseline && options.update_baseline) update(*baseline, run);
   return exit_status(run);
 }
 
@@ -213,12 +256,27 @@ std::optional<DiagramFormat> format_of(const Options& options) {
   return row->format;
 }
 
+// What was not decided, so that a cycle or a schedule may be missing; empty if everything was.
+std::string not_decided(const Report& report) {
+  for (const Answer& answer : report.answers)
+    if (answer.verdict == Verdict::unknown)
+      return fmt::format("{} was not decided: {}", answer.property, answer.reason);
+  return {};
+}
+
 ExitStatus draw(const Options& options) {
   const std::optional<DiagramFormat> format = format_of(options);
   if (!format) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': its ending names no format; see --to\n", options.output));
     return ExitStatus::usage;
   }
+  for (const std::string& input : options.operands)
+    if (std::error_code error; std::filesystem::is_directory(input, error)) {
+      print(stderr, fmt::format("{}: error: a folder: draw takes files\n", printable(input)));
+      return ExitStatus::bad_input;
+    }
+  std::optional<OutputFile> file;
+  if (!options.output.empty()) file.emplace(options.output);
   std::vector<Checked> inputs;
   if (options.merge)
     inputs.push_back(check_merged(options.operands, shown_budget(options), observe_options_of(options)));
@@ -234,37 +292,41 @@ ExitStatus draw(const Options& options) {
     return ExitStatus::usage;
   }
   const Checked checked = inputs.size() > 1 ? combine(inputs) : std::move(inputs.front());
-  const Diagram drawn = diagram(*checked.report, *format, options.diagram);
+  const std::string open = not_decided(*checked.report);
+  if (!open.empty()) print(stderr, fmt::format("{}: warning: {}\n", printable(checked.source.name), open));
+  const bool shows_findings = options.diagram.view == View::cycle || options.diagram.view == View::schedule;
+  const Diagram drawn = diagram(*checked.report, *format, options.diagram, open);
   if (!drawn.problem.empty()) {
-    print(stderr, fmt::format("{}: error: {}\n", checked.source.name, drawn.problem));
-    return ExitStatus::bad_input;
+    print(stderr, fmt::format("{}: error: {}\n", printable(checked.source.name), drawn.problem));
+    return open.empty() ? ExitStatus::usage : ExitStatus::unknown;
   }
-  if (options.output.empty())
-    print(stdout, drawn.content);
+  if (file)
+    file->write(drawn.content);
   else
-    write_file(options.output, drawn.content);
-  return ExitStatus::nothing_found;
+    print(stdout, drawn.content);
+  return shows_findings && !open.empty() ? ExitStatus::unknown : ExitStatus::nothing_found;
 }
 
 ExitStatus explain(const Options& options) {
-  if (const auto* row = find_row(finding_table, options.operands.front()); row != nullptr) {
-    print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
-    return ExitStatus::nothing_found;
-  }
-  if (const auto* row = find_row(rule_table, options.operands.front()); row != nullptr) {
-    print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row->id, row->says, row->fix, row->reference));
-    return ExitStatus::nothing_found;
-  }
+  const std::string& topic = options.operands.front();
   std::vector<std::string_view> known;
-  for (const FindingInfo& row : finding_table) known.push_back(row.id);
-  for (const RuleInfo& row : rule_table) known.push_back(row.id);
-  const std::string_view meant = nearest(options.operands.front(), known);
-  print(stderr, fmt::format("fencecheck: no finding or rule is called '{}'{}\n", options.operands.front(),
+  for (const IssueRule& row : issue_rules()) {
+    known.push_back(row.id);
+    if (row.id != topic) continue;
+    print(stdout, fmt::format("{}: {}\nfix: {}\nsee: {}\n", row.id, row.says, row.fix, row.reference));
+    return ExitStatus::nothing_found;
+  }
+  const std::string_view meant = nearest(topic, known);
+  print(stderr, fmt::format("fencecheck: no finding or rule is called '{}'{}\n", printable(topic),
                             meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
   return ExitStatus::usage;
 }
 
 ExitStatus run(const Options& options) {
+  if (const std::string lost = overwritten(options); !lost.empty()) {
+    print(stderr, fmt::format("fencecheck: would be overwritten: {}\n", printable(lost)));
+    return ExitStatus::usage;
+  }
   switch (options.command) {
     case Command::check:
     case Command::conform:
@@ -290,6 +352,7 @@ int main(int argc, char** argv) {
   try {
     const fencecheck::Parsed parsed = fencecheck::parse_options(argc, argv);
     const fencecheck::CatchInterrupts catching;
+    std::signal(SIGPIPE, SIG_IGN);  // reports in files are written although nobody reads the text
     const ExitStatus status = parsed.options ? fencecheck::run(*parsed.options) : parsed.status;
     if (!parsed.options) fencecheck::print(status == ExitStatus::nothing_found ? stdout : stderr, parsed.text);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(status);

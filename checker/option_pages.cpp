@@ -141,6 +141,7 @@ std::string manual_page() {
   text +=
       ".PP\nOf several inputs the worst counts: 70, 65, 1, 2, 0. It never depends on the format of a report.\n"
       ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nIf set and not empty, nothing is coloured. Colours are for terminals only.\n"
+      ".TP\n.B COLUMNS\nThe width of the text; else that of the terminal, else 100.\n"
       ".SH EXAMPLES\n";
   for (const CommandInfo& row : command_table()) text += fmt::format(".PP\n.EX\n{}\n.EE\n", roff(row.example));
   return text;
@@ -151,7 +152,11 @@ std::string bash_completion() {
   for (const CommandInfo& row : command_table()) commands.push_back(row.id);
   std::string text = fmt::format(
       "# {}\n_fencecheck() {{\n  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}\n"
-      "  local command=${{COMP_WORDS[1]-}}\n  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n"
+      "  local command=${{COMP_WORDS[1]-}}\n  COMPREPLY=()\n"
+      "  # '=' is a word of its own: --report = sarif\n"
+      "  if [[ $previous == '=' ]]; then previous=${{COMP_WORDS[COMP_CWORD - 2]}}; fi\n"
+      "  if [[ $current == '=' ]]; then current=''; fi\n"
+      "  if ((COMP_CWORD == 1)); then\n"
       "    mapfile -t COMPREPLY < <(compgen -W '{} --help --version' -- \"$current\")\n    return\n  fi\n"
       "  case $command:$previous in\n",
       made_from, fmt::join(commands, " "));

@@ -7,7 +7,7 @@
 #include <tuple>
 
 #include "checker/options.hpp"
-#include "graph/model/finding.hpp"
+#include "encoders/report/issues.hpp"
 
 namespace fencecheck {
 namespace {
@@ -20,8 +20,8 @@ std::vector<Choice> choices(const Table& table) {
 }
 
 std::vector<Choice> topics() {
-  std::vector<Choice> result = choices(finding_table);
-  for (const RuleInfo& row : rule_table) result.push_back({row.id, row.says});
+  std::vector<Choice> result;
+  for (const IssueRule& row : issue_rules()) result.push_back({row.id, row.says});
   return result;
 }
 std::vector<Choice> stories() { return choices(story_mode_table); }
@@ -40,6 +40,12 @@ Number number(const std::string& text, Number least, Number most) {
   if (error != std::errc{} || end != text.data() + text.size() || !(value >= least && value <= most))
     throw std::invalid_argument(fmt::format("'{}' is no number from {} to {}", text, least, most));
   return value;
+}
+
+// An empty argument is a variable of a script that was not set.
+std::string named(const std::string& argument) {
+  if (argument.empty()) throw std::invalid_argument("the argument is empty");
+  return argument;
 }
 
 // "FORMAT" or "FORMAT=FILE"; "-" is standard output.
@@ -105,7 +111,7 @@ const auto rows = std::to_array<OptionInfo>({
      Argument::word, unknown_gates, false,
      [](Options& options, const std::string& word) { options.unknown_fails = word == "fail"; }},
     {"", "--baseline", "FILE", "", "Known findings, which do not count: one FINGERPRINT RULE a line", reporting,
-     Argument::file, nullptr, false, [](Options& options, const std::string& file) { options.baseline = file; }},
+     Argument::file, nullptr, false, [](Options& options, const std::string& file) { options.baseline = named(file); }},
     {"", "--baseline-strict", "", "", "Entries of the baseline that no finding has count as findings", reporting,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.baseline_strict = true; }},
     {"", "--update-baseline", "", "", "Write the baseline anew: add what is new, remove what is gone", reporting,
@@ -142,7 +148,7 @@ const auto rows = std::to_array<OptionInfo>({
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.merge = true; }},
     {"-o", "--output", "FILE", "", "Write to this file; its ending is the format: .dot, .svg, .png, .rst, .mmd",
      only_draw, Argument::file, nullptr, false,
-     [](Options& options, const std::string& file) { options.output = file == "-" ? "" : file; }},
+     [](Options& options, const std::string& file) { options.output = file == "-" ? "" : named(file); }},
     {"", "--view", "VIEW", "instances", "What to draw", only_draw, Argument::word, views, false,
      [](Options& options, const std::string& word) { options.diagram.view = find_row(view_table, word)->view; }},
     {"", "--to", "FORMAT", "", "The format, whatever the output is called; dot if nothing says another", only_draw,
@@ -155,7 +161,7 @@ const auto rows = std::to_array<OptionInfo>({
      }},
     {"", "--finding", "FINGERPRINT", "", "With --view schedule: of the finding with this fingerprint, not of the first",
      only_draw, Argument::number, nullptr, false,
-     [](Options& options, const std::string& text) { options.diagram.fingerprint = text; }},
+     [](Options& options, const std::string& text) { options.diagram.fingerprint = named(text); }},
     {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", reading,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {

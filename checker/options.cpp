@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "graph/model/source.hpp"
+
 namespace fencecheck {
 namespace {
 
@@ -59,10 +61,24 @@ void add(CLI::App& command, const OptionInfo& row, Options& options) {
   option->expected(1, row.repeatable ? CLI::detail::expected_max_vector_size : 1)->allow_extra_args(false);
 }
 
+// A first word that is no command, which the parser would not name; empty if there is none.
+std::string unknown_command(int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const std::string_view word = argv[1];
+  std::vector<std::string_view> known;
+  for (const CommandInfo& row : command_table()) known.push_back(row.id);
+  if (std::ranges::find(known, word) != known.end()) return {};
+  const std::string_view meant = nearest(word, known);
+  return fmt::format("'{}' is no command; they are {}{}", printable(word), fmt::join(known, ", "),
+                     meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant));
+}
+
 // Options that need, or exclude, each other; empty if they agree.
 std::string contradiction(const Options& options) {
   if (options.baseline.empty() && (options.baseline_strict || options.update_baseline))
     return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
+  if (!options.diagram.fingerprint.empty() && options.diagram.view != View::schedule)
+    return "--finding requires --view schedule";
   if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine || options.merge))
     return "--watch excludes --report, --terse, --baseline, --combine and --merge";
   if (options.combine && options.merge) return "--combine excludes --merge";
@@ -72,6 +88,10 @@ std::string contradiction(const Options& options) {
 }  // namespace
 
 Parsed parse_options(int argc, const char* const* argv) {
+  const auto wrong_usage = [](std::string_view why) -> Parsed {
+    return {std::nullopt, ExitStatus::usage, fmt::format("{}\nRun with --help for more information.\n", why)};
+  };
+  if (const std::string wrong = unknown_command(argc, argv); !wrong.empty()) return wrong_usage(wrong);
   Options options;
   for (const OptionInfo& row : option_table())
     if (!row.standard.empty()) row.set(options, std::string(row.standard));
@@ -102,8 +122,7 @@ Parsed parse_options(int argc, const char* const* argv) {
     const bool asked_for = app.exit(error, out, err) == 0;
     return {std::nullopt, asked_for ? ExitStatus::nothing_found : ExitStatus::usage, asked_for ? out.str() : err.str()};
   }
-  if (const std::string wrong = contradiction(options); !wrong.empty())
-    return {std::nullopt, ExitStatus::usage, fmt::format("{}\nRun with --help for more information.\n", wrong)};
+  if (const std::string wrong = contradiction(options); !wrong.empty()) return wrong_usage(wrong);
   return {std::move(options), ExitStatus::nothing_found, {}};
 }
 

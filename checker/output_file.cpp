@@ -8,52 +8,76 @@
 #include <stdexcept>
 #include <utility>
 
+#include "graph/model/source.hpp"
+
 namespace fencecheck {
 namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const std::string& path) { throw std::runtime_error(fmt::format("cannot write '{}'", path)); }
+constexpr int most_links = 40;  // as the kernel follows
 
-bool is_special(const std::string& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  return fs::exists(status) && !fs::is_regular_file(status);
+[[noreturn]] void fail(const std::string& path, std::string_view why = "") {
+  throw std::runtime_error(fmt::format("cannot write '{}'{}", printable(path), why));
 }
+
+// A file beside its place; gone with this unless it was moved there.
+class Temporary {
+ public:
+  explicit Temporary(const std::string& target) : path_(fmt::format("{}.{}.part", target, getpid())) {}
+  ~Temporary() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
 
 }  // namespace
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
-  if (fs::is_directory(path_)) fail(path_);
-  if (is_special(path_)) return;
-  temporary_ = fmt::format("{}.{}.part", path_, getpid());
-  if (!std::ofstream(temporary_, std::ios::binary)) {
-    temporary_.clear();
-    fail(path_);
+std::string behind_links(const std::string& path) {
+  fs::path result = path;
+  std::error_code error;
+  for (int i = 0; i < most_links && fs::is_symlink(fs::symlink_status(result, error)); ++i) {
+    const fs::path next = fs::read_symlink(result, error);
+    if (error) break;
+    result = next.is_absolute() ? next : result.parent_path() / next;
   }
+  return result.string();
 }
 
-OutputFile::~OutputFile() {
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove(temporary_, ignored);
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  if (fs::equivalent(a, b, error) && !error) return true;
+  const fs::path one = fs::weakly_canonical(fs::absolute(behind_links(a), error), error);
+  if (error) return false;
+  const fs::path other = fs::weakly_canonical(fs::absolute(behind_links(b), error), error);
+  return !error && one == other;
 }
 
-OutputFile::OutputFile(OutputFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})) {}
+OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(behind_links(path_)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(target_, error);
+  if (fs::exists(status) && !fs::is_regular_file(status)) fail(path_, ": it is no regular file");
+  const Temporary tried(target_);
+  if (!std::ofstream(tried.path(), std::ios::binary)) fail(path_);
+}
 
-void OutputFile::write(std::string_view content) {
-  std::ofstream out(temporary_.empty() ? path_ : temporary_, std::ios::binary);
+void OutputFile::write(std::string_view content) const {
+  const Temporary temporary(target_);
+  std::ofstream out(temporary.path(), std::ios::binary);
   out << content;
   out.close();
   if (!out) fail(path_);
-}
-
-void OutputFile::commit() {
-  if (temporary_.empty()) return;
   std::error_code error;
-  fs::rename(temporary_, path_, error);
+  if (const fs::file_status old = fs::status(target_, error); fs::exists(old))
+    fs::permissions(temporary.path(), old.permissions(), error);
+  fs::rename(temporary.path(), target_, error);
   if (error) fail(path_);
-  temporary_.clear();
 }
 
 }  // namespace fencecheck

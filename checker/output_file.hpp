@@ -6,25 +6,26 @@
 
 namespace fencecheck {
 
-// A file to be: opened beside its place as "PATH.PID.part", so that a place
-// that cannot be written is known before the work, and moved there by commit().
-// Without commit() nothing stays behind. Both throw std::runtime_error with the
-// path. A path that is no regular file, such as /dev/stdout, is written directly.
+// Where a chain of links leads, whether or not something is there.
+[[nodiscard]] std::string behind_links(const std::string& path);
+
+// Do both paths name one file, be it there or not?
+[[nodiscard]] bool same_file(const std::string& a, const std::string& b);
+
+// A file to be. That it can be written is tried when this is made, so that it is
+// known before the work. A link is followed, and a file that is there keeps its
+// permissions. Throws std::runtime_error with the path, also for what is no
+// regular file: pipes and devices cannot be replaced, and may never return.
 class OutputFile {
  public:
   explicit OutputFile(std::string path);
-  ~OutputFile();
-  OutputFile(OutputFile&& other) noexcept;
-  OutputFile& operator=(OutputFile&&) = delete;
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
 
-  void write(std::string_view content);
-  void commit();
+  // Writes beside the place, as "PATH.PID.part", and moves that there. Nothing stays behind if it throws.
+  void write(std::string_view content) const;
 
  private:
-  std::string path_;
-  std::string temporary_;  // empty: nothing to clean up
+  std::string path_;    // as the user gave it
+  std::string target_;  // behind links
 };
 
 }  // namespace fencecheck

@@ -20,10 +20,6 @@ bool through_a_lock(const Finding& finding) {
   return std::ranges::any_of(finding.parties, [](const Party& party) { return party.cause == Cause::lock; });
 }
 
-std::string plural(std::uint64_t count, std::string_view one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
 }  // namespace
 
 void Predictor::take(const observed::OrderWindow& window) {
@@ -40,17 +36,18 @@ void Predictor::take(const observed::OrderWindow& window) {
       continue;
     }
     finding.message = "in another order of these events " + finding.message;
+    finding.property = prediction;
     finding.fingerprint = fingerprint_of_recording(finding);
     if (known_.insert(finding.fingerprint).second) findings_.push_back(std::move(finding));
   }
 }
 
 void Predictor::conclude(Report& report, std::size_t window, bool cut) const {
-  Answer answer{"prediction", Verdict::unknown, {}};
+  Answer answer{std::string(prediction), Verdict::unknown, {}};
   const bool lost = std::ranges::any_of(report.losses, &Loss::gap);
   if (!findings_.empty()) {
     answer.verdict = Verdict::violated;
-    answer.reason = plural(findings_.size(), "hang") + " in other orders of the recorded events";
+    answer.reason = quantity(findings_.size(), "hang") + " in other orders of the recorded events";
   } else if (!gave_up_.empty()) {
     answer.reason = gave_up_;
   } else if (lost) {
@@ -65,7 +62,7 @@ void Predictor::conclude(Report& report, std::size_t window, bool cut) const {
     answer.reason =
         windows_ == 0
             ? "no lock that two threads take was held over a wait for a fence, and nothing else depends on the order"
-            : fmt::format("no other order of the recorded events hangs; {} looked at", plural(windows_, "window"));
+            : fmt::format("no other order of the recorded events hangs; {} looked at", quantity(windows_, "window"));
   }
   report.answers.push_back(std::move(answer));
   std::ranges::copy(findings_, std::back_inserter(report.findings));

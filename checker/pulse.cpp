@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "checker/interrupt.hpp"
+#include "graph/model/source.hpp"
 
 namespace fencecheck {
 
@@ -11,7 +12,7 @@ Pulse::~Pulse() {
 }
 
 std::string Pulse::beat(const Progress& progress) {
-  if (progress.states > max_states_) return fmt::format("the limit of {} states was reached", max_states_);
+  if (progress.states > max_states_) return fmt::format("the limit of {} was reached", quantity(max_states_, "state"));
   if (interrupted()) return "interrupted";
   if (budget_.memory && progress.bytes + progress.bytes_wanted > *budget_.memory)
     return "the memory limit was reached (--memory)";

@@ -59,10 +59,15 @@ std::string refute(const System& system, const Lasso& lasso, Causes causes) {
   if (!std::ranges::all_of(lasso.stem, go)) return "a move of the stem is not possible";
   const std::string start = key(state);
   std::vector<bool> done_justice(system.threads.size(), false);
+  const auto* debt = std::get_if<Debt>(&lasso.harm);
+  bool evicted = false;
   for (const Move& move : lasso.cycle) {
     if (cut_off(system, state)) return "the cycle stands at a bound, beyond which nothing is known";
     const std::vector<Debt> open = debts(system, state);
-    if (std::ranges::find(open, lasso.debt) == open.end()) return "what is owed is discharged on the cycle";
+    if (debt != nullptr && std::ranges::find(open, *debt) == open.end())
+      return "what is owed is discharged on the cycle";
+    if (debt == nullptr && acts_for_userspace(system[move.thread])) return "userspace takes part in the cycle";
+    evicted = evicted || evicts_by_itself(system, state, move).has_value();
     const std::vector<Move> able = moves(system, state, causes);
     for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
       const bool can = std::ranges::any_of(able, [&](const Move& each) { return each.thread.index == i; });
@@ -71,6 +76,7 @@ std::string refute(const System& system, const Lasso& lasso, Causes causes) {
     if (!go(move)) return "a move of the cycle is not possible";
   }
   if (lasso.cycle.empty() || key(state) != start) return "the cycle does not return to where it began";
+  if (debt == nullptr && !evicted) return "nothing is evicted on the cycle";
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)
     if (!done_justice[i]) return fmt::format("'{}' can move all the time and never does", system.threads[i].name);
   return {};

@@ -26,11 +26,28 @@ Checked not_checked(const InputFile& file) {
   report.title = std::filesystem::path(file.path).stem().string();
   report.kind = "input";
   report.size = "not read";
-  report.answers.push_back({"checked", Verdict::unknown, "interrupted before it was checked"});
   report.graph = std::make_shared<const DependencyGraph>();
   checked.report = std::move(report);
-  checked.outcome = outcome(*checked.report);
   return checked;
+}
+
+// What is open, or not as expected, may be so because of the interrupt.
+bool may_be_due_to_interrupt(const Checked& checked) {
+  return !checked.outcome.complaint.empty() || std::ranges::any_of(checked.report->answers, [](const Answer& each) {
+    return each.verdict == Verdict::unknown || (each.verdict == Verdict::violated && !each.reason.empty());
+  });
+}
+
+void mark_interrupted(Checked& checked, const std::string& why) {
+  checked.interrupted = true;
+  checked.report->answers.push_back({"checked", Verdict::unknown, why});
+  checked.outcome = {outcome(*checked.report).verdict, false, {}};
+}
+
+// After an input was checked.
+void note_interrupt(Checked& checked) {
+  if (interrupted() && checked.report && may_be_due_to_interrupt(checked))
+    mark_interrupted(checked, "interrupted before everything was decided");
 }
 
 // All files as one trace.
@@ -44,7 +61,10 @@ Checked check_parts(const std::vector<InputFile>& files, const Options& options,
     if (!file.error.empty()) missing.diagnostics.error({}, file.path + ": " + file.error);
   }
   missing.source.name = "merged";
-  return missing.diagnostics.ok() ? check_merged(paths, budget, observe_options_of(options)) : std::move(missing);
+  if (!missing.diagnostics.ok()) return missing;
+  Checked checked = check_merged(paths, budget, observe_options_of(options));
+  note_interrupt(checked);
+  return checked;
 }
 
 Checked check_input(const InputFile& file, const Options& options, const HowFar& how_far) {
@@ -56,7 +76,12 @@ Checked check_input(const InputFile& file, const Options& options, const HowFar&
     checked.source.name = file.path;
     checked.diagnostics.error({}, file.error);
   } else {
-    checked = interrupted() ? not_checked(file) : check_file(file.path, budget, observe_options_of(options));
+    const bool stopped = interrupted();
+    checked = stopped ? not_checked(file) : check_file(file.path, budget, observe_options_of(options));
+    if (stopped)
+      mark_interrupted(checked, "interrupted before it was checked");
+    else
+      note_interrupt(checked);
   }
   if (options.timing) checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
@@ -68,7 +93,16 @@ void cut(Report& report, std::size_t most) {
   if (report.findings.size() <= most) return;
   std::stable_partition(report.findings.begin(), report.findings.end(),
                         [](const Finding& finding) { return !finding.known; });
-  for (std::size_t i = most; i < report.findings.size(); ++i) report.cut += report.findings[i].count;
+  for (std::size_t i = most; i < report.findings.size(); ++i) {
+    const Finding& finding = report.findings[i];
+    const bool known = finding.known.has_value();
+    auto row = std::ranges::find_if(report.cut, [&](const CutFindings& each) {
+      return each.kind == finding.kind && each.rule == finding.rule && each.known == known &&
+             each.property == finding.property;
+    });
+    if (row == report.cut.end()) row = report.cut.insert(row, {finding.kind, finding.rule, known, 0, finding.property});
+    row->count += finding.count;
+  }
   report.findings.resize(most);
 }
 
@@ -166,7 +200,7 @@ class RunBuilder {
     run_.folder = std::filesystem::current_path().string();
     run_.unknown_fails = options.unknown_fails;
     run_.stale_fails = options.baseline_strict;
-    run_.baseline = options.baseline;
+    if (baseline != nullptr) run_.baseline = baseline->source();
   }
 
   void add(Checked input) {
@@ -180,7 +214,7 @@ class RunBuilder {
 
   Run finish() {
     if (baseline_ != nullptr && !options_.update_baseline) run_.stale = baseline_->stale();
-    run_.interrupted = interrupted();
+    run_.interrupted = std::ranges::any_of(run_.inputs, &Checked::interrupted);
     return std::move(run_);
   }
 
@@ -212,8 +246,10 @@ Run run_checks(const std::vector<InputFile>& files, const Options& options, cons
 Run run_conform(const Options& options, const RunListener& listener, Baseline* baseline) {
   RunBuilder builder(options, listener, baseline);
   for (Checked& input :
-       conform_files(options.operands.at(0), options.operands.at(1), budget_of(options), observe_options_of(options)))
+       conform_files(options.operands.at(0), options.operands.at(1), budget_of(options), observe_options_of(options))) {
+    note_interrupt(input);
     builder.add(std::move(input));
+  }
   return builder.finish();
 }
 

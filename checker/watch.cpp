@@ -61,8 +61,8 @@ std::string new_edges(const Checked& before, const Checked& after) {
                           info(graph[edge].cause).id);
     }
   if (text.empty())
-    text =
-        fmt::format("{}: every dependency was there before: what is new is their order in time\n", after.source.name);
+    text = fmt::format("{}: no new edge of the dependency graph is on a cycle that was found\n",
+                       printable(after.source.name));
   return text;
 }
 
@@ -102,13 +102,18 @@ void Watcher::round() {
     stamps_[file.path] = stamp;
     changed.push_back(file);
   }
+  std::string text;
+  for (const auto& [path, stamp] : stamps_)
+    if (!present.contains(path)) text += fmt::format("{}: not there any more\n", printable(path));
+  (void)std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
   std::erase_if(stamps_, [&](const auto& each) { return !present.contains(each.first); });
   std::erase_if(last_, [&](const auto& each) { return !present.contains(each.first); });
   if (changed.empty()) return;
   Run run = run_checks(changed, options_, {[](std::size_t, std::size_t) {}, [](const Checked&) {}}, nullptr);
   if (interrupted()) return;
   for (Checked& input : run.inputs) {
-    std::string text = to_text(input, style_);
+    text = to_text(input, style_);
     if (const auto before = usable_.find(input.source.name); before != usable_.end())
       text += difference(before->second, input);
     if (input.report) usable_.insert_or_assign(input.source.name, input);
@@ -141,7 +146,7 @@ std::string difference(const Checked& before, const Checked& after) {
   if (fresh) text += new_edges(before, after);
   for (const auto& [fingerprint, finding] : old)
     if (!now.contains(fingerprint))
-      text += fmt::format("{}: gone: {} [{}]\n", after.source.name, finding->message, id_of(*finding));
+      text += fmt::format("{}: gone: {} [{}]\n", printable(after.source.name), finding->message, id_of(*finding));
   return text;
 }
 

@@ -52,7 +52,13 @@ std::string written(const Shown& shown, DiagramFormat format) {
   return {};
 }
 
-Diagram schedule_diagram(const Report& report, DiagramFormat format, const DiagramOptions& options) {
+// What a picture does not show, in one line.
+std::string missing(std::string_view left_out, std::string_view open) {
+  return fmt::format("{}{}{}", left_out, left_out.empty() || open.empty() ? "" : "; ", open);
+}
+
+Diagram schedule_diagram(const Report& report, DiagramFormat format, const DiagramOptions& options,
+                         const std::string& open) {
   const auto wanted = [&](const Finding& finding) {
     return finding.fingerprint.starts_with(options.fingerprint) && !finding.schedule.empty();
   };
@@ -63,15 +69,20 @@ Diagram schedule_diagram(const Report& report, DiagramFormat format, const Diagr
                 ? "there is no schedule to draw: no finding is confirmed"
                 : fmt::format("no finding with a schedule has the fingerprint '{}'", options.fingerprint)};
   const std::string title = fmt::format("{}: {}", report.title, finding->message);
-  return {written(sequence(*finding, title, options.most), format), {}};
+  Sequence drawn = sequence(*finding, title, options.most);
+  drawn.left_out = missing(drawn.left_out, open);
+  return {written(drawn, format), {}};
 }
 
 }  // namespace
 
-Diagram diagram(const Report& report, DiagramFormat format, const DiagramOptions& options) {
-  if (options.view == View::schedule) return schedule_diagram(report, format, options);
+Diagram diagram(const Report& report, DiagramFormat format, const DiagramOptions& options, const std::string& open) {
+  if (options.view == View::schedule) return schedule_diagram(report, format, options, open);
   const DrawingOptions what{options.view, report.title, report.cycles, options.labels, options.most};
-  return {written(draw(*report.graph, what), format), {}};
+  Drawing drawn = draw(*report.graph, what);
+  const bool no_cycle = options.view == View::cycle && report.cycles.empty();
+  drawn.left_out = missing(missing(drawn.left_out, no_cycle ? "no cycle was found" : ""), open);
+  return {written(drawn, format), {}};
 }
 
 }  // namespace fencecheck

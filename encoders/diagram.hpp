@@ -43,7 +43,9 @@ struct Diagram {
   std::string problem;  // why there is nothing to draw; empty if there is
 };
 
-// Throws as render() and to_dot().
-[[nodiscard]] Diagram diagram(const Report& report, DiagramFormat format, const DiagramOptions& options);
+// `open` says what was not decided, and is written into the picture; may be
+// empty. Throws as render() and to_dot().
+[[nodiscard]] Diagram diagram(const Report& report, DiagramFormat format, const DiagramOptions& options,
+                              const std::string& open = {});
 
 }  // namespace fencecheck

@@ -240,11 +240,11 @@ class SequenceWriter {
 
   std::string run() {
     explain(graph_.get(), "schedule", sequence_.title,
-            "time runs downwards; an arrow leads from a step to one that waited for it; dashed, in the last row: "
-            "waits for ever",
+            "time runs downwards; an arrow leads from a step to one that waited for it" +
+                (sequence_.end.empty() ? "" : "; dashed, in the last row: " + sequence_.end),
             sequence_.left_out);
-    set(graph_.get(), "nodesep", "1.4");  // room for the causes that stand between the last steps
-    set(graph_.get(), "ranksep", "0.25");
+    set(graph_.get(), "nodesep", "1.4");   // room for the causes that stand between the last steps
+    set(graph_.get(), "ranksep", "0.35");  // and for arrows that pass over one of them: dot warns of less
     set(graph_.get(), "newrank", "true");
     add_heads();
     for (std::size_t row = 0; row < sequence_.rows.size(); ++row) add_row(row);
@@ -298,7 +298,7 @@ class SequenceWriter {
     std::vector<std::string> lines = wrapped(fmt::format("{}: {}", step.number, step.action), lane_width);
     if (!step.context.empty())
       for (const std::string& line : wrapped("(" + step.context + ")", lane_width)) lines.push_back(line);
-    if (step.blocks) lines.emplace_back("-- for ever --");
+    if (step.blocks) lines.push_back(fmt::format("-- {} --", step.how_long));
     set(node, "id", step.id);
     set(node, "label", label(lines));
     set(node, "tooltip",

@@ -314,9 +314,9 @@ template <class Action>
 concept HasNoFormula = std::same_as<Action, Capture> || std::same_as<Action, Trigger> || std::same_as<Action, Renew> ||
     std::same_as<Action, Detach> || std::same_as<Action, Inherit> || std::same_as<Action, Reserve> ||
     std::same_as<Action, Flush> || std::same_as<Action, Cancel> || std::same_as<Action, Allocate> ||
-    std::same_as<Action, PickVictim> || std::same_as<Action, Relocate> || std::same_as<Action, Unmap> ||
-    std::same_as<Action, Map> || std::same_as<Action, Pin> || std::same_as<Action, Kill> ||
-    std::same_as<Action, Deny> || std::same_as<Action, SetLimit>;
+    std::same_as<Action, PickVictim> || std::same_as<Action, Locate> || std::same_as<Action, Relocate> ||
+    std::same_as<Action, Unmap> || std::same_as<Action, Map> || std::same_as<Action, Pin> ||
+    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit>;
 
 bool has_formula(const Action& action) {
   return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);

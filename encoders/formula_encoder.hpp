@@ -12,15 +12,9 @@
 
 #include "encoders/formula.hpp"
 #include "graph/model/control_flow.hpp"
+#include "graph/model/overloaded.hpp"
 
 namespace fencecheck::formula {
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
 
 // A step of a thread; for branching steps, with the branch that matters.
 struct Site {

@@ -109,7 +109,9 @@ std::string to_mermaid(const Drawing& drawing) {
 
 std::string to_mermaid(const Sequence& sequence) {
   std::string result = "sequenceDiagram\n";
-  result += accessible(sequence.title, "time runs downwards; the last steps wait for ever", sequence.left_out);
+  result +=
+      accessible(sequence.title, "time runs downwards" + (sequence.end.empty() ? "" : "; in the end: " + sequence.end),
+                 sequence.left_out);
   for (std::size_t lane = 0; lane < sequence.lanes.size(); ++lane)
     result += fmt::format("  participant t{} as {}\n", lane, escaped(sequence.lanes[lane]));
   if (!sequence.left_out.empty() && !sequence.lanes.empty())
@@ -124,7 +126,8 @@ std::string to_mermaid(const Sequence& sequence) {
   for (std::size_t i = 0; i < sequence.steps.size(); ++i) {
     const SequenceStep& step = sequence.steps[i];
     arrows_to(i, false);
-    std::vector<std::string> lines{fmt::format("{} {}{}", step.number, step.action, step.blocks ? ": for ever" : "")};
+    std::vector<std::string> lines{
+        fmt::format("{} {}{}{}", step.number, step.action, step.blocks ? ": " : "", step.how_long)};
     if (!step.context.empty()) lines.push_back("(" + step.context + ")");
     result += fmt::format("  Note over t{}: {}\n", step.lane, label(lines));
   }

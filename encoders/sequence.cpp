@@ -17,7 +17,7 @@ std::size_t lane_of(std::vector<std::string>& lanes, const std::string& thread) 
   return lanes.size() - 1;
 }
 
-SequenceStep drawn(const ScheduleStep& step, std::size_t number) {
+SequenceStep drawn(const Finding& finding, const ScheduleStep& step, std::size_t number) {
   SequenceStep result;
   result.id = fmt::format("s{}", number);
   result.number = step.blocks ? "*" : fmt::format("{}", number);
@@ -25,6 +25,7 @@ SequenceStep drawn(const ScheduleStep& step, std::size_t number) {
   result.context = step.context;
   result.cause = step.cause;
   result.blocks = step.blocks;
+  result.how_long = how_long(finding, step);
   result.timeout = step.timeout;
   return result;
 }
@@ -57,15 +58,17 @@ Sequence sequence(const Finding& finding, const std::string& title, std::size_t 
   std::vector<std::size_t> blocked;
   for (std::size_t i = first; i < size; ++i) {
     const ScheduleStep& step = finding.schedule[i];
-    SequenceStep shown = drawn(step, i + 1);
+    SequenceStep shown = drawn(finding, step, i + 1);
     shown.lane = lane_of(result.lanes, step.thread);
     if (step.released_by && *step.released_by >= first)
       result.arrows.push_back(
           {fmt::format("r{}", i + 1), *step.released_by - first, i - first, step.cause, false, "lets go on"});
-    if (step.blocks)
+    if (step.blocks) {
       blocked.push_back(i - first);
-    else
+      result.end = fmt::format("waits {}", shown.how_long);
+    } else {
       result.rows.push_back({i - first});
+    }
     result.steps.push_back(std::move(shown));
   }
   if (!blocked.empty()) result.rows.push_back(std::move(blocked));
@@ -76,7 +79,8 @@ Sequence sequence(const Finding& finding, const std::string& title, std::size_t 
 std::string in_words(const Sequence& sequence) {
   std::vector<std::string> sentences;
   for (const SequenceStep& step : sequence.steps)
-    sentences.push_back(fmt::format("{} {}{}", sequence.lanes[step.lane], step.action, step.blocks ? " for ever" : ""));
+    sentences.push_back(
+        fmt::format("{} {}{}{}", sequence.lanes[step.lane], step.action, step.blocks ? " " : "", step.how_long));
   // The end is what matters.
   if (sentences.size() > most_sentences) {
     const std::size_t left_out = sentences.size() - most_sentences;

@@ -22,6 +22,7 @@ struct SequenceStep {
   std::string context;  // may be empty
   Cause cause = Cause::explicit_sync;
   bool blocks = false;
+  std::string_view how_long{};  // it blocks: "for ever"
   bool timeout = false;
 };
 
@@ -36,6 +37,7 @@ struct SequenceArrow {
 
 struct Sequence {
   std::string title;
+  std::string end;  // what the last row means: "waits for ever"
   std::vector<std::string> lanes;
   std::vector<SequenceStep> steps;             // in order
   std::vector<std::vector<std::size_t>> rows;  // indices into the steps

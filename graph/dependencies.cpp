@@ -7,16 +7,10 @@
 #include <tuple>
 
 #include "graph/model/control_flow.hpp"
+#include "graph/model/overloaded.hpp"
 
 namespace fencecheck {
 namespace {
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
 
 struct Target {
   VertexId vertex;

@@ -33,7 +33,7 @@ std::string write_code_quality(const Run& run, const Style&) {
          {"fingerprint", before == 0 ? issue.fingerprint : fingerprint({issue.fingerprint, std::to_string(before)})},
          {"severity", severity(issue)},
          {"location",
-          {{"path", report_path(run, issue.input->source)}, {"lines", {{"begin", std::max(1U, issue.at.line)}}}}}});
+          {{"path", report_path(run, *issue.source)}, {"lines", {{"begin", std::max(1U, issue.at.line)}}}}}});
   }
   return result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -40,7 +40,8 @@ std::vector<std::string> threads_of(const std::vector<ScheduleStep>& schedule) {
 }
 
 // A change of context has a row of its own, in front of the steps it explains.
-std::vector<Row> rows_of(const std::vector<ScheduleStep>& schedule, const std::vector<std::string>& threads) {
+std::vector<Row> rows_of(const Finding& finding, const std::vector<std::string>& threads) {
+  const std::vector<ScheduleStep>& schedule = finding.schedule;
   std::vector<Row> rows;
   std::vector<std::string> contexts(threads.size());
   for (std::size_t i = 0; i < schedule.size(); ++i) {
@@ -51,7 +52,7 @@ std::vector<Row> rows_of(const std::vector<ScheduleStep>& schedule, const std::v
       if (!step.context.empty()) rows.push_back({"", "", column, "(" + step.context + ")"});
     }
     rows.push_back({step.blocks ? "*" : std::to_string(i + 1), step.at.line == 0 ? "" : std::to_string(step.at.line),
-                    column, step.action + (step.blocks ? " -- for ever" : "")});
+                    column, step.blocks ? fmt::format("{} -- {}", step.action, how_long(finding, step)) : step.action});
   }
   return rows;
 }
@@ -86,12 +87,37 @@ std::string padded(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width > columns ? width - columns : 0, ' ');
 }
 
+// The threads' names, each above its column, in as many lines as the longest needs.
+std::vector<std::string> headings(const std::vector<std::string>& threads, const std::vector<std::size_t>& widths) {
+  std::vector<std::vector<std::string>> names;
+  std::size_t height = 0;
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    names.push_back(wrapped(threads[i], widths[i]));
+    height = std::max(height, names.back().size());
+  }
+  std::vector<std::string> lines;
+  for (std::size_t row = 0; row < height; ++row) {
+    std::string line = row == 0 ? "step  line  " : std::string(std::string_view("step  line  ").size(), ' ');
+    for (std::size_t i = 0; i < names.size(); ++i)
+      line += (i == 0 ? "" : std::string(between)) + padded(row < names[i].size() ? names[i][row] : "", widths[i]);
+    lines.push_back(trimmed(line));
+  }
+  return lines;
+}
+
+// A name in the middle of which something is left out, so that both ends tell it from others.
+std::string shortened(const std::string& name, std::size_t width) {
+  constexpr std::string_view gap = "..";
+  const std::size_t columns = columns_of(name);
+  if (columns <= width || width <= gap.size()) return name.substr(0, byte_at(name, width));
+  const std::size_t kept = width - gap.size();
+  const std::size_t tail = kept / 2;
+  return name.substr(0, byte_at(name, kept - tail)) + std::string(gap) + name.substr(byte_at(name, columns - tail));
+}
+
 std::vector<std::string> side_by_side(const std::vector<std::string>& threads, const std::vector<Row>& rows,
                                       const std::vector<std::size_t>& widths) {
-  std::string head = "step  line  ";
-  for (std::size_t i = 0; i < threads.size(); ++i)
-    head += (i == 0 ? "" : std::string(between)) + padded(wrapped(threads[i], widths[i]).front(), widths[i]);
-  std::vector<std::string> lines{trimmed(head)};
+  std::vector<std::string> lines = headings(threads, widths);
   for (const Row& row : rows) {
     std::size_t before = 0;
     for (std::size_t i = 0; i < row.column; ++i) before += widths[i] + between.size();
@@ -114,7 +140,7 @@ std::vector<std::string> one_below_the_other(const std::vector<std::string>& thr
   std::vector<std::string> lines{"step  line"};
   for (const Row& row : rows) {
     bool first = true;
-    const std::string name = wrapped(threads[row.column], names).front();
+    const std::string name = shortened(threads[row.column], names);
     for (const std::string& piece : wrapped(row.text, rest)) {
       lines.push_back(trimmed(fmt::format("{:>4}  {:>4}  {}{}{}", first ? row.number : "", first ? row.line : "",
                                           padded(first ? name : "", names), between, piece)));
@@ -143,9 +169,9 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   return lines;
 }
 
-std::vector<std::string> schedule_lines(const std::vector<ScheduleStep>& schedule, std::size_t width) {
-  const std::vector<std::string> threads = threads_of(schedule);
-  const std::vector<Row> rows = rows_of(schedule, threads);
+std::vector<std::string> schedule_lines(const Finding& finding, std::size_t width) {
+  const std::vector<std::string> threads = threads_of(finding.schedule);
+  const std::vector<Row> rows = rows_of(finding, threads);
   const std::vector<std::size_t> widths = widths_of(threads, rows, width);
   return widths.empty() ? one_below_the_other(threads, rows, width) : side_by_side(threads, rows, widths);
 }

@@ -16,10 +16,10 @@ namespace fencecheck {
 // is cut. At least one line, which may be empty.
 [[nodiscard]] std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
-// The schedule as numbered lines of at most `width` columns: step, line of the
+// The schedule of a finding as numbered lines of at most `width` columns: step, line of the
 // input, then the threads side by side, in the order in which they come in. Where
 // they do not fit, the thread's name stands in front of each step instead. What
 // never gets done has a '*' for its number.
-[[nodiscard]] std::vector<std::string> schedule_lines(const std::vector<ScheduleStep>& schedule, std::size_t width);
+[[nodiscard]] std::vector<std::string> schedule_lines(const Finding& finding, std::size_t width);
 
 }  // namespace fencecheck

@@ -32,7 +32,7 @@ std::string write_github(const Run& run, const Style&) {
     std::string message = issue.message;
     if (issue.finding != nullptr) message += fmt::format("\nfix: {}", fix_of(*issue.finding));
     text += fmt::format("::{} file={}{},title={}::{}\n", commands.at(static_cast<std::size_t>(issue.severity)),
-                        escaped(report_path(run, issue.input->source), true), position(issue.at),
+                        escaped(report_path(run, *issue.source), true), position(issue.at),
                         escaped(fmt::format("fencecheck {}", issue.rule), true), escaped(message, false));
   }
   return text;

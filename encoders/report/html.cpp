@@ -43,27 +43,35 @@ Json of(const Party& party) {
           {"waits", waits}};
 }
 
-Json of(const ScheduleStep& step, std::size_t lane) {
+Json of(const Finding& finding, const ScheduleStep& step, std::size_t lane) {
   Json sets = Json::array();
   for (const StateChange& change : step.changes) sets.push_back({change.object, change.value});
   return {{"lane", lane},
           {"does", step.action},
           {"why", step.context},
           {"line", step.at.line},
-          {"blocks", step.blocks},
+          {"stuck", how_long(finding, step)},
           {"timeout", step.timeout},
           {"cause", info(step.cause).id},
           {"by", step.released_by ? Json(*step.released_by) : Json()},
           {"sets", sets}};
 }
 
-Json of(const Finding& finding) {
+// What a reader of the list has to know beside the verdict.
+std::string outcome_of(const Checked& input) {
+  if (input.outcome.expected) return "as expected";
+  if (!input.outcome.complaint.empty()) return input.outcome.complaint;
+  if (input.interrupted) return "interrupted";
+  return input.report && all_known(*input.report) ? "all known" : "";
+}
+
+Json of(const Checked& input, const Finding& finding) {
   std::vector<std::string> lanes;
   Json steps = Json::array();
   for (const ScheduleStep& step : finding.schedule) {
     auto lane = std::ranges::find(lanes, step.thread);
     if (lane == lanes.end()) lane = lanes.insert(lane, step.thread);
-    steps.push_back(of(step, static_cast<std::size_t>(lane - lanes.begin())));
+    steps.push_back(of(finding, step, static_cast<std::size_t>(lane - lanes.begin())));
   }
   Json objects = Json::array();
   for (const ObjectState& each : finding.objects)
@@ -75,6 +83,7 @@ Json of(const Finding& finding) {
           {"rule", finding.rule ? info(*finding.rule).id : ""},
           {"strength", name(finding.strength)},
           {"message", finding.message},
+          {"excuse", info(excuse(input, finding)).id},
           {"known", finding.known ? *finding.known : ""},
           {"count", finding.count},
           {"line", finding.at.line},
@@ -172,7 +181,8 @@ Json of(const Run& run, const Checked& input) {
   Json result{{"name", report_path(run, input.source)},
               {"title", input.report ? input.report->title : report_path(run, input.source)},
               {"verdict", input.report ? name(input.outcome.verdict) : "error"},
-              {"outcome", input.outcome.expected ? "as expected" : input.outcome.complaint},
+              {"result", info(input.result).id},
+              {"outcome", outcome_of(input)},
               {"kind", input.report ? input.report->kind : ""},
               {"size", input.report ? input.report->size : ""},
               {"messages", said},
@@ -189,10 +199,11 @@ Json of(const Run& run, const Checked& input) {
           {{"property", each.property}, {"verdict", name(each.verdict)}, {"reason", each.reason}});
     for (const Loss& each : report.losses) result["losses"].push_back(of(each));
     result["assumptions"] = report.assumptions;
-    for (const Finding& each : report.findings) result["findings"].push_back(of(each));
+    for (const Finding& each : report.findings) result["findings"].push_back(of(input, each));
     result["graphs"] = graphs(report);
-    if (report.cut > 0)
-      left_out.push_back(fmt::format("{} more findings are not shown; --findings raises the limit", report.cut));
+    if (const std::uint64_t cut = fencecheck::left_out(report); cut > 0)
+      left_out.push_back(fmt::format("{} {} not shown; --findings raises the limit", quantity(cut, "more finding"),
+                                     cut == 1 ? "is" : "are"));
   }
   result["left_out"] = left_out;
   return result;

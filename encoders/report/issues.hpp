@@ -15,6 +15,7 @@ inline constexpr std::string_view unmet_expectation = "expectation";
 inline constexpr std::string_view unknown_answer = "unknown";
 inline constexpr std::string_view unusable_input = "input";
 inline constexpr std::string_view findings_cut = "cut";
+inline constexpr std::string_view stale_entry = "baseline";
 
 struct IssueRule {
   std::string_view id;
@@ -27,7 +28,7 @@ struct IssueRule {
 [[nodiscard]] std::vector<IssueRule> issue_rules();
 
 struct Issue {
-  const Checked* input = nullptr;
+  const Source* source = nullptr;       // an input, or the baseline
   Severity severity = Severity::error;  // note: told, but nothing fails for it
   std::string_view rule;                // of issue_rules()
   Place at;
@@ -37,7 +38,7 @@ struct Issue {
   Excuse excuse = Excuse::none;
 };
 
-// By input; unusable inputs by their mistakes, at most 100 each. Findings that
+// By input, entries of the baseline last; unusable inputs by their mistakes, at most 100 each. Findings that
 // are excused are in the list; what fails nothing is a note. O(size of the run).
 [[nodiscard]] std::vector<Issue> issues(const Run& run);
 

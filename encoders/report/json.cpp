@@ -61,7 +61,6 @@ Json json(const ScheduleStep& step) {
 }
 
 Json json(const Checked& input, const Finding& finding) {
-  static constexpr std::array<std::string_view, 3> excuses{"none", "expected", "known"};
   Json result = {{"kind", info(finding.kind).id},
                  {"rule", id_of(finding)},
                  {"strength", name(finding.strength)},
@@ -69,7 +68,7 @@ Json json(const Checked& input, const Finding& finding) {
                  {"message", finding.message},
                  {"fingerprint", finding.fingerprint},
                  {"count", finding.count},
-                 {"excuse", excuses.at(static_cast<std::size_t>(excuse(input, finding)))},
+                 {"excuse", info(excuse(input, finding)).id},
                  {"closed", finding.closed},
                  {"needs", json(finding.needs)},
                  {"parties", list(finding.parties, [](const Party& each) { return json(each); })},
@@ -102,7 +101,7 @@ void add_report(const Checked& input, const Report& report, Json& result) {
     return Json{{"property", each.property}, {"verdict", name(each.verdict)}, {"reason", each.reason}};
   });
   result["findings"] = list(report.findings, [&](const Finding& each) { return json(input, each); });
-  result["findings_left_out"] = report.cut;
+  result["findings_left_out"] = left_out(report);
   result["losses"] = list(report.losses, [](const Loss& each) {
     return Json{{"what", each.what}, {"count", each.count}, {"gap", each.gap}, {"first", json(each.first)}};
   });
@@ -112,7 +111,8 @@ void add_report(const Checked& input, const Report& report, Json& result) {
 }
 
 Json json(const Run& run, const Checked& input) {
-  Json result = {{"input", report_path(run, input.source)}, {"result", info(input.result).id}};
+  Json result = {
+      {"input", report_path(run, input.source)}, {"result", info(input.result).id}, {"interrupted", input.interrupted}};
   if (input.took) result["milliseconds"] = input.took->count();
   if (input.report) add_report(input, *input.report, result);
   result["diagnostics"] = list(input.diagnostics.sorted(), [](const Diagnostic& each) { return json(each); });
@@ -129,11 +129,13 @@ Json results(const Run& run) {
 }
 
 Json baseline(const Run& run) {
-  return {{"file", printable(run.baseline)},
-          {"strict", run.stale_fails},
-          {"stale", list(run.stale, [](const StaleEntry& each) {
-             return Json{{"fingerprint", each.fingerprint}, {"rule", each.rule}, {"comment", each.comment}};
-           })}};
+  return {
+      {"file", printable(run.baseline.name)},
+      {"strict", run.stale_fails},
+      {"stale", list(run.stale, [](const StaleEntry& each) {
+         return Json{
+             {"fingerprint", each.fingerprint}, {"rule", each.rule}, {"comment", each.comment}, {"at", json(each.at)}};
+       })}};
 }
 
 }  // namespace
@@ -143,7 +145,7 @@ std::string write_json(const Run& run, const Style&) {
                    {"tool", {{"name", "fencecheck"}, {"version", run.version}}},
                    {"interrupted", run.interrupted},
                    {"summary", results(run)}};
-  if (!run.baseline.empty()) document["baseline"] = baseline(run);
+  if (!run.baseline.name.empty()) document["baseline"] = baseline(run);
   document["inputs"] = list(run.inputs, [&](const Checked& each) { return json(run, each); });
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "encoders/report/paths.hpp"
 #include "encoders/report/report_formats.hpp"
 #include "encoders/report/test_cases.hpp"
 
@@ -57,13 +56,10 @@ std::string body(std::string_view text) {
 
 std::string attribute(std::string_view text) { return escaped(printable(text)); }
 
-std::string seconds(const Checked& input) {
-  const auto took = input.took.value_or(Milliseconds{0}).count();
-  return fmt::format("{}.{:03}", took / 1000, took % 1000);
-}
+std::string seconds(Milliseconds took) { return fmt::format("{}.{:03}", took.count() / 1000, took.count() % 1000); }
 
-std::string element(const Checked& input, const TestCase& test) {
-  const std::string inside = body(test.findings.empty() && input.report ? test.why : details(input, test));
+std::string element(const TestCase& test) {
+  const std::string inside = body(test.details.empty() ? test.why : test.details);
   switch (test.status) {
     case Status::passed:
       return {};
@@ -83,20 +79,20 @@ std::string element(const Checked& input, const TestCase& test) {
 }
 
 // Times are those of the whole input; its properties are not timed one by one.
-std::string suite(const Run& run, const Checked& input, std::size_t id) {
-  const std::vector<TestCase> tests = test_cases(run, input);
+std::string suite(const TestSuite& says, std::size_t id) {
+  const std::vector<TestCase>& tests = says.tests;
   const auto errors = std::ranges::count(tests, Status::error, &TestCase::status);
   const auto skipped = std::ranges::count_if(
       tests, [](const TestCase& each) { return each.status == Status::known || each.status == Status::skipped; });
   const auto failures = std::ranges::count_if(tests, fails) - errors;
-  const std::string path = attribute(report_path(run, input.source));
+  const std::string path = attribute(says.name);
   std::string text = fmt::format(
       "  <testsuite name=\"{}\" package=\"fencecheck\" id=\"{}\" hostname=\"localhost\" "
       "timestamp=\"1970-01-01T00:00:00\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">\n"
       "    <properties/>\n",
-      path, id, tests.size(), failures, errors, skipped, seconds(input));
+      path, id, tests.size(), failures, errors, skipped, seconds(says.took));
   for (const TestCase& test : tests) {
-    const std::string inside = element(input, test);
+    const std::string inside = element(test);
     text += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"{}", path, attribute(test.name),
                         inside.empty() ? "/>\n" : ">\n" + inside + "    </testcase>\n");
   }
@@ -107,7 +103,8 @@ std::string suite(const Run& run, const Checked& input, std::size_t id) {
 
 std::string write_junit(const Run& run, const Style&) {
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
-  for (std::size_t i = 0; i < run.inputs.size(); ++i) text += suite(run, run.inputs[i], i);
+  const std::vector<TestSuite> suites = test_suites(run);
+  for (std::size_t i = 0; i < suites.size(); ++i) text += suite(suites[i], i);
   return text + "</testsuites>\n";
 }
 

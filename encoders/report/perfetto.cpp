@@ -3,7 +3,7 @@
 // A finding is a process, a thread of the schedule a thread. A schedule has an
 // order and no clock: each step is one millisecond long, so that the ruler counts
 // steps. Waits are slices, and a flow arrow leads from the step that ended a wait
-// to the step that went on, and from what waits for ever to what it waits for.
+// to the step that went on, and from what is stuck to what it waits for.
 // Findings of traces have real times.
 #include <fmt/format.h>
 
@@ -83,8 +83,9 @@ void add_schedule(Process& process, const Finding& finding) {
     const bool waited = step.blocks || step.released_by;
     if (waited && begin > free_at[lane])
       process.slice(lane + 1, info(step.cause).id,
-                    fmt::format("{}{}", step.action, step.blocks ? ", for ever" : ": has to wait"), free_at[lane],
-                    begin - free_at[lane], arguments(finding, step));
+                    step.blocks ? fmt::format("{}, {}", step.action, how_long(finding, step))
+                                : fmt::format("{}: has to wait", step.action),
+                    free_at[lane], begin - free_at[lane], arguments(finding, step));
     if (!step.blocks) process.slice(lane + 1, "step", step.action, begin, step_length, arguments(finding, step));
     free_at[lane] = begin + step_length;
   }

@@ -46,10 +46,10 @@ class Writer {
 
  private:
   [[nodiscard]] Json rules() const;
-  [[nodiscard]] Json location(const Checked& input, Place at) const;
+  [[nodiscard]] Json location(const Source& source, Place at) const;
   [[nodiscard]] Json result(const Issue& issue) const;
-  [[nodiscard]] Json related(const Checked& input, const Finding& finding) const;
-  [[nodiscard]] Json flow(const Checked& input, const Finding& finding) const;
+  [[nodiscard]] Json related(const Source& source, const Finding& finding) const;
+  [[nodiscard]] Json flow(const Source& source, const Finding& finding) const;
   void add_finding(const Issue& issue, Json& result) const;
 
   const Run& run_;
@@ -72,17 +72,17 @@ Json Writer::rules() const {
   return result;
 }
 
-Json Writer::location(const Checked& input, Place at) const {
+Json Writer::location(const Source& source, Place at) const {
   return {{"physicalLocation",
-           {{"artifactLocation", {{"uri", report_uri(run_, input.source)}}}, {"region", region(input.source, at)}}}};
+           {{"artifactLocation", {{"uri", report_uri(run_, source)}}}, {"region", region(source, at)}}}};
 }
 
 // What the other parties wait for.
-Json Writer::related(const Checked& input, const Finding& finding) const {
+Json Writer::related(const Source& source, const Finding& finding) const {
   Json result = Json::array();
   for (const Party& party : finding.parties) {
     if (party.waits_for.empty() || result.size() == most_locations) continue;
-    Json place = location(input, party.at);
+    Json place = location(source, party.at);
     place["id"] = result.size() + 1;
     place["message"] = text(fmt::format("{} waits for {}", party.name, party.waits_for));
     result.push_back(std::move(place));
@@ -91,7 +91,7 @@ Json Writer::related(const Checked& input, const Finding& finding) const {
 }
 
 // One thread flow for each thread; `executionOrder` interleaves them.
-Json Writer::flow(const Checked& input, const Finding& finding) const {
+Json Writer::flow(const Source& source, const Finding& finding) const {
   Json threads = Json::array();
   const auto locations = [&](const std::string& thread) -> Json& {
     for (Json& each : threads)
@@ -101,9 +101,9 @@ Json Writer::flow(const Checked& input, const Finding& finding) const {
   };
   for (std::size_t i = 0; i < std::min(finding.schedule.size(), most_steps); ++i) {
     const ScheduleStep& step = finding.schedule[i];
-    Json place = location(input, step.at);
-    place["message"] = text(fmt::format("{}{}{}{}", step.action, step.context.empty() ? "" : ", ", step.context,
-                                        step.blocks ? ", for ever" : ""));
+    Json place = location(source, step.at);
+    place["message"] = text(fmt::format("{}{}{}{}{}", step.action, step.context.empty() ? "" : ", ", step.context,
+                                        step.blocks ? ", " : "", how_long(finding, step)));
     locations(step.thread)
         .push_back({{"executionOrder", i + 1},
                     {"importance", step.blocks ? "essential" : "important"},
@@ -132,10 +132,10 @@ Json wait_graph(const Finding& finding) {
 void Writer::add_finding(const Issue& issue, Json& result) const {
   const Finding& finding = *issue.finding;
   if (!finding.parties.empty()) {
-    result["relatedLocations"] = related(*issue.input, finding);
+    result["relatedLocations"] = related(*issue.source, finding);
     result["graphs"] = Json::array({wait_graph(finding)});
   }
-  if (!finding.schedule.empty()) result["codeFlows"] = Json::array({flow(*issue.input, finding)});
+  if (!finding.schedule.empty()) result["codeFlows"] = Json::array({flow(*issue.source, finding)});
   result["occurrenceCount"] = finding.count;
   Json needs = Json::array();
   for (const CauseInfo& row : cause_table)
@@ -149,13 +149,15 @@ Json Writer::result(const Issue& issue) const {
                  {"ruleIndex", rule - rules_.begin()},
                  {"level", name(issue.severity)},
                  {"message", text(issue.message)},
-                 {"locations", Json::array({location(*issue.input, issue.at)})},
+                 {"locations", Json::array({location(*issue.source, issue.at)})},
                  {"partialFingerprints",
                   {{"primaryLocationLineHash", issue.fingerprint + ":1"}, {"fencecheck/v1", issue.fingerprint}}}};
   if (issue.excuse == Excuse::expected)
     result["suppressions"] = Json::array({{{"kind", "inSource"}, {"justification", "the input expects it"}}});
   if (issue.excuse == Excuse::known)
-    result["suppressions"] = Json::array({{{"kind", "external"}, {"justification", *issue.finding->known}}});
+    result["suppressions"] =
+        Json::array({{{"kind", "external"},
+                      {"justification", issue.finding == nullptr ? "all of them are known" : *issue.finding->known}}});
   if (issue.finding != nullptr) add_finding(issue, result);
   return result;
 }

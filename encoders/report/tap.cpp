@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "encoders/report/paths.hpp"
 #include "encoders/report/report_formats.hpp"
 #include "encoders/report/test_cases.hpp"
 
@@ -58,12 +57,12 @@ std::string diagnostics(std::string_view text) {
   return result;
 }
 
-std::string ktap_block(const Checked& input, const std::vector<TestCase>& tests) {
+std::string ktap_block(const std::vector<TestCase>& tests) {
   std::string text = fmt::format("  KTAP version 1\n  1..{}\n", tests.size());
   for (std::size_t i = 0; i < tests.size(); ++i) {
     const TestCase& test = tests[i];
     if (test.status == Status::failed || test.status == Status::error)
-      text += diagnostics(test.findings.empty() && input.report ? test.why : details(input, test));
+      text += diagnostics(test.details.empty() ? test.why : test.details);
     text += fmt::format("  {} {} {}{}\n", fails(test) ? "not ok" : "ok", i + 1, description(test.name),
                         directive(info(test.status).ktap, test));
   }
@@ -87,12 +86,12 @@ std::string tap_line(const std::string& path, const TestCase& test, std::size_t 
 }  // namespace
 
 std::string write_ktap(const Run& run, const Style&) {
-  std::string text = fmt::format("KTAP version 1\n1..{}\n", run.inputs.size());
-  for (std::size_t i = 0; i < run.inputs.size(); ++i) {
-    const std::vector<TestCase> tests = test_cases(run, run.inputs[i]);
-    text += ktap_block(run.inputs[i], tests);
-    text += fmt::format("{} {} {}\n", std::ranges::any_of(tests, fails) ? "not ok" : "ok", i + 1,
-                        description(report_path(run, run.inputs[i].source)));
+  const std::vector<TestSuite> suites = test_suites(run);
+  std::string text = fmt::format("KTAP version 1\n1..{}\n", suites.size());
+  for (std::size_t i = 0; i < suites.size(); ++i) {
+    text += ktap_block(suites[i].tests);
+    text += fmt::format("{} {} {}\n", std::ranges::any_of(suites[i].tests, fails) ? "not ok" : "ok", i + 1,
+                        description(suites[i].name));
   }
   return text;
 }
@@ -100,9 +99,8 @@ std::string write_ktap(const Run& run, const Style&) {
 std::string write_tap(const Run& run, const Style&) {
   std::string text;
   std::size_t number = 0;
-  for (const Checked& input : run.inputs)
-    for (const TestCase& test : test_cases(run, input))
-      text += tap_line(report_path(run, input.source), test, ++number);
+  for (const TestSuite& suite : test_suites(run))
+    for (const TestCase& test : suite.tests) text += tap_line(suite.name, test, ++number);
   return fmt::format("TAP version 13\n1..{}\n{}", number, text);
 }
 

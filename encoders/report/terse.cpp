@@ -18,11 +18,11 @@ std::string write_terse(const Run& run, const Style&) {
     if (issue.excuse != Excuse::none) continue;
     const auto level = static_cast<std::size_t>(issue.severity);
     ++total.at(level);
-    text += fmt::format("{}:{}: {}:{}: {}\n", issue.input->source.name, std::max(1U, issue.at.line), levels.at(level),
-                        issue.rule, issue.message);
+    text += fmt::format("{}:{}: {}:{}: {}\n", printable(issue.source->name), std::max(1U, issue.at.line),
+                        levels.at(level), issue.rule, issue.message);
   }
-  return text + fmt::format("total: {} errors, {} warnings, {} checks, {} inputs checked\n", total[0], total[1],
-                            total[2], run.inputs.size());
+  return text + fmt::format("total: {} errors, {} warnings, {} checks, {} checked\n", total[0], total[1], total[2],
+                            quantity(run.inputs.size(), "input"));
 }
 
 }  // namespace fencecheck

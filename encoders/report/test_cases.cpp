@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "encoders/report/issues.hpp"
+#include "encoders/report/paths.hpp"
 #include "encoders/report/text.hpp"
 
 namespace fencecheck {
@@ -12,62 +13,108 @@ namespace {
 
 using Status = TestCase::Status;
 
-// The findings decide: what the input expects passes, what is new fails, what is known is known.
-void judge_findings(const Checked& input, TestCase& test) {
-  if (input.outcome.expected) return;
-  const auto news =
-      std::ranges::find_if(test.findings, [&](const Finding* each) { return excuse(input, *each) == Excuse::none; });
-  const bool known = news == test.findings.end();
-  const Finding& told = known ? *test.findings.front() : **news;
-  test.status = known ? Status::known : Status::failed;
-  test.rule = id_of(told);
-  test.why = test.findings.size() == 1 ? told.message
-                                       : fmt::format("{} (and {} more)", told.message, test.findings.size() - 1);
+// What one answer rests on.
+struct Evidence {
+  std::vector<const Finding*> findings;
+  std::vector<const CutFindings*> cut;
+  std::uint64_t count = 0;  // of both
+};
+
+Evidence evidence(const Report& report, const Answer& answer) {
+  Evidence result;
+  for (const Finding& each : report.findings)
+    if (&answer_to(report, each.kind, each.rule, each.property) == &answer) result.findings.push_back(&each);
+  result.count = result.findings.size();
+  for (const CutFindings& each : report.cut)
+    if (&answer_to(report, each.kind, each.rule, each.property) == &answer) {
+      result.cut.push_back(&each);
+      result.count += each.count;
+    }
+  return result;
+}
+
+void fail(TestCase& test, Status status, std::string_view rule, std::string why) {
+  test.status = status;
+  test.rule = rule;
+  test.why = std::move(why);
+}
+
+void tell(TestCase& test, Status status, std::string_view rule, const std::string& message, std::uint64_t count) {
+  fail(test, status, rule, count == 1 ? message : fmt::format("{} (and {} more)", message, count - 1));
+}
+
+// What is new fails, whether it is shown or not; else what is known is known.
+void judge(const Checked& input, const Evidence& found, TestCase& test) {
+  for (const Finding* each : found.findings)
+    if (excuse(input, *each) == Excuse::none)
+      return tell(test, Status::failed, id_of(*each), each->message, found.count);
+  for (const CutFindings* each : found.cut)
+    if (!each->known)
+      return fail(test, Status::failed, id_of(*each),
+                  fmt::format("{} not shown; --findings raises the limit", quantity(each->count, "finding")));
+  if (!found.findings.empty())
+    return tell(test, Status::known, id_of(*found.findings.front()), found.findings.front()->message, found.count);
+  fail(test, Status::known, id_of(*found.cut.front()),
+       fmt::format("{} not shown", quantity(found.count, "known finding")));
 }
 
 TestCase of_answer(const Run& run, const Checked& input, const Answer& answer) {
   TestCase test;
   test.name = answer.property;
-  for (const Finding& finding : input.report->findings)
-    if (&answer_to(*input.report, finding) == &answer) test.findings.push_back(&finding);
-  if (!test.findings.empty()) {
-    judge_findings(input, test);
-  } else if (answer.verdict == Verdict::unknown && !input.outcome.expected) {
-    test.status = run.unknown_fails ? Status::unknown : Status::skipped;
-    test.rule = unknown_answer;
-    test.why = answer.reason;
+  const Evidence found = evidence(*input.report, answer);
+  test.findings = found.findings;
+  if (!is_expected(input)) {
+    if (found.count > 0)
+      judge(input, found, test);
+    else if (answer.verdict == Verdict::violated)
+      fail(test, Status::failed, test.name, answer.reason.empty() ? "violated" : answer.reason);
   }
+  const bool open = test.status == Status::passed || test.status == Status::known;
+  if (answer.verdict == Verdict::unknown && open && !input.outcome.expected)
+    fail(test, unknown_counts(run, input) ? Status::unknown : Status::skipped, unknown_answer, answer.reason);
+  for (const Finding* finding : test.findings) test.details += to_text(input, *finding, {});
   return test;
 }
 
-}  // namespace
-
-std::vector<TestCase> test_cases(const Run& run, const Checked& input) {
+std::vector<TestCase> of_input(const Run& run, const Checked& input) {
   if (!input.report) {
     const std::vector<Diagnostic> mistakes = input.diagnostics.sorted();
     const Diagnostic& first = mistakes.front();
-    return {{"input",
-             Status::error,
-             fmt::format("{}: {}", position(input.source, first.at), first.message),
-             unusable_input,
-             {}}};
+    TestCase test{"input"};
+    fail(test, Status::error, unusable_input, fmt::format("{}: {}", position(input.source, first.at), first.message));
+    test.details = to_text(input, {});
+    return {std::move(test)};
   }
   std::vector<TestCase> result;
   for (const Answer& answer : input.report->answers) result.push_back(of_answer(run, input, answer));
   if (!input.outcome.complaint.empty())
-    result.push_back({"expectation", Status::failed, input.outcome.complaint, unmet_expectation, {}});
+    fail(result.emplace_back(TestCase{"expectation"}), Status::failed, unmet_expectation, input.outcome.complaint);
+  return result;
+}
+
+TestSuite of_baseline(const Run& run) {
+  TestCase test{"baseline"};
+  if (baseline_fails(run)) {
+    const StaleEntry& first = run.stale.front();
+    tell(test, Status::failed, stale_entry, fmt::format("{}: {}", position(run.baseline, first.at), first.message()),
+         run.stale.size());
+    test.details = stale_lines(run);
+  }
+  return {report_path(run, run.baseline), Milliseconds{0}, {std::move(test)}};
+}
+
+}  // namespace
+
+std::vector<TestSuite> test_suites(const Run& run) {
+  std::vector<TestSuite> result;
+  for (const Checked& input : run.inputs)
+    result.push_back({report_path(run, input.source), input.took.value_or(Milliseconds{0}), of_input(run, input)});
+  if (run.stale_fails) result.push_back(of_baseline(run));
   return result;
 }
 
 bool fails(const TestCase& test) {
   return test.status == Status::failed || test.status == Status::unknown || test.status == Status::error;
-}
-
-std::string details(const Checked& input, const TestCase& test) {
-  if (!input.report) return to_text(input, {});
-  std::string text;
-  for (const Finding* finding : test.findings) text += to_text(input, *finding, {});
-  return text;
 }
 
 }  // namespace fencecheck

@@ -42,7 +42,8 @@ class Writer {
  private:
   void party(const Party& party);
   void tell(const Finding& finding);
-  void prose(std::size_t indent, std::string_view label, std::string_view text);
+  void prose(std::size_t indent, std::string_view label, std::string_view text, std::size_t painted_bytes = 0,
+             Paint paint = Paint::dim);
 
   const Source& source_;
   const Style& style_;
@@ -69,10 +70,13 @@ void Writer::diagnostic(const Diagnostic& each) {
   message(each.at, paint, name(each.severity), each.message);
 }
 
-// A label and a text, wrapped behind the label.
-void Writer::prose(std::size_t indent, std::string_view label, std::string_view text) {
+// A label and a text, wrapped behind the label; the text begins with some bytes, of one word, in colour.
+void Writer::prose(std::size_t indent, std::string_view label, std::string_view text, std::size_t painted_bytes,
+                   Paint paint) {
   const std::size_t before = indent + columns_of(label);
-  const std::vector<std::string> lines = wrapped(text, width_ > before + least_width / 2 ? width_ - before : width_);
+  std::vector<std::string> lines = wrapped(text, width_ > before + least_width / 2 ? width_ - before : width_);
+  if (painted_bytes > 0)
+    lines.front() = painted(paint, lines.front().substr(0, painted_bytes)) + lines.front().substr(painted_bytes);
   for (std::size_t i = 0; i < lines.size(); ++i)
     line("{}{}{}", std::string(indent, ' '), i == 0 ? std::string(label) : std::string(columns_of(label), ' '),
          lines[i]);
@@ -101,11 +105,11 @@ void Writer::tell(const Finding& finding) {
   }
   if (info(finding.kind).hang) line("  needs: {}", to_text(finding.needs));
   if (finding.lasts) line("  lasts: {}", to_text(*finding.lasts));
-  for (const std::string& killed : finding.killed) line("  ended by {}", killed);
+  for (const std::string& killed : finding.killed) prose(2, "ended by ", killed);
   for (const std::string& note : finding.notes) prose(2, "note: ", note);
   if (!finding.schedule.empty()) {
     line("  how it happens:");
-    for (const std::string& each : schedule_lines(finding.schedule, width_ - 2)) line("  {}", each);
+    for (const std::string& each : schedule_lines(finding, width_ - 2)) line("  {}", each);
   }
   prose(2, "fix: ", fix_of(finding));
   prose(2, "see: ", finding.rule ? info(*finding.rule).reference : info(finding.kind).reference);
@@ -129,7 +133,7 @@ void Writer::finding(const Checked& input, const Finding& finding, bool story) {
 }
 
 void Writer::summary(const Report& report) {
-  line("{}: {} \"{}\" ({})", painted(Paint::name, source_.name), report.kind, report.title, report.size);
+  line("{}: {} \"{}\" ({})", painted(Paint::name, printable(source_.name)), report.kind, report.title, report.size);
   for (const Loss& loss : report.losses)
     line("  {}: {} {}{}", loss.gap ? painted(Paint::warning, "loss") : "skipped", loss.count, loss.what,
          loss.first.line == 0 ? "" : fmt::format(", first at line {}", loss.first.line));
@@ -137,8 +141,9 @@ void Writer::summary(const Report& report) {
     const Paint paint = answer.verdict == Verdict::holds      ? Paint::good
                         : answer.verdict == Verdict::violated ? Paint::error
                                                               : Paint::warning;
-    line("  {}: {}{}", answer.property, painted(paint, name(answer.verdict)),
-         answer.reason.empty() ? "" : fmt::format(" ({})", answer.reason));
+    const std::string reason = answer.reason.empty() ? "" : fmt::format(" ({})", answer.reason);
+    prose(2, answer.property + ": ", fmt::format("{}{}", name(answer.verdict), reason), name(answer.verdict).size(),
+          paint);
   }
   for (const std::string& seen : report.summary) prose(2, "seen: ", seen);
   for (const std::string& assumption : report.assumptions) prose(2, "assumed: ", assumption);
@@ -148,18 +153,19 @@ void Writer::summary(const Report& report) {
 // "a.yaml: violated (deadlock), as expected"
 void Writer::verdict(const Checked& input) {
   std::vector<std::string_view> kinds;
-  bool all_known = !input.report->findings.empty();
-  for (const Finding& finding : input.report->findings) {
-    all_known = all_known && finding.known.has_value();
-    if (std::ranges::find(kinds, info(finding.kind).id) == kinds.end()) kinds.push_back(info(finding.kind).id);
-  }
+  const auto add = [&](FindingKind kind) {
+    if (std::ranges::find(kinds, info(kind).id) == kinds.end()) kinds.push_back(info(kind).id);
+  };
+  for (const Finding& each : input.report->findings) add(each.kind);
+  for (const CutFindings& each : input.report->cut) add(each.kind);
   const Outcome& outcome = input.outcome;
   const std::string took = input.took ? fmt::format(" in {} ms", input.took->count()) : "";
-  line("{}: {}{}{}{}", source_.name, name(outcome.verdict),
+  line("{}: {}{}{}{}", printable(source_.name), name(outcome.verdict),
        kinds.empty() ? "" : fmt::format(" ({})", fmt::join(kinds, ", ")),
        outcome.expected             ? ", as expected"
        : !outcome.complaint.empty() ? ": " + outcome.complaint
-       : all_known                  ? ", all known"
+       : input.interrupted          ? ", interrupted"
+       : all_known(*input.report)   ? ", all known"
                                     : "",
        took);
 }
@@ -169,7 +175,8 @@ std::string mistakes(const Checked& input, const Style& style) {
   Writer writer(input.source, style);
   const std::vector<Diagnostic> all = input.diagnostics.sorted();
   for (std::size_t i = 0; i < std::min(all.size(), most_mistakes); ++i) writer.diagnostic(all[i]);
-  if (all.size() > most_mistakes) writer.line("{}: and {} more", input.source.name, all.size() - most_mistakes);
+  if (all.size() > most_mistakes)
+    writer.line("{}: and {} more", printable(input.source.name), all.size() - most_mistakes);
   return writer.take();
 }
 
@@ -220,36 +227,48 @@ std::string to_text(const Checked& input, const Style& style) {
   return writer.take();
 }
 
+std::string stale_lines(const Run& run) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(run.stale.size(), most_mistakes); ++i)
+    text += fmt::format("{}: {}\n", position(run.baseline, run.stale[i].at), run.stale[i].message());
+  if (run.stale.size() > most_mistakes)
+    text += fmt::format("{}: and {} more\n", printable(run.baseline.name), run.stale.size() - most_mistakes);
+  return text;
+}
+
 std::string summary(const Run& run, const Style&) {
   std::array<std::size_t, result_table.size()> counts{};
   std::map<std::string_view, std::size_t> limits;
   std::size_t findings = 0;
   std::size_t known = 0;
+  std::size_t interrupted = 0;
   std::string text;
   for (const Checked& input : run.inputs) {
     ++counts.at(static_cast<std::size_t>(input.result));
     if (!input.report) continue;
-    findings += input.report->findings.size() + input.report->cut;
+    findings += input.report->findings.size() + left_out(*input.report);
+    known += known_left_out(*input.report);
+    interrupted += input.interrupted ? 1 : 0;
     for (const Finding& finding : input.report->findings) known += finding.known ? 1 : 0;
     for (const Answer& answer : input.report->answers)
       if (const std::string_view option = option_in(answer.reason);
           answer.verdict == Verdict::unknown && !option.empty())
         ++limits[option];
-    if (input.report->cut > 0)
-      text += fmt::format("{}: {} more findings are not shown; --findings raises the limit\n", input.source.name,
-                          input.report->cut);
+    if (const std::uint64_t cut = left_out(*input.report); cut > 0)
+      text += fmt::format("{}: {} {} not shown; --findings raises the limit\n", printable(input.source.name),
+                          quantity(cut, "more finding"), cut == 1 ? "is" : "are");
   }
   for (const auto& [option, count] : limits)
-    text += fmt::format("{} {} cut short; {} raises the limit\n", count, count == 1 ? "answer was" : "answers were",
-                        option);
-  for (const StaleEntry& entry : run.stale)
-    text += fmt::format("{}: stale: {} {}  # {}\n", run.baseline, entry.fingerprint, entry.rule, entry.comment);
-  text += fmt::format("SUMMARY: {} {}", run.inputs.size(), run.inputs.size() == 1 ? "input" : "inputs");
+    text += fmt::format("{} cut short; {} raises the limit\n", quantity(count, "answer was", "answers were"), option);
+  text += stale_lines(run);
+  text += fmt::format("SUMMARY: {}", quantity(run.inputs.size(), "input"));
   for (const ResultInfo& row : result_table)
     if (const std::size_t count = counts.at(static_cast<std::size_t>(row.result)); count > 0)
       text += fmt::format(", {} {}", count, row.id);
-  text += fmt::format("; {} {}", findings, findings == 1 ? "finding" : "findings");
+  text += fmt::format("; {}", quantity(findings, "finding"));
   if (known > 0) text += fmt::format(", {} known", known);
+  if (baseline_fails(run)) text += fmt::format("; {}", quantity(run.stale.size(), "stale entry", "stale entries"));
+  if (interrupted > 0) text += fmt::format("; interrupted, {} not checked", interrupted);
   return text + "\n";
 }
 

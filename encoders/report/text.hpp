@@ -17,6 +17,9 @@ namespace fencecheck {
 // The last line, "SUMMARY: …", and in front of it what was cut short and which option raises the limit.
 [[nodiscard]] std::string summary(const Run& run, const Style& style);
 
+// The entries of the baseline that nothing has, one a line, the first hundred.
+[[nodiscard]] std::string stale_lines(const Run& run);
+
 // "memory-management + userspace"; "nothing" for the empty set.
 [[nodiscard]] std::string to_text(Causes causes);
 

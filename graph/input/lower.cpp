@@ -174,6 +174,7 @@ void Lowering::add_callbacks_and_timers() {
   for (const FenceDeclaration& declared : scenario_.fences) {
     if (!declared.imports && declared.array.empty() && !declared.timeout) continue;
     const auto self = fence(declared.name);
+    if (self) system_.fences[self->index].members = fences(declared.array);
     std::vector<Name> awaited = declared.array;
     if (declared.imports) awaited.push_back(*declared.imports);
     if (self && !awaited.empty()) {

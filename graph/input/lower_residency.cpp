@@ -64,7 +64,8 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
   add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
-  add(program, frame, at, Cause::explicit_sync, Attach{system_[journey.from].departures, copy.fence, Usage::kernel});
+  if (journey.from)
+    add(program, frame, at, Cause::explicit_sync, Attach{system_[*journey.from].departures, copy.fence, Usage::kernel});
   if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
   add(program, frame, at, Cause::explicit_sync, Push{copy.thread});
 }
@@ -73,7 +74,28 @@ Journey Lowering::next_journey(BufferId memory, RegionId from) const {
   return {from, next_place(system_[memory], from), copies_on_[from.index], std::nullopt};
 }
 
-// What `evict` comes to once the buffer's lock is held: it leaves the region that it began in.
+// Under the buffer's lock: a move, or an eviction, from where the memory is by then. What is pinned stays.
+void Lowering::depart(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Locate& locate,
+                      const std::optional<QueueId>& by, CopyJobs& copies) {
+  const Buffer& memory = system_[locate.buffer];
+  const auto nowhere = static_cast<std::uint32_t>(memory.placements.size());
+  const StepIndex look = add(program, frame, at, Cause::explicit_sync, locate);
+  (void)program.take_ends();
+  OpenEnds done = Program::branch_of(look, nowhere + 1);
+  for (std::uint32_t i = 0; i <= nowhere; ++i) {
+    program.from(Program::branch_of(look, i));
+    Journey journey{std::nullopt, locate.to, by, std::nullopt};
+    if (i < nowhere) journey.from = memory.placements[i];
+    if (i < nowhere && !locate.to) journey = next_journey(locate.buffer, memory.placements[i]);
+    if (by) journey.by = by;
+    const bool away = i < nowhere ? locate.to != journey.from : locate.to.has_value();
+    if (away) relocate(program, frame, at, buffer, journey, copies);
+    for (const OpenEnd& end : program.take_ends()) done.push_back(end);
+  }
+  program.from(std::move(done));
+}
+
+// What `evict` comes to once the buffer's lock is held.
 void Lowering::take_away(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
                          const std::optional<Name>& by, CopyJobs& copies) {
   const auto& memory = buffers_[buffer].memory;
@@ -84,9 +106,7 @@ void Lowering::take_away(Program& program, const Frame& frame, Place at, std::ui
     wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
     return;
   }
-  Journey journey = next_journey(*memory, RegionId{*buffers_[buffer].region});
-  if (by) journey.by = engine(*by);
-  relocate(program, frame, at, buffer, journey, copies);
+  depart(program, frame, at, buffer, {*memory, std::nullopt}, by ? engine(*by) : std::nullopt, copies);
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const MoveStep& step) {
@@ -102,8 +122,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   inner.reclaim = true;
   if (inner.context.empty()) inner.context = fmt::format("moving '{}'", step.buffer.text);
   CopyJobs copies;
-  const Journey journey{RegionId{*buffers_[index].region}, to, step.by ? engine(*step.by) : std::nullopt, std::nullopt};
-  relocate(program, inner, at, index, journey, copies);
+  depart(program, inner, at, index, {*memory, to}, step.by ? engine(*step.by) : std::nullopt, copies);
 }
 
 // Looking for victims.

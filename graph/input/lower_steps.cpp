@@ -23,7 +23,7 @@ StepIndex Lowering::add(Program& program, const Frame& frame, Place at, Cause ca
   step.interruptible = info(frame.kind).interruptible && !frame.reclaim && !resource;
   step.at = at;
   step.context = frame.context;
-  if (std::holds_alternative<PickVictim>(step.action)) step.next.assign(system_.buffers.size() + 1, 0);
+  step.next.assign(successors(system_, step.action), 0);
   return program.add(std::move(step));
 }
 

@@ -40,8 +40,8 @@ using CopyJobs = std::map<std::pair<std::uint32_t, QueueId>, CopyJob>;  // of on
 
 // Where memory goes. Without an engine to copy it, the thread waits.
 struct Journey {
-  RegionId from;
-  std::optional<RegionId> to;  // none: out
+  std::optional<RegionId> from;  // none: system memory
+  std::optional<RegionId> to;    // none: out
   std::optional<QueueId> by;
   std::optional<PickVictim> chosen_by{};
 };
@@ -243,6 +243,8 @@ class Lowering {
                  CopyJobs& copies);
   void relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
                 CopyJobs& copies);
+  void depart(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Locate& locate,
+              const std::optional<QueueId>& by, CopyJobs& copies);
   [[nodiscard]] Journey next_journey(BufferId memory, RegionId from) const;
   CopyJob copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue);
   void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,

@@ -21,10 +21,6 @@ namespace {
 
 constexpr std::size_t summary_lines = 12;
 
-std::string counted(std::uint64_t count, std::string_view one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
 // All that watches while a trace is read.
 struct Watch {
   Watch(const TraceFacts& facts, const ObserveOptions& asked)
@@ -84,11 +80,11 @@ const LateWait* longest(const TraceFacts& facts, const Hangs& hangs) {
 
 Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
   const TraceFacts& facts = watch.now.facts();
-  Answer answer{"observed-hangs", Verdict::unknown, ""};
+  Answer answer{std::string(observed_hangs), Verdict::unknown, ""};
   const LateWait* late = longest(facts, hangs);
   if (found != 0) {
     answer.verdict = Verdict::violated;
-    answer.reason = counted(found, "hang") + " in the trace";
+    answer.reason = quantity(found, "hang") + " in the trace";
   } else if (!facts.stopped.empty()) {
     answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, facts.stopped);
   } else if (watch.now.fence_events() == 0) {
@@ -101,20 +97,22 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
     answer.reason = describe(watch.now, *late);
   } else if (hangs.short_open != 0) {
     answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
-                                counted(hangs.short_open, "cycle of wait"), duration(long_wait));
+                                quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
   } else {
     answer.verdict = Verdict::holds;
     answer.reason = fmt::format("in this recording: {} seen, none in a cycle and none ended by a timer",
-                                counted(watch.waits, "wait"));
+                                quantity(watch.waits, "wait"));
   }
   return answer;
 }
 
 // Of a trace without findings nothing is said about the contract where too little was recorded to break it.
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
-  if (found != 0) return Answer{"contract", Verdict::violated, counted(found, "broken rule") + " in the trace"};
+  if (found != 0)
+    return Answer{std::string(contract_kept), Verdict::violated, quantity(found, "broken rule") + " in the trace"};
   if (watch.now.jobs() == 0 || !watch.orders.recorded() || !gaps(watch.now.facts()).empty()) return std::nullopt;
-  return Answer{"contract", Verdict::holds, "as far as locks, reclaim and waits inside run_job were recorded"};
+  return Answer{std::string(contract_kept), Verdict::holds,
+                "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 
 // A wait of at least --late is a finding by itself.
@@ -158,17 +156,18 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
       "another order of events could do");
   say(now.inferred_containers() != 0,
       fmt::format("the members of {} are inferred from the order in which signals were asked for",
-                  counted(now.inferred_containers(), "container fence")));
+                  quantity(now.inferred_containers(), "container fence")));
   say(fences && !now.facts().marked,
       "without a flags column a signal counts as the named task's own, except by the idle task or once the driver's "
       "timer was due");
   say(!now.facts().timed, "the trace's clock only counts, so that nothing is said about how long waits lasted");
   say(open != 0,
-      fmt::format("{} still open when the recording ended", counted(open, "wait") + (open == 1 ? " was" : " were")));
-  say(hangs.short_lived != 0, fmt::format("{} of less than {} not reported",
-                                          counted(hangs.short_lived, "cycle or timeout"), duration(long_wait)));
-  say(hangs.hidden != 0,
-      fmt::format("{} not reported because events are missing that may have ended it", counted(hangs.hidden, "cycle")));
+      fmt::format("{} still open when the recording ended", quantity(open, "wait") + (open == 1 ? " was" : " were")));
+  say(hangs.short_lived != 0,
+      fmt::format("{} of less than {} not reported",
+                  quantity(hangs.short_lived, "cycle or timeout", "cycles or timeouts"), duration(long_wait)));
+  say(hangs.hidden != 0, fmt::format("{} not reported because events are missing that may have ended it",
+                                     quantity(hangs.hidden, "cycle")));
   say(watch.waits > watch.drawn.size(),
       fmt::format("only the first {} waits are drawn, and all hangs", watch.drawn.size()));
   return said;
@@ -210,6 +209,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   std::map<std::string, std::size_t> known;  // one problem, one finding, which counts how often it happened
   for (const ObservedHang& hang : hangs.found) {
     Finding finding = describe(watch.now, hang);
+    finding.property = observed_hangs;
     const auto [entry, is_new] = known.try_emplace(finding.fingerprint, observation.findings.size());
     if (!is_new) {
       ++observation.findings[entry->second].count;
@@ -240,9 +240,9 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);
-  observation.size = fmt::format("{}, {}, {}", counted(drawing.tasks(), "task"), counted(drawing.fences(), "fence"),
-                                 counted(watch.waits, "wait"));
-  if (watch.now.jobs() != 0) observation.size += ", " + counted(watch.now.jobs(), "job event");
+  observation.size = fmt::format("{}, {}, {}", quantity(drawing.tasks(), "task"), quantity(drawing.fences(), "fence"),
+                                 quantity(watch.waits, "wait"));
+  if (watch.now.jobs() != 0) observation.size += ", " + quantity(watch.now.jobs(), "job event");
   return observation;
 }
 

@@ -28,7 +28,7 @@ class Observer {
   void answers();
   void assumptions();
   void add_rule(const BrokenRule& broken);
-  bool add(Finding finding);
+  bool add(Finding finding, std::string_view property);
   [[nodiscard]] Finding blocked_cycle(const Cycle& cycle);
   [[nodiscard]] Finding blocked_chain(const std::vector<std::size_t>& waiters, VertexId end) const;
   [[nodiscard]] Party waiter(std::size_t blocked) const;
@@ -49,7 +49,8 @@ class Observer {
   std::size_t broken_ = 0;        // broken rules
 };
 
-bool Observer::add(Finding finding) {
+bool Observer::add(Finding finding, std::string_view property) {
+  finding.property = property;
   finding.fingerprint = fingerprint(finding);
   if (!known_.insert(finding.fingerprint).second) return false;
   result_.findings.push_back(std::move(finding));
@@ -86,7 +87,7 @@ void Observer::splat(std::size_t index) {
   for (std::size_t i = 0; i < cycle.size(); ++i) finding.parties[i].released_by = graph_[cycle[i]].label;
   finding.notes = notes_of(splat);
   for (const EdgeId edge : cycle) explained_.insert(source(edge, graph_));
-  if (!add(std::move(finding))) return;
+  if (!add(std::move(finding), lock_order)) return;
   result_.cycles.push_back(cycle);
   ++orders_;
 }
@@ -157,12 +158,12 @@ void Observer::blocked_cycles() {
     const bool tasks =
         std::ranges::any_of(cycle, [&](EdgeId edge) { return blocked(source(edge, graph_)).has_value(); });
     if (!tasks) {
-      if (add(cycle_finding(graph_, cycle))) ++orders_;
+      if (add(cycle_finding(graph_, cycle), lock_order)) ++orders_;
       result_.cycles.push_back(cycle);
       continue;
     }
     Finding finding = blocked_cycle(cycle);
-    if (!add(std::move(finding))) continue;
+    if (!add(std::move(finding), observed_hangs)) continue;
     ++hangs_;
     result_.cycles.push_back(cycle);
     for (std::size_t i = 0; i < cycle.size(); ++i) {
@@ -252,7 +253,7 @@ void Observer::blocked_chains() {
   std::vector<std::pair<VertexId, std::vector<std::size_t>>> ordered(chains.begin(), chains.end());
   std::ranges::stable_sort(ordered, {},
                            [&](const auto& each) { return snapshot_.blocked[each.second.back()].at.line; });
-  for (const auto& [end, waiters] : ordered) hangs_ += add(blocked_chain(waiters, end)) ? 1 : 0;
+  for (const auto& [end, waiters] : ordered) hangs_ += add(blocked_chain(waiters, end), observed_hangs) ? 1 : 0;
 }
 
 void Observer::timeouts() {
@@ -267,7 +268,7 @@ void Observer::timeouts() {
     finding.needs = finding.needs.with(Cause::reset);
     finding.killed.emplace_back("the timeout of the job");
     finding.notes.emplace_back("a timeout says which job did not get done, not why");
-    hangs_ += add(std::move(finding)) ? 1 : 0;
+    hangs_ += add(std::move(finding), observed_hangs) ? 1 : 0;
   }
 }
 
@@ -278,7 +279,7 @@ void Observer::add_rule(const BrokenRule& broken) {
   finding.rule = broken.rule;
   finding.at = broken.at;
   finding.message = broken.says;
-  broken_ += add(std::move(finding)) ? 1 : 0;
+  broken_ += add(std::move(finding), contract_kept) ? 1 : 0;
 }
 
 void Observer::rules() {
@@ -291,18 +292,18 @@ void Observer::rules() {
 bool Observer::gap() const { return std::ranges::any_of(result_.losses, &Loss::gap); }
 
 void Observer::answers() {
-  const auto answer = [&](const char* property, Verdict verdict, std::string reason) {
-    result_.answers.push_back({property, verdict, std::move(reason)});
+  const auto answer = [&](std::string_view property, Verdict verdict, std::string reason) {
+    result_.answers.push_back({std::string(property), verdict, std::move(reason)});
   };
   const bool splats = !snapshot_.splats.empty();
   const bool hung = !snapshot_.blocked.empty() || !snapshot_.timeouts.empty();
-  if (orders_ > 0) answer("lock-order", Verdict::violated, "reported by lockdep");
-  if (broken_ > 0) answer("contract", Verdict::violated, fmt::format("{} places", broken_));
+  if (orders_ > 0) answer(lock_order, Verdict::violated, "reported by lockdep");
+  if (broken_ > 0) answer(contract_kept, Verdict::violated, fmt::format("{} places", broken_));
   if (splats && orders_ == 0 && broken_ == 0)
-    answer("lock-order", Verdict::unknown, "no report of lockdep has enough of its lines");
-  if (hangs_ > 0) answer("observed-hangs", Verdict::violated, "reported by the kernel");
+    answer(lock_order, Verdict::unknown, "no report of lockdep has enough of its lines");
+  if (hangs_ > 0) answer(observed_hangs, Verdict::violated, "reported by the kernel");
   if (hung && hangs_ == 0)
-    answer("observed-hangs", Verdict::unknown, "tasks are blocked, on something that is no fence and no lock");
+    answer(observed_hangs, Verdict::unknown, "tasks are blocked, on something that is no fence and no lock");
   if (snapshot_.lists_buffers) {
     std::map<std::string, bool> signalled;  // as last listed
     for (const ListedFence& fence : snapshot_.fences)
@@ -321,12 +322,12 @@ void Observer::answers() {
              fmt::format("all of {} listed fences had signalled; bookkeep fences are never listed", all));
   }
   if (result_.answers.empty())
-    answer("observed-hangs", Verdict::unknown,
+    answer(observed_hangs, Verdict::unknown,
            "no report of a hang, a lockup or an order of locks is in the log; it may be cut, and the detectors may be "
            "off");
   else if (gap() &&
            std::ranges::none_of(result_.answers, [](const Answer& each) { return each.verdict != Verdict::holds; }))
-    answer("observed-hangs", Verdict::unknown, "a part of the log was not understood, see the losses");
+    answer(observed_hangs, Verdict::unknown, "a part of the log was not understood, see the losses");
 }
 
 void Observer::assumptions() {

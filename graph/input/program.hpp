@@ -34,7 +34,7 @@ struct Held {
 class Program {
  public:
   // Appends a step after all open ends; its own successors become the open ends.
-  // Of a PickVictim the caller says how many there are, by the size of `next`.
+  // The size of `next` says how many there are.
   StepIndex add(Step step);
 
   // The open ends of one branch, or of the timeout, of the step added last.

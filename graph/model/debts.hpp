@@ -7,7 +7,9 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "graph/model/state.hpp"
@@ -17,7 +19,9 @@ namespace fencecheck {
 
 struct Debt {
   Obligation obligation;
-  std::uint32_t since = 0;  // lock: ThreadId of the holder; task: the step at which it stands; else 0
+  // lock: ThreadId of the holder; task: the step at which it stands; job: 1 for the run that has begun, 0 for one that
+  // is queued, so that work which queues itself again owes something new each time; else 0
+  std::uint32_t since = 0;
   friend bool operator==(const Debt&, const Debt&) = default;
 };
 
@@ -30,11 +34,19 @@ struct Debt {
 // not: a task that stands before its first step, or outside the kernel, may never go on.
 [[nodiscard]] bool fair(const System& system, const State& state, ThreadId thread);
 
+// The buffer that this move takes out of the best of its placements on behalf of another, while no task of userspace
+// asks for anything: a move of the kernel's own works.
+[[nodiscard]] std::optional<BufferId> evicts_by_itself(const System& system, const State& state, Move move);
+
+// Userspace, or a task that it has sent into the kernel.
+[[nodiscard]] bool acts_for_userspace(const Thread& thread);
+
 // An execution that goes on for ever: the stem, then the cycle again and again.
 struct Lasso {
   std::vector<Move> stem;
   std::vector<Move> cycle;
-  Debt debt;                      // open in all states of the cycle
+  // What is wrong with it: open in all states of the cycle; or evicted on it, by the kernel alone, and restored.
+  std::variant<Debt, BufferId> harm;
   std::vector<ThreadId> waiting;  // userspace that could go on all the time, and never does
 };
 

@@ -71,6 +71,11 @@ std::string_view name(Strength strength) { return strength_names.at(static_cast<
 
 std::string_view name(Verdict verdict) { return verdict_names.at(static_cast<std::size_t>(verdict)); }
 
+std::string_view how_long(const Finding& finding, const ScheduleStep& step) {
+  if (!step.blocks) return {};
+  return finding.lasts ? "until a timeout" : "for ever";
+}
+
 std::string fingerprint(const Finding& finding) {
   Hash hash;
   hash.add(info(finding.kind).id);

@@ -34,50 +34,60 @@ enum class FindingKind : std::uint8_t {
   last_ = isolation
 };
 
+// What a design is asked: the names of answers. Traces and graphs answer about hangs under names of their own.
+inline constexpr std::string_view deadlock_freedom = "deadlock-freedom";
+inline constexpr std::string_view memory_management = "memory-management";
+inline constexpr std::string_view contract_kept = "contract";
+// What a recording answers about hangs.
+inline constexpr std::string_view observed_hangs = "observed-hangs";
+inline constexpr std::string_view lock_order = "lock-order";
+inline constexpr std::string_view prediction = "prediction";
+
 struct FindingInfo {
   FindingKind kind;
   std::string_view id;
   std::string_view says;
   std::string_view fix;
   std::string_view reference;
-  bool hang = false;  // something waits for ever, or until a timeout: the finding has needs
+  std::string_view property;  // which it violates, unless it breaks a rule: see answer_to()
+  bool hang = false;          // something waits for ever, or until a timeout: the finding has needs
 };
 
 inline constexpr auto finding_table = std::to_array<FindingInfo>({
     {FindingKind::deadlock, "deadlock", "a state can be reached from which some obligation is never discharged",
      "break one dependency of the cycle: signal earlier, wait before the fence is published, or drop the lock first",
-     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract", true},
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract", deadlock_freedom, true},
     {FindingKind::stall, "stall", "the same, with a timeout or a reset as the only way out",
      "a timeout hides the cycle, it does not remove it: break one dependency as for a deadlock",
-     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences", true},
+     "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences", deadlock_freedom, true},
     {FindingKind::livelock, "livelock", "steps go on for ever and nothing is achieved",
      "let one party make progress before the other may take its memory or lock again: a quantum, or one restore at a "
      "time with a fallback place",
-     "drivers/gpu/drm/amd/amdkfd, ordered restore"},
+     "drivers/gpu/drm/amd/amdkfd, ordered restore", deadlock_freedom},
     {FindingKind::lost_fence, "lost-fence", "a published fence that nobody will signal any more",
      "signal the old fence before another takes its place, on every way out",
-     "drivers/dma-buf/dma-fence.c, dma_fence_release"},
+     "drivers/dma-buf/dma-fence.c, dma_fence_release", deadlock_freedom},
     {FindingKind::lost_wakeup, "lost-wakeup", "a queue stays suspended and nobody will resume it",
      "whoever signals the eviction fence schedules the resume, in the same critical section",
-     "Documentation/gpu/amdgpu/userq.rst"},
+     "Documentation/gpu/amdgpu/userq.rst", memory_management},
     {FindingKind::contract, "contract", "a rule of the DMA-fence contract is broken, whether or not a cycle closes",
-     "see the rule", "Documentation/driver-api/dma-buf.rst"},
+     "see the rule", "Documentation/driver-api/dma-buf.rst", contract_kept},
     {FindingKind::use_after_evict, "use-after-evict",
      "hardware runs while memory that it maps has been moved, freed or invalidated",
      "wait for all fences up to BOOKKEEP before the memory goes, and map it again before the hardware runs again",
-     "include/linux/dma-resv.h, enum dma_resv_usage"},
+     "include/linux/dma-resv.h, enum dma_resv_usage", memory_management},
     {FindingKind::early_signal, "early-signal", "a fence reports a completion that has not happened",
-     "stop the queues first, then signal; make a new fence before they run again",
-     "Documentation/gpu/amdgpu/userq.rst"},
+     "stop the queues first, then signal; make a new fence before they run again", "Documentation/gpu/amdgpu/userq.rst",
+     memory_management},
     {FindingKind::job_killed, "job-killed", "a long-running job ends because its memory goes away",
      "preempt it, let it fault, or protect its memory: pin it, opt out of eviction, or give its cgroup dmem.min",
-     "Documentation/gpu/drm-compute.rst"},
+     "Documentation/gpu/drm-compute.rst", memory_management},
     {FindingKind::starvation, "starvation", "an allocation is denied although it could be served",
      "limit what others may pin or protect: the sum of dmem.min stays below the capacity, and dmem.max bounds a hog",
-     "Documentation/admin-guide/cgroup-v2.rst, DMEM"},
+     "Documentation/admin-guide/cgroup-v2.rst, DMEM", memory_management},
     {FindingKind::isolation, "isolation", "memory that its cgroup protects, or that was asked to stay, is evicted",
      "raise the protection of the group, and put groups that compete below one parent that is not the root",
-     "kernel/cgroup/dmem.c, dmem_cgroup_state_evict_valuable"},
+     "kernel/cgroup/dmem.c, dmem_cgroup_state_evict_valuable", memory_management},
 });
 static_assert(covers(finding_table, &FindingInfo::kind, FindingKind::last_));
 constexpr const FindingInfo& info(FindingKind kind) { return finding_table[static_cast<std::size_t>(kind)]; }
@@ -98,6 +108,7 @@ enum class Rule : std::uint8_t {
   mmap_lock_under_reservation,
   reservation_in_notifier,
   reserved_slot,
+  container,
   reservations_without_ticket,
   reservation_in_shrinker,
   wait_in_run_job,
@@ -159,6 +170,9 @@ inline constexpr auto rule_table = std::to_array<RuleInfo>({
     {Rule::reserved_slot, "FDG040", "a fence is added to a reservation object without a reserved slot",
      "call dma_resv_reserve_fences() under the same lock; slots are gone when it is released",
      "drivers/dma-buf/dma-resv.c, dma_resv_add_fence"},
+    {Rule::container, "FDG041", "a fence array or chain is added to a reservation object, or to another array",
+     "add its members one by one (dma_fence_unwrap_for_each), each with a slot of its own",
+     "drivers/dma-buf/dma-resv.c, dma_resv_add_fence; drivers/dma-buf/dma-fence-array.c"},
     {Rule::reservations_without_ticket, "FDG043", "two reservation objects are locked without a common ww ticket",
      "lock all of them in one drm_exec or ww_acquire_ctx, and start again on -EDEADLK", "drivers/dma-buf/dma-resv.c"},
     {Rule::reservation_in_shrinker, "FDG044", "memory reclaim waits for the lock of a reservation object",
@@ -245,6 +259,7 @@ struct Finding {
   std::string fingerprint;             // 16 hexadecimal digits; see fingerprint()
   std::uint64_t count = 1;             // how many findings of the input have this fingerprint; this is the first
   std::optional<std::string> known{};  // in the baseline, with this comment
+  std::string property{};              // the answer that it belongs to; empty: that of its rule or kind
 };
 
 // A hash of kind, rule and the canonical rotation of the parties' names and
@@ -254,6 +269,10 @@ struct Finding {
 
 // The same hash of any list of words, for what is no finding.
 [[nodiscard]] std::string fingerprint(std::initializer_list<std::string_view> words);
+
+// For how long the thread of such a step does not go on: "for ever", or "until
+// a timeout" if that ends it; empty for steps that complete.
+[[nodiscard]] std::string_view how_long(const Finding& finding, const ScheduleStep& step);
 
 enum class Verdict : std::uint8_t { holds, violated, unknown };
 [[nodiscard]] std::string_view name(Verdict verdict);

@@ -182,11 +182,26 @@ class Uses {
     }
   }
 
+  void add(const Locate&) { use(Part::memory, 0, Access::read); }
   void add(const Relocate&) { use_memory(); }
-  void add(const Unmap&) { use_memory(); }
+
+  void add(const Unmap& unmap) {
+    use_memory();
+    for (const HardwareUse& hardware : system_.uses) {
+      const AddressSpace& space = system_[hardware.space];
+      if (space.mode == AddressSpaceMode::no_preemption &&
+          std::ranges::find(space.buffers, unmap.buffer) != space.buffers.end())
+        stop(hardware);
+    }
+  }
+
   void add(const Map&) { use_memory(); }
   void add(const Pin&) { use_memory(); }
-  void add(const Kill&) { use_memory(); }
+  void add(const Kill& kill) {
+    use_memory();
+    stop(system_[kill.use]);
+  }
+
   void add(const Deny&) { use_memory(); }
   void add(const SetLimit&) { use_memory(); }
 
@@ -214,6 +229,14 @@ class Uses {
   void use_memory() {
     use(Part::memory, 0, Access::write);
     result_.visible = true;
+  }
+
+  // A killed queue is shut; a killed job leaves its queue, and its fences are signalled.
+  void stop(const HardwareUse& hardware) {
+    if (hardware.gate) use(Part::variable, hardware.gate->index, Access::write);
+    if (!hardware.job) return;
+    add(Cancel{*hardware.job});
+    add(Signal{signalled_by_kill(system_, system_[*hardware.job])});
   }
 
   void use_reservation(ReservationId reservation, Access access) {
@@ -254,6 +277,20 @@ bool is_copy(const System& system, FenceId fence) {
          });
 }
 
+// Somebody else may end this job, at whatever step it stands.
+bool may_be_killed(const System& system, ThreadId thread) {
+  return std::ranges::any_of(system.uses, [&](const HardwareUse& use) {
+    if (use.job != thread) return false;
+    if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
+    const auto kills = [&](const Step& step) {
+      const auto* kill = std::get_if<Kill>(&step.action);
+      return kill != nullptr && &system[kill->use] == &use;
+    };
+    return std::ranges::any_of(system.threads,
+                               [&](const Thread& other) { return std::ranges::any_of(other.program, kills); });
+  });
+}
+
 // Does the step start or stop hardware, or break a promise that it has stopped?
 bool changes_hardware(const System& system, ThreadId thread, const Step& step) {
   const auto index = static_cast<StepIndex>(&step - system[thread].program.data());
@@ -282,6 +319,7 @@ Footprint footprint(const System& system, ThreadId thread, const Step& step, Cau
     result.uses.push_back({Part::variable, system[*queue].gate->index, Access::read});
     result.uses.push_back({Part::memory, 0, Access::read});
   }
+  if (may_be_killed(system, thread)) result.uses.push_back({Part::memory, 0, Access::read});
   result.visible = result.visible || changes_hardware(system, thread, step);
   // What is wrong depends on the order of all such steps.
   if (result.visible) result.uses.push_back({Part::memory, 0, Access::write});

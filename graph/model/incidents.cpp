@@ -180,8 +180,10 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
                                     describe(system, system[t.move.thread], t.step())),
                         {},
                         at};
-      if (const auto* unmap = std::get_if<Unmap>(&t.step().action); unmap != nullptr && unmap->chosen_by)
-        explain_choice(t, *unmap->chosen_by, unmap->buffer, incident);
+      if (const auto* unmap = std::get_if<Unmap>(&t.step().action); unmap != nullptr) {
+        incident.about = fmt::format("'{}' unmaps '{}'", system[t.move.thread].name, system[unmap->buffer].name);
+        if (unmap->chosen_by) explain_choice(t, *unmap->chosen_by, unmap->buffer, incident);
+      }
       out.push_back(std::move(incident));
     }
 }
@@ -261,8 +263,11 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
   if (move.chosen_by)
     explain_choice(t, *move.chosen_by, move.buffer, incident);
   else
-    incident.numbers = numbers(t.system, counters(t.system, t.before, from), from);
+    incident.fix =
+        fmt::format("pin '{0}', or leave it out of this step, which takes '{0}' whatever protects it", buffer.name);
   if (breach) {
+    incident.about = fmt::format("in '{}', group '{}', {}", t.system[from].name, names[breach->judgement.victim],
+                                 breach->meanwhile ? "meanwhile" : dmem::info(breach->isolation.breach).id);
     incident.what = fmt::format("'{}' of group '{}' is evicted although its group is within its protection",
                                 buffer.name, names[t.before.memory.charged[move.buffer.index].index]);
     incident.numbers.push_back(
@@ -275,6 +280,10 @@ void deed(const Transition& t, const Relocate& move, std::vector<Incident>& out)
             : dmem::account(breach->judgement, breach->isolation, names));
     if (incident.fix.empty()) incident.fix = dmem::info(breach->isolation.breach).fix;
   } else {
+    incident.about = fmt::format("in '{}'", t.system[from].name);
+    if (incident.fix.empty())
+      incident.fix = fmt::format("pin '{}' while it has to stay: no setting of dmem keeps it in '{}'", buffer.name,
+                                 t.system[from].name);
     incident.what = fmt::format("'{}', which was asked to stay in '{}', is evicted", buffer.name, t.system[from].name);
   }
   out.push_back(std::move(incident));
@@ -293,7 +302,8 @@ void deed(const Transition& t, const Deny& deny, std::vector<Incident>& out) {
                                   t.system[region].name, denial->why),
                       numbers(t.system, counters(t.system, t.before, region), region),
                       t.step().at,
-                      denial->fix};
+                      denial->fix,
+                      fmt::format("in '{}', {}{}", t.system[region].name, denial->id, charged_to(t, region))};
     incident.numbers.push_back(fmt::format("need: {}{}; ttm_bo_validate() says -ENOMEM for this -ENOSPC",
                                            dmem::bytes_text(buffer.size), charged_to(t, region)));
     out.push_back(std::move(incident));

@@ -19,7 +19,8 @@ struct Incident {
   std::string what;                  // one sentence
   std::vector<std::string> numbers;  // of cgroups: usage, emin, elow, need
   Place at;
-  std::string fix{};  // what would have prevented this one, where it is known; else the table of kinds says
+  std::string fix{};    // what would have prevented this one, where it is known; else the table of kinds says
+  std::string about{};  // where and why, in words without amounts and lines: tells problems of one subject apart
 };
 
 // What this very move breaks: what holds in `before` or is not done by the

@@ -29,9 +29,12 @@ bool is_own(const System& system, ThreadId thread, BufferId victim) {
 }
 
 // Without swap a place that is full does not pass the buffer on.
+bool can_go(const System& system, const State& state, BufferId buffer, std::optional<RegionId> to) {
+  return system.swap || (to && has_room(system, state, *to, system[buffer].size));
+}
+
 bool has_destination(const System& system, const State& state, BufferId victim, RegionId from) {
-  const auto next = next_place(system[victim], from);
-  return system.swap || (next && has_room(system, state, *next, system[victim].size));
+  return can_go(system, state, victim, next_place(system[victim], from));
 }
 
 // Below which group, on whose behalf and with which charge victims are looked for.
@@ -165,6 +168,18 @@ std::vector<BufferId> victims(const System& system, const State& state, ThreadId
       result.push_back(victim);
   }
   return result;
+}
+
+std::uint32_t whereabouts(const System& system, const State& state, const Locate& locate) {
+  const std::vector<RegionId>& placements = system[locate.buffer].placements;
+  const auto nowhere = static_cast<std::uint32_t>(placements.size());
+  const auto& place = state.memory.places[locate.buffer.index];
+  const auto to = locate.to || !place ? locate.to : next_place(system[locate.buffer], *place);
+  const bool stays = state.memory.pins[locate.buffer.index] > 0 || (place ? to == place : !locate.to) ||
+                     !can_go(system, state, locate.buffer, to);
+  if (stays) return nowhere + 1;
+  if (!place) return nowhere;
+  return static_cast<std::uint32_t>(std::ranges::find(placements, *place) - placements.begin());
 }
 
 bool needs_slot(const System& system, const State& state, const Attach& attach) {

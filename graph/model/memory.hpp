@@ -47,6 +47,9 @@ struct Judged {
 [[nodiscard]] std::vector<BufferId> victims(const System& system, const State& state, ThreadId thread,
                                             const PickVictim& pick);
 
+// Which branch of Locate the state takes.
+[[nodiscard]] std::uint32_t whereabouts(const System& system, const State& state, const Locate& locate);
+
 // A new fence of this attachment takes up a reserved slot: no entry can be
 // replaced, because none has signalled or is an older one of the same context
 // (dma_resv_add_fence; kernel-facts RS-06).

@@ -230,11 +230,17 @@ std::optional<BufferId> locked_by(const System& system, const State& state, Thre
   return std::nullopt;
 }
 
-Denial denied_by_locks(const System& system, const State& state, BufferId victim) {
+Denial denied_by_locks(const System& system, const State& state, ThreadId thread, BufferId victim) {
+  const bool has_ticket =
+      std::ranges::any_of(state.locks, [&](const LockState& each) { return each.with_ticket && each.owner == thread; });
   const LockState& lock = state.locks[system[victim].lock.index];
   const bool held = lock.owner || !lock.readers.empty();
-  return {fmt::format("although '{}' may be evicted{}", system[victim].name, held ? ": its lock is held" : ""),
-          "allocate in a ww transaction, whose ticket waits for the locks of victims, or try again", true};
+  return {
+      "locked", fmt::format("although '{}' may be evicted{}", system[victim].name, held ? ": its lock is held" : ""),
+      has_ticket ? "try again: an older transaction had the lock, and eviction does not wait for it (-EDEADLK becomes "
+                   "-ENOSPC in TTM)"
+                 : "allocate in a ww transaction, whose ticket waits for the locks of victims, or try again",
+      true};
 }
 
 Denial denied_by_pins(const System& system, RegionId region, const Occupants& who) {
@@ -244,9 +250,9 @@ Denial denied_by_pins(const System& system, RegionId region, const Occupants& wh
           : fmt::format("limit what others may pin; '{}' is not accounted, so that no dmem limit bounds it",
                         system[region].name);
   if (who.others + who.without_destination == 0)
-    return {fmt::format("because all of the {} in use there are pinned", dmem::bytes_text(who.pinned)), fix};
+    return {"pinned", fmt::format("because all of the {} in use there are pinned", dmem::bytes_text(who.pinned)), fix};
   const char* rest = who.others == 0 ? "cannot go anywhere" : "is protected";
-  return {fmt::format("because {} are pinned and the rest {}", dmem::bytes_text(who.pinned), rest), fix};
+  return {"pinned", fmt::format("because {} are pinned and the rest {}", dmem::bytes_text(who.pinned), rest), fix};
 }
 
 }  // namespace
@@ -277,27 +283,29 @@ std::optional<Denial> why_denied(const System& system, const State& state, Threa
   const auto limit = dmem::charge_denied_by(all, charged, system[buffer].size);
   if (limit && all[*limit].usage == all[charged].usage) return std::nullopt;  // it is at its own limit
   if (!limit && has_room(system, state, region, system[buffer].size))
-    return Denial{"although it would fit by now: others made room while it looked for buffers to evict",
+    return Denial{"raced", "although it would fit by now: others made room while it looked for buffers to evict",
                   "try again: TTM allocates again only after it has evicted something itself", true};
   const std::vector<BufferId> permitted = permitted_victims(system, state, thread, buffer, region);
-  if (!permitted.empty()) return denied_by_locks(system, state, permitted.front());
+  if (!permitted.empty()) return denied_by_locks(system, state, thread, permitted.front());
   if (const auto own = locked_by(system, state, thread, region))
-    return Denial{fmt::format("because it holds the lock of '{}' itself, which could go", system[*own].name),
+    return Denial{"own-lock",
+                  fmt::format("because it holds the lock of '{}' itself, which could go", system[*own].name),
                   "allocate before that lock is taken, or in a ww transaction that includes it"};
   const Occupants who = occupants(system, state, region);
   if (who.pinned > 0) return denied_by_pins(system, region, who);
   if (limit)
     return Denial{
-        fmt::format("because the max of group '{}', which others share, is reached", system.groups[*limit].name),
+        "max", fmt::format("because the max of group '{}', which others share, is reached", system.groups[*limit].name),
         fmt::format("limits for the groups below '{}', so that none takes the share of another",
                     system.groups[*limit].name)};
   if (who.others == 0)
-    return Denial{"because what others have there cannot go anywhere: there is no swap, and no other placement",
+    return Denial{"no-destination",
+                  "because what others have there cannot go anywhere: there is no swap, and no other placement",
                   "swap, or another placement for what is to make room"};
   if (!system[region].accounted || system.groups.size() < 2)
-    return Denial{"because nothing that others have there may be evicted for it",
+    return Denial{"not-evictable", "because nothing that others have there may be evicted for it",
                   "memory that may be evicted, or another placement for what is allocated"};
-  return Denial{"because all that others have there is protected",
+  return Denial{"protected", "because all that others have there is protected",
                 "a smaller dmem.min of those who hold it: the sum of dmem.min stays below the capacity"};
 }
 

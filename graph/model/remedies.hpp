@@ -27,7 +27,8 @@ namespace fencecheck {
 // Why an allocation that others could make room for gets none, and what would
 // let it through.
 struct Denial {
-  std::string why;  // "because all of the 8 GiB in use there are pinned"
+  std::string_view id;  // "pinned": names the reason without amounts
+  std::string why;      // "because all of the 8 GiB in use there are pinned"
   std::string fix;
   bool by_chance = false;  // the next attempt may succeed: a lock was held, or room was made meanwhile
 };

@@ -30,6 +30,15 @@ struct Loss {
   Place first;
 };
 
+// Findings that are left out at the end because there are too many: what is still said of them.
+struct CutFindings {
+  FindingKind kind = FindingKind::deadlock;
+  std::optional<Rule> rule;
+  bool known = false;       // in the baseline
+  std::uint64_t count = 0;  // of these
+  std::string property{};   // as of a finding
+};
+
 struct Report {
   std::string title;  // the scenario's name, or the file's
   std::string kind;   // "scenario", "trace", "graph"
@@ -37,7 +46,7 @@ struct Report {
   std::vector<Diagnostic> warnings;
   std::vector<Answer> answers;
   std::vector<Finding> findings;  // worst first, one for each fingerprint
-  std::uint64_t cut = 0;          // findings left out at the end because there are too many; see --findings
+  std::vector<CutFindings> cut;   // by kind, rule and whether they are known; see --findings
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
   std::vector<std::string> summary;      // of a trace: what each timeline did

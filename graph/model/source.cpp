@@ -42,17 +42,35 @@ std::size_t utf8_length(std::string_view text) {
   return wrong ? 0 : length;
 }
 
-// Control characters and bytes that are not UTF-8 become '?', tabs blanks.
+// What the first `length` bytes encode; 0 for bytes that are not UTF-8.
+char32_t code_point(std::string_view text, std::size_t length) {
+  if (length == 0) return 0;
+  if (length == 1) return static_cast<unsigned char>(text[0]);
+  char32_t result = static_cast<unsigned char>(text[0]) & (0x7fU >> length);
+  for (std::size_t i = 1; i < length; ++i) result = result << 6U | (static_cast<unsigned char>(text[i]) & 0x3fU);
+  return result;
+}
+
+// A control character, a byte that is not UTF-8, or what makes a terminal or an
+// editor show other text than a program reads: line and paragraph separators,
+// embeddings, overrides and isolates of direction.
+bool is_strange(std::string_view text, std::size_t length) {
+  const char32_t code = code_point(text, length);
+  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+// What is strange becomes '?', tabs blanks.
 Shown shown(std::string_view line) {
   Shown result;
   for (std::size_t at = 0; at < line.size();) {
     const std::size_t length = utf8_length(line.substr(at));
-    const bool control = static_cast<unsigned char>(line[at]) < 0x20 || line[at] == 0x7f;
+    const bool strange = is_strange(line.substr(at), length);
     result.of_byte.insert(result.of_byte.end(), std::max<std::size_t>(length, 1), result.columns.size());
     if (line[at] == '\t') {
       result.columns.resize(result.columns.size() / tab_width * tab_width + tab_width, " ");
     } else {
-      result.columns.push_back(length == 0 || control ? std::string_view("?") : line.substr(at, length));
+      result.columns.push_back(strange ? std::string_view("?") : line.substr(at, length));
     }
     at += std::max<std::size_t>(length, 1);
   }
@@ -149,7 +167,7 @@ std::string_view line_of(const Source& source, std::uint32_t line) {
 }
 
 std::string position(const Source& source, Place at) {
-  std::string result = source.name;
+  std::string result = printable(source.name);
   if (at.line == 0) return result;
   result += ":" + std::to_string(at.line);
   if (at.column != 0) result += ":" + std::to_string(at.column);
@@ -174,11 +192,18 @@ std::string printable(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t length = utf8_length(text.substr(at));
     const bool blank = text[at] == '\t' || text[at] == '\n' || text[at] == '\r';
-    const bool strange = length == 0 || static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7f;
+    const bool strange = is_strange(text.substr(at), length);
     result += blank ? std::string_view(" ") : strange ? std::string_view("?") : text.substr(at, length);
     at += std::max<std::size_t>(length, 1);
   }
   return result;
+}
+
+std::string quantity(std::uint64_t count, std::string_view one, std::string_view many) {
+  std::string result = std::to_string(count) + " ";
+  if (count != 1 && !many.empty()) return result + std::string(many);
+  result += one;
+  return count == 1 ? result : result + "s";
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {

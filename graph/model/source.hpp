@@ -55,18 +55,23 @@ class Diagnostics {
 // The text of one line, without its end; empty if there is no such line. O(text).
 [[nodiscard]] std::string_view line_of(const Source& source, std::uint32_t line);
 
-// "name:line:column", or as much of it as there is.
+// "name:line:column", or as much of it as there is; the name printable.
 [[nodiscard]] std::string position(const Source& source, Place at);
 
 // The quoted source line and a caret below it, two lines, each with its end;
 // empty for Place{}, for lines that are not there and for empty ones. Tabs are
-// expanded, long lines cut around the caret to 120 columns, and control
-// characters and bytes that are not UTF-8 shown as '?'.
+// expanded, long lines cut around the caret to 120 columns, and what is not
+// printable shown as '?'.
 [[nodiscard]] std::string excerpt(const Source& source, Place at);
 
 // The text as one line of UTF-8: blanks for tabs and line ends, '?' for other
-// control characters and for bytes that are not UTF-8. For names from inputs.
+// control characters, for those that turn the direction of text round or end
+// lines and paragraphs (UAX #9), and for bytes that are not UTF-8. For names
+// from inputs.
 [[nodiscard]] std::string printable(std::string_view text);
+
+// "1 thread", "2 threads"; `many` where an s is not enough: "2 vertices".
+[[nodiscard]] std::string quantity(std::uint64_t count, std::string_view one, std::string_view many = {});
 
 // The candidate that `word` probably means: the nearest by edit distance, if
 // near enough to be a misspelling; else empty.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/overloaded.hpp"
 
 namespace fencecheck {
 namespace {
@@ -13,13 +14,6 @@ namespace {
 using Branches = std::uint64_t;
 constexpr Branches none = 0;
 constexpr Branches only = 1;
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
 
 struct View {
   const System& system;
@@ -31,13 +25,6 @@ struct View {
 };
 
 Branches when(bool condition) { return condition ? only : none; }
-
-// A killed queue never runs again, whoever resumes it.
-bool gate_is_open(const System& system, const State& state, VariableId gate) {
-  for (std::uint32_t i = 0; i < system.uses.size(); ++i)
-    if (system.uses[i].gate == gate && state.memory.killed[i]) return false;
-  return state.variables[gate.index] != 0;
-}
 
 bool signalled(const State& state, FenceId fence) { return state.signalled[fence.index]; }
 
@@ -117,6 +104,10 @@ Branches open(const View& view, const PickVictim& pick) {
   return result != none ? result : Branches{1} << view.system.buffers.size();
 }
 
+Branches open(const View& view, const Locate& locate) {
+  return Branches{1} << whereabouts(view.system, view.state, locate);
+}
+
 Branches open(const View&, const Expire&) { return none; }  // only as a timeout
 Branches open(const View&, const Cutoff&) { return none; }
 
@@ -135,6 +126,7 @@ Branches open_without_waiting(const View& view) {
                         },
                         [&](const Choose& choose) { return open_branches(view, choose, never_waits(choose)); },
                         [&](const PickVictim&) { return Branches{1} << view.system.buffers.size(); },
+                        [&](const Locate& locate) { return open(view, locate); },
                         [&](const Expire& expire) { return open(view, expire); },
                         [&](const Cutoff& cutoff) { return open(view, cutoff); },
                         [](const auto&) { return only; },
@@ -356,6 +348,27 @@ void apply(const Change& change, const Relocate& move) {
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
 }
 
+// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (drm_sched_entity_kill,
+// guilty jobs after a reset). What userspace waits for in memory is never written.
+void take_off(const Change& change, ThreadId job) {
+  const Thread& thread = change.system[job];
+  StepIndex& at = change.state.at[job.index];
+  QueueState& queue = change.state.queues[thread.queue->index];
+  std::erase(queue.waiting, job);
+  if (at != 0 && at != thread.end()) --queue.running;
+  at = thread.end();
+  for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
+}
+
+// A killed queue does not run, for whoever tests that as well.
+void kill(const Change& change, HardwareUseId id) {
+  const HardwareUse& use = change.system[id];
+  if (use.job && change.state.at[use.job->index] == change.system[*use.job].end()) return;  // it has finished
+  change.state.memory.killed[id.index] = true;
+  if (use.gate) change.state.variables[use.gate->index] = 0;
+  if (use.job) take_off(change, *use.job);
+}
+
 void apply(const Change& change, const Unmap& unmap) {
   MemoryState& memory = change.state.memory;
   std::vector<bool> running;
@@ -369,7 +382,7 @@ void apply(const Change& change, const Unmap& unmap) {
     memory.mapped[space][*index] = false;
     if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
-      if (change.system.uses[i].space.index == space && running[i]) memory.killed[i] = true;
+      if (change.system.uses[i].space.index == space && running[i]) kill(change, HardwareUseId{i});
   }
 }
 
@@ -383,7 +396,7 @@ void apply(const Change& change, const Pin& pin) {
   if (pin.amount > 0 || pins > 0) pins += static_cast<std::uint32_t>(pin.amount);
 }
 
-void apply(const Change& change, const Kill& kill) { change.state.memory.killed[kill.use.index] = true; }
+void apply(const Change& change, const Kill& step) { kill(change, step.use); }
 
 void apply(const Change& change, const SetLimit& limit) {
   const bool below = usage(change.system, change.state, limit.group, limit.region) > limit.max;
@@ -391,7 +404,10 @@ void apply(const Change& change, const SetLimit& limit) {
     change.state.memory.maximum[limit.group.index][limit.region.index] = limit.max;
 }
 
+// A killed queue never runs again, whoever resumes it.
 void apply(const Change& change, const Assign& assign) {
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
+    if (change.system.uses[i].gate == assign.variable && change.state.memory.killed[i]) return;
   change.state.variables[assign.variable.index] = assign.value;
   for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
     if (change.system.uses[i].gate == assign.variable && runs(change.system, change.state, HardwareUseId{i}))
@@ -436,7 +452,7 @@ std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
 
 bool gate_closed(const System& system, const State& state, ThreadId job) {
   const auto& queue = system[job].queue;
-  return queue && system[*queue].gate && !gate_is_open(system, state, *system[*queue].gate);
+  return queue && system[*queue].gate && state.variables[system[*queue].gate->index] == 0;
 }
 
 State initial_state(const System& system) {
@@ -504,8 +520,9 @@ State after(const System& system, State state, Move move, Causes causes) {
     return state;
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
+  const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
-  at = step.next[move.branch];
+  if (at == before) at = step.next[move.branch];  // else it has killed itself
   return state;
 }
 

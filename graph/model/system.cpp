@@ -6,29 +6,10 @@
 #include <algorithm>
 #include <array>
 
+#include "graph/model/overloaded.hpp"
+
 namespace fencecheck {
 namespace {
-
-template <class... Ts>
-struct overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-overloaded(Ts...) -> overloaded<Ts...>;
-
-// How many successors each kind of step has; Choose has one for each branch.
-std::size_t successors(const System& system, const Action& action) {
-  return std::visit(overloaded{
-                        [](const Allocate&) -> std::size_t { return 3; },
-                        [&](const PickVictim&) -> std::size_t { return system.buffers.size() + 1; },
-                        [](const TryAcquire&) -> std::size_t { return 2; },
-                        [](const AcquireWithTicket&) -> std::size_t { return 2; },
-                        [](const Cutoff&) -> std::size_t { return 0; },
-                        [](const Choose& choose) { return choose.branches.size(); },
-                        [](const auto&) -> std::size_t { return 1; },
-                    },
-                    action);
-}
 
 // The job that a step puts onto its queue, takes off it or waits for.
 std::optional<ThreadId> job_of(const Action& action) {
@@ -127,6 +108,29 @@ bool repeats(const Thread& thread) {
       thread.program, [](const Step& step) { return std::ranges::find(step.next, StepIndex{0}) != step.next.end(); });
 }
 
+std::size_t successors(const System& system, const Action& action) {
+  return std::visit(overloaded{
+                        [](const Allocate&) -> std::size_t { return 3; },
+                        [&](const PickVictim&) -> std::size_t { return system.buffers.size() + 1; },
+                        [&](const Locate& locate) { return system[locate.buffer].placements.size() + 2; },
+                        [](const TryAcquire&) -> std::size_t { return 2; },
+                        [](const AcquireWithTicket&) -> std::size_t { return 2; },
+                        [](const Cutoff&) -> std::size_t { return 0; },
+                        [](const Choose& choose) { return choose.branches.size(); },
+                        [](const auto&) -> std::size_t { return 1; },
+                    },
+                    action);
+}
+
+std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job) {
+  std::vector<FenceId> result;
+  for (const Step& step : job.program)
+    if (const auto* signal = std::get_if<Signal>(&step.action))
+      std::ranges::copy_if(signal->fences, std::back_inserter(result),
+                           [&](FenceId fence) { return !info(system[fence].kind).user_controlled; });
+  return result;
+}
+
 std::optional<std::string> check_system(const System& system) {
   if (auto wrong = check_objects(system)) return wrong;
   for (const Thread& thread : system.threads) {
@@ -213,6 +217,11 @@ std::string tell(const System& system, const PickVictim& pick) {
   if (pick.confirms) return fmt::format("looks again at '{}', whose lock it has by now", system[*pick.confirms].name);
   return fmt::format("looks for a buffer of '{}' to evict {}{}", system[pick.region].name, purpose(system, pick),
                      pick.ignore_low ? ", ignoring low" : "");
+}
+
+std::string tell(const System& system, const Locate& locate) {
+  return fmt::format("looks where '{}' is, to {}", system[locate.buffer].name,
+                     locate.to ? fmt::format("move it to '{}'", system[*locate.to].name) : "evict it");
 }
 
 std::string tell(const System& system, const Relocate& move) {

@@ -60,6 +60,7 @@ struct Fence {
   std::uint32_t point = 0;                // in its context
   std::optional<ThreadId> on_wait{};      // enable_signaling: the first wait queues this work
   std::vector<HardwareUseId> promises{};  // its signal says that this hardware has stopped
+  std::vector<FenceId> members{};         // of a fence array: what it stands for
 };
 
 struct Lock {
@@ -324,6 +325,13 @@ struct PickVictim {
   VictimLocking locking = VictimLocking::trylock;
   std::optional<BufferId> confirms{};  // under this buffer's lock: may it still go?
 };
+// Where the buffer's memory is, before it is moved or, without `to`, evicted.
+// next: one for each of its placements, then: in none of them, then: it stays
+// (it is pinned, or there already, or can go nowhere).
+struct Locate {
+  BufferId buffer;
+  std::optional<RegionId> to{};
+};
 struct Relocate {  // the buffer's memory is in that region from now on; none: it has none
   BufferId buffer;
   std::optional<RegionId> to;
@@ -341,7 +349,7 @@ struct Pin {  // amount -1: unpin
   BufferId buffer;
   std::int32_t amount = 1;
 };
-struct Kill {  // the hardware never runs again: a banned queue, a job taken off
+struct Kill {  // the hardware never runs again: a banned queue, or a job that is taken off, its kernel fences signalled
   HardwareUseId use;
 };
 struct Deny {  // the allocation has failed
@@ -356,8 +364,8 @@ struct SetLimit {  // dmem.max of a group
 
 using Action = std::variant<Wait, WaitSet, Publish, Signal, Acquire, TryAcquire, TakeTicket, AcquireWithTicket, Release,
                             Take, Give, Push, Begin, Finish, Attach, Collect, Assign, Choose, Expire, Cutoff, Capture,
-                            Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Relocate,
-                            Unmap, Map, Pin, Kill, Deny, SetLimit>;
+                            Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Locate,
+                            Relocate, Unmap, Map, Pin, Kill, Deny, SetLimit>;
 
 // What a bounded wait does when its timeout fires.
 struct Timeout {
@@ -429,6 +437,12 @@ struct System {
   [[nodiscard]] const AddressSpace& operator[](AddressSpaceId id) const { return spaces[id.index]; }
   [[nodiscard]] const HardwareUse& operator[](HardwareUseId id) const { return uses[id.index]; }
 };
+
+// How many successors a step of this kind has.
+[[nodiscard]] std::size_t successors(const System& system, const Action& action);
+
+// The kernel fences that a killed job leaves signalled: those that its steps signal. O(steps).
+[[nodiscard]] std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job);
 
 // A Choose has at most this many branches.
 inline constexpr std::size_t most_branches = 64;

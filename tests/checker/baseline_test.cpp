@@ -62,6 +62,22 @@ TEST_CASE("what is learned is written, what is stale is not", "[baseline]") {
   CHECK(read(baseline.text()).stale().size() == 1);
 }
 
+TEST_CASE("an entry of another rule is replaced by what is learned", "[baseline]") {
+  Baseline baseline = read("# ours\n" + std::string(one) + " FDG020  # old\n# end\n");
+  Checked input = with({one});
+  baseline.apply(input, true);
+  CHECK(baseline.text() == "# ours\n# end\n" + std::string(one) + " deadlock  # a.yaml: it hangs\n");
+}
+
+TEST_CASE("stale entries have their lines", "[baseline]") {
+  const Baseline baseline = read("# ours\n" + std::string(two) + " deadlock  # a\n\n " + one + " stall\n");
+  REQUIRE(baseline.stale().size() == 2);
+  CHECK(baseline.stale()[0].at == Place{2, 1, 16});
+  CHECK(baseline.stale()[0].message() == "stale: " + std::string(two) + " deadlock  # a");
+  CHECK(baseline.stale()[1].at == Place{4, 2, 16});
+  CHECK(baseline.stale()[1].message() == "stale: " + std::string(one) + " stall");
+}
+
 TEST_CASE("what an input expects is not learned", "[baseline]") {
   Baseline baseline = read("");
   Checked input = with({one});

@@ -108,6 +108,57 @@ TEST_CASE("a kernel fence that needs a user fence breaks the contract though no 
   CHECK(decided("fences: {k: kernel, u: user}\n" + threads + "{signal: k}, {wait: u}]}\n").findings.empty());
 }
 
+TEST_CASE("an array of fences is neither added to a reservation object nor to another array") {
+  const std::string fences = "fences: {x: kernel, y: kernel, all: {array: [x, y]}";
+  const std::string attach =
+      "}\nbuffers: {bo: {}}\nthreads: {t: {kind: worker, steps: [{lock: bo}, {attach: {buffer: bo, ";
+  const std::string signal = "}}, {unlock: bo}, {signal: [x, y]}]}}\n";
+  const Decision broken = decided(fences + attach + "fence: all" + signal);
+  REQUIRE(broken.findings.size() == 1);
+  CHECK(broken.findings.front().rule == std::optional<Rule>(Rule::container));
+  CHECK(broken.answers.back().reason == "rule FDG041");
+  CHECK(decided(fences + attach + "fence: x" + signal).findings.empty());
+  const std::string threads = "threads: {t: {kind: worker, steps: [{signal: [x, y]}]}}\n";
+  const Decision nested = decided(fences + ", more: {array: [all, x]}}\n" + threads);
+  REQUIRE(nested.findings.size() == 1);
+  CHECK(nested.findings.front().message == "fence 'all' is an array, and is added to the array 'more'");
+}
+
+const std::string one_region = "regions: {vram: {capacity: 4GiB}, gtt: {}}\n";
+
+TEST_CASE("an eviction by hand leaves what is pinned, and what can go nowhere") {
+  const auto kinds = [](const std::string& text) {
+    std::vector<FindingKind> result;
+    for (const Finding& each : decided(one_region + text).findings) result.push_back(each.kind);
+    return result;
+  };
+  const std::string buffer = "buffers: {a: {size: 4GiB, placements: [vram, gtt], keep: true}}\n";
+  const std::string evict = "{evict: {buffer: a, locking: lock}}]}}\n";
+  CHECK(kinds(buffer + "threads: {t: {kind: ioctl, steps: [" + evict) == std::vector{FindingKind::isolation});
+  CHECK(kinds(buffer + "threads: {t: {kind: ioctl, steps: [{lock: a}, {pin: a}, {unlock: a}, " + evict).empty());
+  const std::string full =
+      "buffers: {a: {size: 4GiB, placements: [vram]}, b: {size: 4GiB, placements: [vram], resident: false}}\n"
+      "threads: {t: {kind: ioctl, steps: [{evict: {buffer: a, locking: lock}}, {validate: b}]}}\n";
+  CHECK(kinds(full).empty());
+  CHECK(kinds("environment: {swap: false}\n" + full) == std::vector{FindingKind::starvation});
+}
+
+TEST_CASE("the second eviction finds the buffer where the first has left it") {
+  const std::string ring =
+      "address-spaces: {vm: {mode: no-preemption, buffers: [a], mapped: false}}\n"
+      "queues: {ring: {kind: user, address-space: vm, suspended: true}}\n"
+      "buffers: {a: {size: 4GiB, placements: [";
+  const std::string steps =
+      "]}}\nthreads: {t: {kind: ioctl, steps: [{evict: {buffer: a, locking: lock}}, {map: vm}, {resume: ring}, "
+      "{evict: {buffer: a, locking: lock}}]}}\n";
+  const Decision moved_on = decided(one_region + ring + "vram, gtt" + steps);  // from gtt it goes to system memory
+  REQUIRE(moved_on.findings.size() == 1);
+  CHECK(moved_on.findings.front().kind == FindingKind::job_killed);
+  const Decision out_already = decided("regions: {vram: {capacity: 4GiB}}\n" + ring + "vram" + steps);
+  REQUIRE(out_already.findings.size() == 1);  // the ring was never mapped, so that nothing kills it
+  CHECK(out_already.findings.front().kind == FindingKind::use_after_evict);
+}
+
 TEST_CASE("userspace that may stop keeps kernel fences waiting") {
   const std::string text =
       "fences: {k: kernel, u: user}\nthreads:\n  t: {kind: user, steps: [{signal: u}]}\n"

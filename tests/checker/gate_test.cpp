@@ -52,6 +52,37 @@ TEST_CASE("an expectation decides alone", "[gate]") {
   CHECK(result_of(unmet, true) == Result::failed);
 }
 
+TEST_CASE("what was interrupted never passes, and fails only for what is new", "[gate]") {
+  Checked open = input(Verdict::unknown);
+  open.interrupted = true;
+  CHECK(result_of(open, false) == Result::unknown);
+  open.report->expect.emplace();
+  open.outcome.complaint = "expected holds, but the answer is unknown";
+  CHECK(result_of(open, false) == Result::unknown);
+  Checked found = input(Verdict::violated, {""});
+  found.interrupted = true;
+  found.report->answers.push_back({"checked", Verdict::unknown, "interrupted"});
+  CHECK(result_of(found, false) == Result::failed);
+}
+
+TEST_CASE("a finding belongs to the answer of its property, or of its rule", "[gate]") {
+  Report report;
+  report.answers = {{"deadlock-freedom", Verdict::violated, ""},
+                    {"memory-management", Verdict::violated, ""},
+                    {"contract", Verdict::violated, ""}};
+  CHECK(answer_to(report, FindingKind::stall, {}).property == "deadlock-freedom");
+  CHECK(answer_to(report, FindingKind::livelock, {}).property == "deadlock-freedom");
+  CHECK(answer_to(report, FindingKind::use_after_evict, {}).property == "memory-management");
+  CHECK(answer_to(report, FindingKind::contract, Rule::reserved_slot).property == "contract");
+  report.answers = {{"contract", Verdict::holds, ""}, {"observed-hangs", Verdict::violated, ""}};
+  CHECK(answer_to(report, FindingKind::deadlock, {}).property == "observed-hangs");
+  report.answers.push_back({"prediction", Verdict::violated, ""});
+  CHECK(answer_to(report, FindingKind::deadlock, {}, prediction).property == "prediction");
+  report.answers.pop_back();
+  report.answers.pop_back();
+  CHECK_THROWS_AS(answer_to(report, FindingKind::deadlock, {}), std::logic_error);
+}
+
 TEST_CASE("of several inputs the worst counts", "[gate]") {
   CHECK(exit_status(run_of({})) == ExitStatus::nothing_found);
   CHECK(exit_status(run_of({Result::passed, Result::passed})) == ExitStatus::nothing_found);

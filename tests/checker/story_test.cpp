@@ -1,21 +1,12 @@
 // What a story says beside its words: what each step changes, and which step let a waiting thread go on.
 #include "checker/decide.hpp"
 #include "checker/explain.hpp"
-#include "graph/input/lower.hpp"
 #include "graph/model/snapshot.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/scenario_text.hpp"
 
 namespace fencecheck {
 namespace {
-
-System lowered(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto system = lower(read("fencecheck: 1\n" + text), diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(system);
-  return *system;
-}
 
 Move move(std::uint32_t thread) { return {ThreadId{thread}, 0, false}; }
 

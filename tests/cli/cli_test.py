@@ -101,6 +101,15 @@ class Commands(Case):
                 self.assertEqual("", done.stdout)
                 self.assertNotEqual("", done.stderr)
 
+    def test_a_word_that_is_no_command_is_named(self):
+        self.assertIn("'chekc' is no command", self.expect(USAGE, "chekc", "x").stderr)
+        self.assertIn("did you mean 'check'?", self.expect(USAGE, "chekc", "x").stderr)
+
+    def test_every_rule_that_a_report_names_is_explained(self):
+        for topic in ("deadlock", "FDG020", "unknown", "input", "expectation", "cut", "baseline"):
+            with self.subTest(topic):
+                self.assertRegex(self.expect(CLEAN, "explain", topic).stdout, rf"^{topic}: .+\nfix: .+\nsee: .+\n$")
+
     def test_findings_of_a_graph_with_a_cycle(self):
         self.expect(FINDINGS, "check", self.file("cycle.dot", CYCLE_DOT))
 

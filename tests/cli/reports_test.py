@@ -20,7 +20,7 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 
 import grammar
-from cli_test import BAD_INPUT, BINARY, CLEAN, CYCLE_DOT, FINDINGS, INTERNAL, SECONDS, SOURCE, UNKNOWN, USAGE, Case
+from cli_test import BAD_INPUT, BINARY, CLEAN, CYCLE_DOT, FINDINGS, SECONDS, SOURCE, UNKNOWN, USAGE, Case
 
 SCHEMAS = SOURCE / "tests" / "schemas"
 OFFICIAL = pathlib.Path(os.environ.get("FENCECHECK_SCHEMAS", "no-such-folder"))
@@ -168,6 +168,22 @@ class Formats(ReportCase):
                 for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
                     self.assertEqual(int(suite.get(count)), len(suite.findall(f"testcase/{element}")))
 
+    def test_a_violated_answer_is_a_failing_test_and_one_that_holds_passes(self):
+        names = {"violated": "failure", "unknown": "failure", "holds": None}
+        answers = violated = 0
+        for report, text in zip(map(json.loads, self.texts("json")[1:]), self.texts("junit")[1:]):
+            for each, suite in zip(report["inputs"], ElementTree.fromstring(text.encode())):
+                tests = {test.get("name"): test for test in suite}
+                for answer in each.get("answers", []):
+                    with self.subTest(each["input"], property=answer["property"]):
+                        failed = [child.tag for child in tests[answer["property"]]]
+                        wanted = names[answer["verdict"]]
+                        self.assertEqual([wanted] if wanted else [], failed)
+                    answers += 1
+                    violated += answer["verdict"] == "violated"
+        self.assertGreater(answers, 100)
+        self.assertGreater(violated, 40)
+
     def test_codequality(self):
         for text in self.texts("codequality"):
             document = json.loads(text)
@@ -261,6 +277,12 @@ class Contract(ReportCase):
                                 (["--memory", "7"], "is no number"),
                                 (["--baseline-strict"], "requires --baseline"),
                                 (["--update-baseline"], "requires --baseline"),
+                                (["--baseline", ""], "is empty"),
+                                (["--report", "json=cycle.dot"], "'cycle.dot' is an input"),
+                                (["--report", "json=./x/../cycle.dot"], "is an input"),
+                                (["--report", "json=a", "--report", "tap=x/../a"], "both go to 'a'"),
+                                (["--report", "json=known", "--baseline", "known"], "'known' is the baseline"),
+                                (["--update-baseline", "--baseline", "cycle.dot"], "'cycle.dot' is an input"),
                                 (["--watch", "--terse"], "--watch excludes")):
             with self.subTest(arguments):
                 done = self.expect(USAGE, "check", *arguments, "cycle.dot")
@@ -268,13 +290,40 @@ class Contract(ReportCase):
                 self.assertEqual("", done.stdout)
                 self.assertEqual(["cycle.dot"], os.listdir(self.folder))
 
-    def test_a_file_that_cannot_be_written_is_said_before_the_work(self):
-        self.file("cycle.dot", CYCLE_DOT)
-        done = self.expect(INTERNAL, "check", "--report", "json=no/such/folder/a.json", "--report", "tap=a.tap",
-                           "cycle.dot")
-        self.assertIn("cannot write 'no/such/folder/a.json'", done.stderr)
-        self.assertEqual("", done.stdout)
-        self.assertEqual(["cycle.dot"], os.listdir(self.folder))
+    def test_a_stall_does_not_last_for_ever(self):
+        stalls = [path for path in sorted((SOURCE / "cases").rglob("*.yaml"))
+                  if re.search(r"(?m)^expect: stall$", path.read_text())]
+        self.assertGreater(len(stalls), 1)
+        forms = ("text", "sarif", "html", "perfetto")
+        for path in stalls[:3]:
+            with self.subTest(path.name):
+                document = json.loads(self.report("json", path))
+                stuck = [step for finding in document["inputs"][0]["findings"] if finding["kind"] == "stall"
+                         for step in finding["schedule"] if step["blocks"]]
+                for step in stuck:
+                    self.assertRegex(step["action"], "^waits for ")
+                for form, text in self.reports(forms, path, status=CLEAN, options=["--story=always"]).items():
+                    text = text.split('id="data">')[-1].split("</script>")[0]
+                    self.assertIn("until a timeout", text)
+                    self.assertNotRegex(text, r"(--|,|stuck) for ever")
+
+    def test_few_shown_findings_excuse_none(self):
+        case = (SOURCE / "cases/indefinite/future-fence.yaml").read_text()
+        self.file("two.yaml", re.sub(r"(?m)^expect:.*\n(?:[ \t]+.*\n)*", "", case))
+        full = json.loads(self.report("json", "two.yaml", status=FINDINGS))["inputs"][0]
+        kinds = {finding["kind"] for finding in full["findings"]}
+        self.assertGreater(len(kinds), 1)
+        few = self.reports(("junit", "ktap", "tap", "text", "json"), "two.yaml", status=FINDINGS,
+                           options=["--findings", "1"])
+        suite, = ElementTree.fromstring(few["junit"])
+        violated = {answer["property"] for answer in full["answers"] if answer["verdict"] == "violated"}
+        self.assertEqual(violated, {test.get("name") for test in suite if test.find("failure") is not None})
+        self.assertEqual(len(violated), len(re.findall(r"(?m)^not ok ", few["tap"])))
+        self.assertEqual(len(violated), len(re.findall(r"(?m)^  not ok ", few["ktap"])))
+        for kind in kinds:
+            self.assertRegex(few["text"], rf"(?m)^two.yaml: violated \(.*{kind}")
+        self.assertIn("1 finding not shown", few["junit"])
+        self.assertEqual(len(full["findings"]) - 1, json.loads(few["json"])["inputs"][0]["findings_left_out"])
 
     def test_bad_input_is_in_the_reports(self):
         self.file("broken.yaml", "fencecheck: 1\nthreads: [\n")
@@ -316,6 +365,16 @@ class Contract(ReportCase):
                 shown = self.on_a_terminal("stdout", variable, "check", "cycle.dot")
                 self.assertEqual(coloured, b"\x1b[1;31m" in shown)
 
+    def test_columns_are_kept_to(self):
+        for width in (50, 72, 132):
+            with self.subTest(width):
+                done = subprocess.run([BINARY, "check", "--story=always", "cases/locking/ww-locks.yaml"], cwd=SOURCE,
+                                      env=dict(os.environ, COLUMNS=str(width)), capture_output=True, timeout=SECONDS)
+                lines = done.stdout.decode().splitlines()
+                told = lines[2:next(i for i, line in enumerate(lines) if re.match(r"cases/\S+: scenario", line))]
+                self.assertGreater(len(told), 5)
+                self.assertLessEqual(max(map(len, told)), width)
+
     def test_progress_is_a_bar_that_goes_away(self):
         for i in range(20):
             self.file(f"designs/{i:02}.yaml", TWO_LOCKS)
@@ -347,79 +406,6 @@ class Contract(ReportCase):
         return output
 
 
-class KnownFindings(ReportCase):
-    def setUp(self):
-        super().setUp()
-        self.file("locks.yaml", TWO_LOCKS)
-        self.file("cycle.dot", CYCLE_DOT)
-
-    def update(self, *inputs):
-        self.expect(CLEAN, "check", "--baseline", "known.txt", "--update-baseline", *inputs)
-        return (self.folder / "known.txt").read_text()
-
-    def test_known_findings_do_not_count_and_new_ones_do(self):
-        self.expect(FINDINGS, "check", "locks.yaml")
-        text = self.update("locks.yaml")
-        self.assertRegex(text, r"(?m)^[0-9a-f]{16} deadlock  # locks.yaml: .+$")
-        self.assertIn("all known", self.expect(CLEAN, "check", "--baseline", "known.txt", "locks.yaml").stdout)
-        self.expect(FINDINGS, "check", "--baseline", "known.txt", "locks.yaml", "cycle.dot")
-
-    def test_an_entry_survives_a_new_name_and_new_lines(self):
-        self.update("locks.yaml")
-        self.file("moved/other.yaml", "# a line\n\n# and another\n" + TWO_LOCKS)
-        self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "moved")
-
-    def test_stale_entries(self):
-        self.update("locks.yaml")
-        self.file("locks.yaml", ONE_ORDER)
-        done = self.expect(CLEAN, "check", "--baseline", "known.txt", "locks.yaml")
-        self.assertIn("known.txt: stale: ", done.stdout)
-        self.expect(FINDINGS, "check", "--baseline", "known.txt", "--baseline-strict", "locks.yaml")
-        self.assertNotIn("deadlock", self.update("locks.yaml"))
-        self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "locks.yaml")
-
-    def test_an_update_keeps_comments(self):
-        text = self.update("locks.yaml")
-        line = next(line for line in text.splitlines() if " deadlock" in line)
-        mine = line.split("  #")[0] + "  # drm/foo#12, being fixed"
-        self.file("known.txt", "# ours\n" + mine + "\n")
-        self.assertEqual("# ours\n" + mine + "\n", self.update("locks.yaml"))
-        self.assertEqual(3, len(self.update("locks.yaml", "cycle.dot").splitlines()))
-
-    def test_known_in_every_format(self):
-        self.update("locks.yaml")
-        known = {form: self.report(form, "locks.yaml", options=["--baseline", "known.txt"], status=CLEAN)
-                 for form in ("json", "sarif", "junit", "codequality", "github", "ktap", "tap", "terse")}
-        self.assertEqual("known", json.loads(known["json"])["inputs"][0]["findings"][0]["excuse"])
-        self.assert_valid(SOURCE / "docs" / "report.schema.json", json.loads(known["json"]))
-        self.assertEqual("external",
-                         json.loads(known["sarif"])["runs"][0]["results"][0]["suppressions"][0]["kind"])
-        self.assertEqual("[]\n", known["codequality"])
-        self.assertEqual("", known["github"])
-        self.assertIn("<skipped message=\"known: ", known["junit"])
-        self.assertEqual([True], [ok for ok, *_ in grammar.ktap(known["ktap"])])
-        self.assertIn("# XFAIL", known["ktap"])
-        self.assertRegex(known["tap"], r"# TO[D]O")
-
-    def test_bad_baselines(self):
-        entry = "0123456789abcdef deadlock\n"
-        for text, place in (("nonsense\n", "1:1"), ("0123456789abcdef\n", "1"), ("0123456789abcdef no-rule\n", "1:18"),
-                            ("# x\n" + entry + entry, "3:1"), ("0123456789ABCDEF deadlock\n", "1:1"), ("\0\n", "1:1")):
-            with self.subTest(text):
-                self.file("bad.txt", text)
-                done = self.expect(BAD_INPUT, "check", "--baseline", "bad.txt", "locks.yaml")
-                self.assertRegex(done.stderr, rf"(?m)^bad.txt:{place}: error: ")
-                self.assertEqual("", done.stdout)
-        self.assertIn("no such file", self.expect(BAD_INPUT, "check", "--baseline", "none", "locks.yaml").stderr)
-        self.expect(BAD_INPUT, "check", "--baseline", str(self.folder), "locks.yaml")
-
-    def test_a_run_that_saw_too_little_updates_nothing(self):
-        before = self.update("locks.yaml")
-        done = self.expect(BAD_INPUT, "check", "--baseline", "known.txt", "--update-baseline", "missing.yaml")
-        self.assertIn("not updated", done.stderr)
-        self.assertEqual(before, (self.folder / "known.txt").read_text())
-
-
 class Watching(ReportCase):
     def replace(self, name, content):
         """At once, so that no half of it is seen."""
@@ -444,13 +430,13 @@ class Watching(ReportCase):
             self.replace("locks.yaml", "# moved\n" + TWO_LOCKS)
             text = self.until(process, "watching")
             self.assertRegex(text, r"locks\.yaml:9:\d+: closed the cycle: '\w+' now waits for '\w+' \[lock\]")
-            self.assertNotIn("order in time", text)
+            self.assertNotIn("no new edge", text)
             self.replace("cycle.dot", CYCLE_DOT)
             self.assertIn("cycle.dot: violated", self.until(process, "watching"))
             self.replace("locks.yaml", "# moved again\n" + ONE_ORDER)
             self.assertIn("locks.yaml: gone: ", self.until(process, "watching"))
             (self.folder / "cycle.dot").unlink()
-            time.sleep(2)
+            self.until(process, "cycle.dot: not there any more")
             process.send_signal(signal.SIGINT)
             process.stdout.read()
             self.assertEqual(CLEAN, process.wait(timeout=SECONDS))
@@ -486,6 +472,20 @@ class Libraries(ReportCase):
         self.assertTrue(document["interrupted"])
         self.assertGreater(document["summary"]["unknown"], 0)
         self.assertEqual("interrupted before it was checked", document["inputs"][-1]["answers"][0]["reason"])
+
+    def test_an_interrupted_run_never_passes(self):
+        for i in range(3000):
+            self.file(f"library/{i:04}.yaml", ONE_ORDER if i % 2 == 0 else TWO_LOCKS + "expect: deadlock\n")
+        process = subprocess.Popen([BINARY, "check", "--unknown=ok", "--report", "junit=all.xml", "library"],
+                                   cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        text = process.communicate(timeout=10 * SECONDS)[0].decode()
+        self.assertEqual(UNKNOWN, process.returncode, text[-500:])
+        self.assertRegex(text.splitlines()[-1],
+                         r"SUMMARY: 3000 inputs, \d+ passed, \d+ unknown; .*interrupted, \d+ not")
+        failures = ElementTree.parse(self.folder / "all.xml").getroot().findall("testsuite/testcase/failure")
+        self.assertGreater(len(failures), 0)
 
     def test_ten_thousand_findings_are_cut_and_counted(self):
         self.file("many.dot", "digraph many {\n" + "".join(f"  a{i} -> b{i};\n  b{i} -> a{i};\n" for i in range(10_000))
@@ -524,6 +524,13 @@ class Libraries(ReportCase):
                   + "}\n")
         self.expect(CLEAN, "check", "--baseline", "known.txt", "--update-baseline", "many.dot")
         self.expect(CLEAN, "check", "--baseline", "known.txt", "--baseline-strict", "many.dot")
+        known = self.reports(("codequality", "github", "terse", "text", "junit", "sarif"), "many.dot", status=CLEAN,
+                             options=["--baseline", "known.txt"])
+        self.assertEqual("[]\n", known["codequality"])
+        self.assertEqual("", known["github"])
+        self.assertIn("total: 0 errors, 0 warnings, 0 checks", known["terse"])
+        self.assertIn("300 findings, 300 known", known["text"])
+        self.assertNotIn("<failure", known["junit"])
         lines = (self.folder / "known.txt").read_text().splitlines(keepends=True)
         self.file("known.txt", "".join(lines[:-1]))
         done = self.expect(FINDINGS, "check", "--terse", "--baseline", "known.txt", "many.dot")

@@ -27,7 +27,10 @@ class Shells(Case):
         for words, last, offered in ((["fencecheck"], "", {"check", "draw", "explain", "schema"}),
                                      (["fencecheck", "check"], "--re", {"--report"}),
                                      (["fencecheck", "check", "--report"], "sa", {"sarif"}),
+                                     (["fencecheck", "check", "--report", "="], "sa", {"sarif"}),
+                                     (["fencecheck", "check", "--report"], "=", {"sarif", "junit"}),
                                      (["fencecheck", "check", "--unknown"], "", {"fail", "ok"}),
+                                     (["fencecheck", "explain"], "un", {"unknown"}),
                                      (["fencecheck", "explain"], "FDG020", {"FDG020"}),
                                      (["fencecheck", "check", "--timeout"], "", {""})):
             with self.subTest((words, last)):
@@ -110,6 +113,7 @@ class Pipelines(Case):
         reports = job["artifacts"]["reports"]
         self.assertEqual("always", job["artifacts"]["when"])
         self.run_script(script, CLEAN)
+        self.run_script(script, CLEAN)  # what the first run left behind is no input
         for name in (reports["junit"], reports["codequality"]):
             (self.folder / name).unlink()
         self.file("designs/bad.yaml", TWO_LOCKS)

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 import grammar
-from cli_test import BAD_INPUT, CLEAN, CYCLE_DOT, SECONDS, SOURCE, USAGE, Case
+from cli_test import BAD_INPUT, CLEAN, CYCLE_DOT, SECONDS, SOURCE, UNKNOWN, USAGE, Case
 
 VIEWS = ("instances", "classes", "cycle", "schedule")
 FUTURE = "cases/indefinite/future-fence.yaml"
@@ -96,8 +96,39 @@ class Draw(Case):
         self.expect(USAGE, "draw", name, "--to", "gif")
         self.assertTrue(self.expect(CLEAN, "draw", name, "-o", "-").stdout.startswith("digraph"))
 
+    def test_what_was_not_decided_is_said_in_the_picture(self):
+        for view in ("cycle", "instances", "classes"):
+            with self.subTest(view):
+                done = self.expect(UNKNOWN if view == "cycle" else CLEAN, "draw", FUTURE, "--view", view, "--timeout",
+                                   "0.001", cwd=SOURCE)
+                self.assertIn("was not decided: the time limit was reached", done.stderr)
+                self.assertIn("was not decided", done.stdout.replace("\\\n", ""))
+        done = self.expect(UNKNOWN, "draw", FUTURE, "--view", "schedule", "--timeout", "0.001", "-o",
+                           str(self.folder / "x.svg"), cwd=SOURCE)
+        self.assertIn("was not decided", done.stderr)
+        self.assertFalse((self.folder / "x.svg").exists())
+
+    def test_an_empty_picture_of_cycles_says_so(self):
+        name = self.file("line.dot", "digraph design {\n  job -> fence;\n}\n")
+        for form in ("dot", "mermaid", "svg", "rst"):
+            with self.subTest(form):
+                drawn = self.expect(CLEAN, "draw", name, "--view", "cycle", "--to", form).stdout
+                self.assertIn("no cycle was found", drawn.replace("\\\n", ""))
+
+    def test_a_picture_does_not_overwrite_its_input(self):
+        name = self.file("cycle.dot", CYCLE_DOT)
+        (self.folder / "link.dot").symlink_to(name)
+        for output in (name, "./cycle.dot", "link.dot"):
+            self.assertIn("is an input", self.expect(USAGE, "draw", name, "-o", output).stderr)
+        self.assertEqual(CYCLE_DOT, (self.folder / name).read_text())
+
+    def test_wrong_requests(self):
+        name = self.file("cycle.dot", CYCLE_DOT)
+        self.assertIn("requires --view schedule", self.expect(USAGE, "draw", name, "--finding", "0123").stderr)
+        self.assertIn("a folder: draw takes files", self.expect(BAD_INPUT, "draw", ".").stderr)
+
     def test_a_graph_has_no_schedule(self):
-        done = self.expect(BAD_INPUT, "draw", self.file("cycle.dot", CYCLE_DOT), "--view", "schedule", "-o", "x.svg")
+        done = self.expect(USAGE, "draw", self.file("cycle.dot", CYCLE_DOT), "--view", "schedule", "-o", "x.svg")
         self.assertIn("cycle.dot: error: there is no schedule to draw", done.stderr)
         self.assertFalse((self.folder / "x.svg").exists())
 

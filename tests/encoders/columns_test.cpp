@@ -1,5 +1,7 @@
 #include "encoders/report/columns.hpp"
 
+#include <algorithm>
+
 #include "tests/catch.hpp"
 
 namespace fencecheck {
@@ -26,27 +28,63 @@ TEST_CASE("text is wrapped at blanks, and inside words only where it must be", "
 }
 
 TEST_CASE("threads stand side by side", "[columns]") {
-  std::vector<ScheduleStep> schedule{step("one", "takes a", 3), step("two", "takes b", 5, "in 'f'")};
-  schedule.push_back(step("one", "waits for b", 4));
-  schedule.back().blocks = true;
-  CHECK(schedule_lines(schedule, 80) == Lines{
-                                            "step  line  one                      two",
-                                            "   1     3  takes a",
-                                            "                                     (in 'f')",
-                                            "   2     5                           takes b",
-                                            "   *     4  waits for b -- for ever",
-                                        });
+  Finding finding;
+  finding.schedule = {step("one", "takes a", 3), step("two", "takes b", 5, "in 'f'"), step("one", "waits for b", 4)};
+  finding.schedule.back().blocks = true;
+  CHECK(schedule_lines(finding, 80) == Lines{
+                                           "step  line  one                      two",
+                                           "   1     3  takes a",
+                                           "                                     (in 'f')",
+                                           "   2     5                           takes b",
+                                           "   *     4  waits for b -- for ever",
+                                       });
+}
+
+TEST_CASE("a step that a timeout ends does not last for ever", "[columns]") {
+  Finding finding;
+  finding.schedule = {step("one", "waits for b", 4)};
+  finding.schedule.back().blocks = true;
+  finding.lasts = Milliseconds{5};
+  CHECK(schedule_lines(finding, 80).back() == "   *     4  waits for b -- until a timeout");
+  CHECK(how_long(finding, step("one", "takes a", 3)).empty());
+}
+
+TEST_CASE("names of threads are told whole above their columns", "[columns]") {
+  Finding finding;
+  for (const char* thread : {"job 'render' on the ring", "job 'render' on the other", "job 'copy'"})
+    finding.schedule.push_back(step(thread, "waits for fence 'a' of it", 1));
+  CHECK(schedule_lines(finding, 75) == Lines{
+                                           "step  line  job 'render' on the  job 'render' on the  job 'copy'",
+                                           "            ring                 other",
+                                           "   1     1  waits for fence 'a'",
+                                           "            of it",
+                                           "   2     1                       waits for fence 'a'",
+                                           "                                 of it",
+                                           "   3     1                                            waits for fence 'a'",
+                                           "                                                      of it",
+                                       });
+}
+
+TEST_CASE("a long name in front of a step keeps both its ends", "[columns]") {
+  Finding finding;
+  for (const char* thread : {"worker 'evict-1'", "worker 'evict-2'", "worker 'evict-3'", "worker 'evict-4'"})
+    finding.schedule.push_back(step(thread, "waits for the fences of a buffer", 0));
+  const Lines lines = schedule_lines(finding, 40);
+  REQUIRE(lines.size() > 2);
+  CHECK(lines[1] == "   1        worker..ct-1'  waits for the");
+  CHECK(std::count_if(lines.begin(), lines.end(),
+                      [](const std::string& line) { return line.find("worker..ct-") != std::string::npos; }) == 4);
 }
 
 TEST_CASE("what does not fit side by side stands one below the other", "[columns]") {
-  std::vector<ScheduleStep> schedule;
+  Finding finding;
   for (const char* thread : {"one", "two", "three", "four"})
-    schedule.push_back(step(thread, "waits for the fences of a buffer", 0));
-  const Lines lines = schedule_lines(schedule, 60);
+    finding.schedule.push_back(step(thread, "waits for the fences of a buffer", 0));
+  const Lines lines = schedule_lines(finding, 60);
   REQUIRE(lines.size() == 5);
   CHECK(lines[4] == "   4        four   waits for the fences of a buffer");
   for (const std::size_t width : {40U, 60U, 80U, 100U, 200U})
-    for (const std::string& line : schedule_lines(schedule, width)) CHECK(columns_of(line) <= width);
+    for (const std::string& line : schedule_lines(finding, width)) CHECK(columns_of(line) <= width);
 }
 
 }  // namespace

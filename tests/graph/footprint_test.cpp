@@ -8,6 +8,7 @@
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
 #include "tests/catch.hpp"
+#include "tests/support/effort.hpp"
 #include "tests/support/random_system.hpp"
 
 namespace fencecheck {
@@ -99,13 +100,13 @@ void keep_their_promises(const System& system, Causes causes, Seen& seen) {
 
 TEST_CASE("steps whose footprints do not clash commute, and only named uses open guards") {
   Seen seen;
-  for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort() * 15 / 4; ++seed) {
     INFO("random_system(" << seed << ")");
     const System system = test::random_system(seed);
     keep_their_promises(system, seed % 3 == 0 ? Causes::all().without(Cause::lock) : Causes::all(), seen);
   }
-  CHECK(seen.independent > 10'000);
-  CHECK(seen.opened > 1'000);
+  CHECK(seen.independent > 25 * test::effort());
+  CHECK(seen.opened > test::effort() * 5 / 2);
 }
 
 // Every incident needs a step that may be seen; otherwise exploration does not look.
@@ -117,7 +118,7 @@ void are_visible(const System& system, const State& state, const Move& move) {
 
 TEST_CASE("so do those of memory, work items and fences made anew, and incidents come only where they may") {
   Seen seen;
-  for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::effort() * 15 / 4; ++seed) {
     INFO("random_memory_system(" << seed << ")");
     const System system = test::random_memory_system(seed);
     const Causes causes = seed % 3 == 0 ? Causes::all().without(Cause::scheduling) : Causes::all();
@@ -128,8 +129,8 @@ TEST_CASE("so do those of memory, work items and fences made anew, and incidents
       for (const Move& move : timeouts(system, state)) are_visible(system, state, move);
     }
   }
-  CHECK(seen.independent > 10'000);
-  CHECK(seen.opened > 1'000);
+  CHECK(seen.independent > 25 * test::effort());
+  CHECK(seen.opened > test::effort() * 5 / 2);
 }
 
 TEST_CASE("to clash takes a write, or a read and a raise") {

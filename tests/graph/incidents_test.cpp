@@ -390,6 +390,8 @@ TEST_CASE("an allocation is denied because others have pinned what it needs") {
   const auto starved = denial(system, wanted, {});
   REQUIRE(starved.size() == 1);
   CHECK(starved[0].kind == FindingKind::starvation);
+  CHECK(starved[0].about.find("in 'vram', ") == 0);  // without amounts: it is part of the fingerprint
+  CHECK(starved[0].about.find("GiB") == std::string::npos);
   CHECK(starved[0].what.find("pinned") != std::string::npos);
 
   Thread owner;  // the hog is its own

@@ -4,32 +4,11 @@
 #include <algorithm>
 
 #include "graph/input/lower.hpp"
-#include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
-#include "tests/support/said.hpp"
+#include "tests/support/scenario_text.hpp"
 
 namespace fencecheck {
 namespace {
-
-System lowered(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(scenario.has_value());
-  auto system = lower(*scenario, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(system.has_value());
-  return *system;
-}
-
-std::string lowering_says(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(scenario.has_value());
-  (void)lower(*scenario, diagnostics);
-  return said(diagnostics);
-}
 
 // "0 starts on queue 'wq' -> 1\n…"; the end is called "end".
 std::string program(const System& system, std::string_view thread) {
@@ -235,15 +214,16 @@ TEST_CASE("evicting by a copy job hands the memory on before it is copied") {
       "threads: {t: {kind: ioctl, steps: [{lock: a}, {evict: {buffer: a, locking: held, by: sdma}}, {unlock: a}]}}\n");
   const std::string copy = "copy of 'a' by 't', line 5";
   CHECK(program(system, "t") == fmt::format("0 takes lock 'a' -> 1\n"
-                                            "1 waits until work '{0}' is neither queued nor runs -> 2\n"
-                                            "2 looks up the fences of 'a' up to bookkeep -> 3\n"
-                                            "3 moves 'a' out -> 4\n"
-                                            "4 makes a new fence '{0}' -> 5\n"
-                                            "5 publishes fence '{0}' -> 6\n"
-                                            "6 attaches fence '{0}' to 'a' as kernel -> 7\n"
-                                            "7 attaches fence '{0}' to 'departures of vram' as kernel -> 8\n"
-                                            "8 pushes job '{0}' onto queue 'sdma' -> 9\n"
-                                            "9 releases lock 'a' -> end\n",
+                                            "1 looks where 'a' is, to evict it -> 2 10 10\n"
+                                            "2 waits until work '{0}' is neither queued nor runs -> 3\n"
+                                            "3 looks up the fences of 'a' up to bookkeep -> 4\n"
+                                            "4 moves 'a' out -> 5\n"
+                                            "5 makes a new fence '{0}' -> 6\n"
+                                            "6 publishes fence '{0}' -> 7\n"
+                                            "7 attaches fence '{0}' to 'a' as kernel -> 8\n"
+                                            "8 attaches fence '{0}' to 'departures of vram' as kernel -> 9\n"
+                                            "9 pushes job '{0}' onto queue 'sdma' -> 10\n"
+                                            "10 releases lock 'a' -> end\n",
                                             copy));
   CHECK(program(system, copy) == fmt::format("0 starts on queue 'sdma' -> 1\n"
                                              "1 asks for the signal of buffer 'a' -> 2\n"

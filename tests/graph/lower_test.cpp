@@ -2,30 +2,11 @@
 #include "graph/input/lower.hpp"
 
 #include "graph/dependencies.hpp"
-#include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
-#include "tests/support/said.hpp"
+#include "tests/support/scenario_text.hpp"
 
 namespace fencecheck {
 namespace {
-
-std::string lowering_says(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  REQUIRE(scenario.has_value());
-  (void)lower(*scenario, diagnostics);
-  return said(diagnostics);
-}
-
-System lowered(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto scenario = read_yaml({"test.yaml", "fencecheck: 1\n" + text, {}}, diagnostics);
-  REQUIRE(scenario.has_value());
-  auto system = lower(*scenario, diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(system.has_value());
-  return *system;
-}
 
 TEST_CASE("a name that nobody declared, with a suggestion") {
   CHECK(lowering_says(

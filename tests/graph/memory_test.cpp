@@ -245,6 +245,35 @@ TEST_CASE("unmapping kills hardware that nothing can stop, if it runs and the bu
   }
 }
 
+TEST_CASE("what is moved or evicted leaves from where it is by then, unless it is pinned or can go nowhere") {
+  System system = two_regions();
+  const BufferId bo = add_buffer(system, "bo", 1 * GiB, {vram, gtt});
+  system.threads = {thread({step(Pin{bo, 1})})};
+  State state = initial_state(system);
+  constexpr std::uint32_t in_vram = 0;
+  constexpr std::uint32_t in_gtt = 1;
+  constexpr std::uint32_t nowhere = 2;
+  constexpr std::uint32_t stays = 3;
+  CHECK(whereabouts(system, state, {bo, {}}) == in_vram);
+  CHECK(whereabouts(system, state, {bo, gtt}) == in_vram);
+  CHECK(whereabouts(system, state, {bo, vram}) == stays);
+  const State pinned = go(system, state, 0);
+  CHECK(whereabouts(system, pinned, {bo, {}}) == stays);
+  CHECK(whereabouts(system, pinned, {bo, gtt}) == stays);
+  state.memory.places[bo.index] = gtt;
+  CHECK(whereabouts(system, state, {bo, {}}) == in_gtt);
+  CHECK(whereabouts(system, state, {bo, vram}) == in_gtt);
+  system.swap = false;
+  CHECK(whereabouts(system, state, {bo, {}}) == stays);  // gtt is its last placement
+  CHECK(whereabouts(system, state, {bo, vram}) == in_gtt);
+  system.regions[vram.index].capacity = GiB / 2;
+  CHECK(whereabouts(system, state, {bo, vram}) == stays);
+  system.swap = true;
+  state.memory.places[bo.index].reset();
+  CHECK(whereabouts(system, state, {bo, {}}) == stays);
+  CHECK(whereabouts(system, state, {bo, vram}) == nowhere);
+}
+
 TEST_CASE("a reserved slot is needed unless an entry can be replaced") {
   System system;
   for (const std::uint32_t point : {1U, 2U, 3U}) {

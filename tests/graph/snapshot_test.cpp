@@ -1,7 +1,6 @@
 // Every kind of object in words, and how they change.
 #include "graph/model/snapshot.hpp"
 
-#include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/scenario_text.hpp"
 
@@ -9,14 +8,6 @@ namespace fencecheck {
 namespace {
 
 using Catch::Matchers::Contains;
-
-System lowered(const std::string& text) {
-  Diagnostics diagnostics;
-  const auto system = lower(read("fencecheck: 1\n" + text), diagnostics);
-  INFO(said(diagnostics));
-  REQUIRE(system);
-  return *system;
-}
 
 std::string shown(const System& system, const State& state) {
   std::string text;

@@ -102,5 +102,26 @@ TEST_CASE("names from inputs become one line of UTF-8", "[source]") {
   REQUIRE(printable(std::string_view("\0", 1)) == "?");
 }
 
+TEST_CASE("what steers a terminal or turns text round is not printable", "[source]") {
+  CHECK(printable("a\x1b[31mb") == "a?[31mb");
+  CHECK(printable("a\xc2\x80z\xc2\x9f") == "a?z?");        // C1 control characters
+  CHECK(printable("\xe2\x80\xa8\xe2\x80\xa9") == "??");    // line and paragraph separators
+  CHECK(printable("\xe2\x80\xae|\xe2\x81\xa6") == "?|?");  // right-to-left override, isolate
+  CHECK(printable("\xc2\xa0\xc3\xa4\xe2\x80\xa7\xe2\x81\xaa") == "\xc2\xa0\xc3\xa4\xe2\x80\xa7\xe2\x81\xaa");
+  CHECK(position({"\x9b"
+                  "a",
+                  "",
+                  {}},
+                 {1, 2, 1}) == "?a:1:2");
+  CHECK(excerpt({"a", "x\xe2\x80\xaey", {}}, {1, 1, 1}) == "x?y\n^\n");
+}
+
+TEST_CASE("quantities have their plural", "[source]") {
+  CHECK(quantity(1, "thread") == "1 thread");
+  CHECK(quantity(0, "thread") == "0 threads");
+  CHECK(quantity(1, "vertex", "vertices") == "1 vertex");
+  CHECK(quantity(2, "vertex", "vertices") == "2 vertices");
+}
+
 }  // namespace
 }  // namespace fencecheck

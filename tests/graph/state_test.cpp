@@ -429,9 +429,59 @@ TEST_CASE("a killed queue never runs again, whoever resumes it") {
   State state = go(system, initial_state(system), 0);
   CHECK(runs(system, state, ring));
   CHECK(can(system, state, 1));
-  state = go(system, go(system, state, 0), 0);
+  state = go(system, state, 0);
+  CHECK(state.variables[0] == 0);
+  state = go(system, state, 0);
+  CHECK(state.variables[0] == 0);
   CHECK_FALSE(runs(system, state, ring));
   CHECK_FALSE(can(system, state, 1));
+}
+
+// A job that waits for a user fence while it uses memory, another one behind it, and somebody who kills the first.
+struct KilledJob {
+  System system;
+  KilledJob() {
+    system.fences = {{"done", FenceKind::kernel, true, {}},
+                     {"value", FenceKind::user, true, {}},
+                     {"never", FenceKind::user, true, {}}};
+    system.queues = {{"gfx", 1, {}}};
+    Thread job = work("job", QueueId{0}, {step(Wait{{FenceId{2}}}), step(Signal{{FenceId{0}, FenceId{1}}})});
+    job.program.back().next = {job.end()};
+    system.uses = {{"job", add_space(system, AddressSpaceMode::no_preemption, {}), {}, ThreadId{0}, 1, 2, {}}};
+    system.threads = {job, work("next", QueueId{0}, {}),
+                      thread({step(Push{ThreadId{0}}), step(Push{ThreadId{1}}), step(Kill{HardwareUseId{0}})})};
+  }
+};
+
+TEST_CASE("a killed job leaves its queue to the next, and its kernel fences signalled") {
+  const KilledJob killed;
+  const System& system = killed.system;
+  REQUIRE_FALSE(check_system(system));
+  const State pushed = go(system, go(system, initial_state(system), 2), 2);
+  for (const bool begun : {false, true}) {
+    const State state = go(system, begun ? go(system, pushed, 0) : pushed, 2);
+    CHECK(state.memory.killed[0]);
+    CHECK(state.at[0] == system.threads[0].end());
+    CHECK(state.queues[0].running == 0);
+    CHECK(state.queues[0].waiting == std::vector{ThreadId{1}});
+    CHECK(can(system, state, 1));
+    CHECK(state.signalled == std::vector{true, false, false});
+  }
+}
+
+TEST_CASE("a job that has finished cannot be killed any more, and one that kills itself goes no further") {
+  KilledJob killed;
+  System& system = killed.system;
+  system.fences[2].kind = FenceKind::kernel;
+  system.threads[0].program[1].action = Signal{{FenceId{2}}};
+  State state = go(system, go(system, initial_state(system), 2), 2);
+  for (int i = 0; i < 4; ++i) state = go(system, state, 0);
+  CHECK_FALSE(go(system, state, 2).memory.killed[0]);
+  CHECK(go(system, state, 2).queues[0].running == 0);
+  system.threads[0].program[1].action = Kill{HardwareUseId{0}};
+  state = go(system, go(system, go(system, initial_state(system), 2), 0), 0);
+  CHECK(state.at[0] == system.threads[0].end());
+  CHECK(state.queues[0].running == 0);
 }
 
 TEST_CASE("systems that have no meaning are refused") {

@@ -161,7 +161,7 @@ test("the state is what the operational semantics say", async (browser, files) =
   assert.match(await value("m"), /held by worker 'one'/);
   const threads = await page.locator("table.state tbody").first().innerText();
   assert.match(threads, /stuck for ever: waits for fence 'b'/);
-  assert.match(threads, /stuck for ever: takes lock 'm'/);
+  assert.match(threads, /stuck for ever: waits for lock 'm'/);
   await close();
 });
 

@@ -45,7 +45,7 @@ class Generator {
   ThreadId work() { return {threads_ + jobs + dice_.below(works)}; }
   Step step(Action action);
   Thread thread(ThreadKind kind, bool looping);
-  void connect(Thread& thread, bool looping);
+  void connect(const System& system, Thread& thread, bool looping);
 
   Dice dice_;
   bool with_memory_;
@@ -119,7 +119,8 @@ Action Generator::memory_action(bool looping) {
     case 4:
       return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt};
     case 5:
-      return Unmap{buffer()};
+      return dice_.one_in(2) ? Action(Unmap{buffer()})
+                             : Action(Locate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt});
     case 6:
       return Map{AddressSpaceId{dice_.below(spaces)}, buffer()};
     case 7:
@@ -188,11 +189,11 @@ Step Generator::step(Action action) {
 }
 
 // Mostly one step after the other; branches skip a step or, in a loop, lead back.
-void Generator::connect(Thread& thread, bool looping) {
+void Generator::connect(const System& system, Thread& thread, bool looping) {
   const StepIndex end = thread.end();
   for (StepIndex i = 0; i < end; ++i) {
     Step& step = thread.program[i];
-    step.next.assign(branches(step.action, buffers), i + 1);
+    step.next.assign(successors(system, step.action), i + 1);
     for (std::size_t branch = 1; branch < step.next.size(); ++branch)
       step.next[branch] = looping ? dice_.below(i + 1) : std::min(i + 1 + dice_.below(2), end - (thread.queue ? 1 : 0));
     const bool waits = std::holds_alternative<Wait>(step.action) || std::holds_alternative<WaitSet>(step.action);
@@ -231,7 +232,7 @@ System Generator::run() {
   for (std::uint32_t i = 0; i < threads_; ++i) {
     const bool looping = dice_.one_in(3);
     system.threads.push_back(thread(kinds[dice_.below(4)], looping));
-    connect(system.threads.back(), looping);
+    connect(system, system.threads.back(), looping);
   }
   for (std::uint32_t i = 0; i < jobs; ++i) {
     Thread job;
@@ -241,7 +242,7 @@ System Generator::run() {
     job.program.push_back(step(Begin{}));
     if (dice_.one_in(2)) job.program.push_back(step(action(false)));
     job.program.push_back(step(Finish{}));
-    connect(job, false);
+    connect(system, job, false);
     system.threads.push_back(std::move(job));
   }
   if (with_memory_) add_works(system);
@@ -294,7 +295,7 @@ void Generator::add_works(System& system) {
     item.program.push_back(step(Begin{}));
     for (std::uint32_t k = 1 + dice_.below(2); k > 0; --k) item.program.push_back(step(action(true)));
     item.program.push_back(step(Finish{}));
-    connect(item, false);
+    connect(system, item, false);
     if (i < works) item.program.back().next = {0};
     system.threads.push_back(std::move(item));
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "graph/input/lower.hpp"
 #include "graph/input/read_yaml.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/said.hpp"
@@ -21,6 +22,27 @@ inline Scenario read(std::string text) {
   REQUIRE(scenario);
   REQUIRE(diagnostics.sorted().empty());
   return *std::move(scenario);
+}
+
+// The core calculus of a text that follows the first line.
+inline System lowered(const std::string& text) {
+  Diagnostics diagnostics;
+  const auto scenario = read_yaml({.name = "test.yaml", .text = "fencecheck: 1\n" + text}, diagnostics);
+  INFO(said(diagnostics));
+  REQUIRE(scenario);
+  auto system = lower(*scenario, diagnostics);
+  INFO(said(diagnostics));
+  REQUIRE(system);
+  return *std::move(system);
+}
+
+// What lowering says about it.
+inline std::string lowering_says(const std::string& text) {
+  Diagnostics diagnostics;
+  const auto scenario = read_yaml({.name = "test.yaml", .text = "fencecheck: 1\n" + text}, diagnostics);
+  REQUIRE(scenario);
+  (void)lower(*scenario, diagnostics);
+  return said(diagnostics);
 }
 
 // What is wrong with a text that is no scenario.

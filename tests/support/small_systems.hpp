@@ -20,22 +20,12 @@ inline Step step(Action action, Cause cause = Cause::explicit_sync) {
   return result;
 }
 
-// How many successors a step of this system has.
-inline std::size_t branches(const Action& action, std::size_t buffers) {
-  if (const auto* choose = std::get_if<Choose>(&action)) return choose->branches.size();
-  if (std::holds_alternative<TryAcquire>(action) || std::holds_alternative<AcquireWithTicket>(action)) return 2;
-  if (std::holds_alternative<Allocate>(action)) return 3;
-  if (std::holds_alternative<PickVictim>(action)) return buffers + 1;
-  return std::holds_alternative<Cutoff>(action) ? 0 : 1;
-}
-
 // Steps one after the other; a branching step leads on along all its branches.
 inline Thread thread(std::vector<Step> steps, ThreadKind kind = ThreadKind::worker, const System& system = {}) {
   Thread result;
   result.name = "t";
   result.kind = kind;
-  for (StepIndex i = 0; i < steps.size(); ++i)
-    steps[i].next.assign(branches(steps[i].action, system.buffers.size()), i + 1);
+  for (StepIndex i = 0; i < steps.size(); ++i) steps[i].next.assign(successors(system, steps[i].action), i + 1);
   result.program = std::move(steps);
   return result;
 }

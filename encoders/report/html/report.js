@@ -122,7 +122,8 @@
   function show_overview(missing) {
     view = null;
     document.title = "fencecheck report";
-    const worst = rows.findIndex((row) => row.verdict === "violated");
+    const failed = inputs.findIndex((input) => input.result === "failed");
+    const worst = failed >= 0 ? failed : rows.findIndex((row) => row.verdict === "violated");
     detail.replaceChildren(
       missing ? make("p", { class: "note", role: "alert" }, `This report has no input called “${missing}”.`) : "",
       make("h2", {}, "Choose an input"),
@@ -164,7 +165,7 @@
 
   const finding_links = (input) => make("ul", { class: "findings" }, ...input.findings.map((each, index) =>
     make("li", {}, make("a", { href: address(place.input, index), "aria-current": index === place.finding ? "true" : null },
-      `${each.kind}${each.rule ? ` ${each.rule}` : ""}`, each.count > 1 ? ` ×${each.count}` : "", " ",
+      `${each.kind}${each.rule ? ` ${each.rule}` : ""}`, each.count > 1 ? ` ×${each.count}` : "", each.excuse === "known" ? " (known)" : "", " ",
       make("span", { class: "quiet mono" }, each.fingerprint.slice(0, 8))))));
 
   function party(each) {
@@ -175,8 +176,15 @@
       each.released_by ? make("div", { class: "quiet" }, each.released_by) : "");
   }
 
+  // Why a finding does not fail the check.
+  const excuses = {
+    none: () => "",
+    expected: () => "no: the input expects it",
+    known: (finding) => `no: it is known${finding.known ? ` (${finding.known})` : ""}`,
+  };
+
   function facts(finding) {
-    const list = [["needs", finding.needs], ["lasts", finding.lasts], ["ended", finding.killed.join("; ")],
+    const list = [["counts", excuses[finding.excuse](finding)], ["needs", finding.needs], ["lasts", finding.lasts], ["ended", finding.killed.join("; ")],
                   ["notes", finding.notes.join("; ")], ["fix", finding.fix], ["see", finding.see],
                   ["evidence", finding.strength], ["fingerprint", finding.fingerprint]];
     return make("dl", { class: "facts" }, ...list.filter(([, value]) => value)
@@ -199,7 +207,7 @@
 
   // ---- the schedule: position p is the state after p steps; the steps that never complete come after all others
 
-  const last_position = (finding) => finding.steps.filter((each) => !each.blocks).length;
+  const last_position = (finding) => finding.steps.filter((each) => !each.stuck).length;
 
   function timeline(input, finding, lines) {
     const last = last_position(finding);
@@ -213,11 +221,11 @@
     const table_rows = finding.steps.map((step, index) => {
       const text = [step.does];
       const hints = [step.why, step.by !== null ? `had waited; step ${step.by + 1} let it go on` : "", step.line ? `line ${step.line}` : ""];
-      if (step.blocks) text.push(" — for ever");
-      const cell = make("button", { type: "button", onclick: () => go_to_step(step.blocks ? last : index + 1) }, ...text,
+      if (step.stuck) text.push(` — ${step.stuck}`);
+      const cell = make("button", { type: "button", onclick: () => go_to_step(step.stuck ? last : index + 1) }, ...text,
         make("small", {}, hints.filter(Boolean).join(" · ")));
-      const row = make("tr", { class: step.blocks ? "blocked" : "" },
-        make("th", { scope: "row" }, step.blocks ? make("span", { title: "never completes" }, "∞") : String(index + 1)),
+      const row = make("tr", { class: step.stuck ? "blocked" : "" },
+        make("th", { scope: "row" }, step.stuck ? make("span", { title: "never completes" }, "∞") : String(index + 1)),
         ...finding.lanes.map((lane, number) => make("td", { "data-lane": lane }, number === step.lane ? cell : "")));
       return { row, step, cell };
     });
@@ -248,11 +256,11 @@
   // What each thread does next, and whether it has to wait for that.
   function threads_at(finding, position, last) {
     return finding.lanes.map((lane, number) => {
-      const next = finding.steps.findIndex((step, index) => step.lane === number && (step.blocks || index >= position));
+      const next = finding.steps.findIndex((step, index) => step.lane === number && (step.stuck || index >= position));
       if (next < 0) return { name: lane, value: "does no more here" };
       const step = finding.steps[next];
-      const waits = step.blocks ? position === last : step.by !== null && step.by >= position;
-      return { name: lane, value: `${waits ? (step.blocks ? "stuck for ever: " : "waits: ") : "next: "}${step.does}` };
+      const waits = step.stuck ? position === last : step.by !== null && step.by >= position;
+      return { name: lane, value: `${waits ? (step.stuck ? `stuck ${step.stuck}: ` : "waits: ") : "next: "}${step.does}` };
     });
   }
 
@@ -284,9 +292,9 @@
     view.controls[2].disabled = view.controls[3].disabled = at_end;
     let now = null;
     view.table_rows.forEach(({ row, step, cell }, index) => {
-      const is_now = step.blocks ? at_end : index === position - 1;
+      const is_now = step.stuck ? at_end : index === position - 1;
       row.classList.toggle("now", is_now);
-      row.classList.toggle("todo", !step.blocks && index >= position);
+      row.classList.toggle("todo", !step.stuck && index >= position);
       if (is_now) cell.setAttribute("aria-current", "step");
       else cell.removeAttribute("aria-current");
       if (index === position - 1) now = row;
@@ -295,7 +303,7 @@
     view.state.replaceChildren(make("caption", {}, position === 0 ? "At the beginning" : `State after step ${position}`),
       ...state_rows(finding, position, last));
     const step = position > 0 ? finding.steps[position - 1] : null;
-    const lines = at_end ? finding.steps.filter((each) => each.blocks).map((each) => each.line) : step ? [step.line] : [];
+    const lines = at_end ? finding.steps.filter((each) => each.stuck).map((each) => each.line) : step ? [step.line] : [];
     highlight(view.source, lines);
     if (announce) $("said").textContent = step ? `Step ${position} of ${last}: ${finding.lanes[step.lane]} ${step.does}` : "Before the first step";
   }
