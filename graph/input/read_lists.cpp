@@ -25,7 +25,8 @@ std::optional<std::uint64_t> hexadecimal(std::string_view text) {
   if (text.starts_with("0x")) text.remove_prefix(2);
   if (text.empty() || text.size() > 16) return std::nullopt;
   std::uint64_t value = 0;
-  for (const unsigned char c : text) {
+  for (const char each : text) {
+    const auto c = static_cast<unsigned char>(each);
     if (std::isxdigit(c) == 0) return std::nullopt;
     value = value * 16 + static_cast<std::uint64_t>(std::isdigit(c) != 0 ? c - '0' : std::tolower(c) - 'a' + 10);
   }

@@ -127,7 +127,6 @@ class PerfettoReader::Collector {
   std::map<std::uint64_t, std::string> symbols_;
   std::map<std::string, std::uint32_t> ids_{{std::string{}, 0}};
   std::map<std::uint32_t, std::uint32_t> running_;  // pid on each CPU
-  std::uint64_t other_ = 0;
 };
 
 bool is_perfetto(std::string_view beginning) {
