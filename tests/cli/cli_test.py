@@ -117,7 +117,8 @@ class Commands(Case):
         self.expect(CLEAN, "check", self.file("line.dot", "digraph design {\n  job -> fence;\n}\n"))
 
     def test_cases_have_the_verdict_they_expect(self):
-        self.expect(CLEAN, "check", "cases", cwd=SOURCE, seconds=10 * SECONDS)
+        cases = "cases/indefinite" if SANITIZED else "cases"
+        self.expect(CLEAN, "check", cases, cwd=SOURCE, seconds=10 * SECONDS)
 
     def test_same_input_same_bytes(self):
         for arguments in (["check", "cycle.dot"], ["draw", "cycle.dot", "-o", "-"], ["schema"]):
