@@ -26,15 +26,15 @@ bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
 }
 
-// What stands in one folder: inputs, and what looks like one and cannot be read; folders go to `todo`.
-void look_into(const fs::path& folder, std::vector<fs::path>& todo, std::vector<InputFile>& result) {
+// What stands in one folder: inputs, and what looks like one and cannot be read; folders go to `worklist`.
+void look_into(const fs::path& folder, std::vector<fs::path>& worklist, std::vector<InputFile>& result) {
   std::error_code error;
   fs::directory_iterator entry(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::error_code unknown;
     const fs::file_status status = entry->status(unknown);
     if (fs::is_directory(status) && !entry->is_symlink(unknown)) {
-      todo.push_back(entry->path());
+      worklist.push_back(entry->path());
     } else if (has_input_ending(entry->path())) {
       if (fs::is_regular_file(status)) result.push_back({entry->path().string(), true});
       if (!fs::exists(status)) result.push_back({entry->path().string(), true, "a link to nothing, or not accessible"});
@@ -45,11 +45,11 @@ void look_into(const fs::path& folder, std::vector<fs::path>& todo, std::vector<
 
 std::vector<InputFile> files_below(const fs::path& folder, const std::vector<std::string>& apart) {
   std::vector<InputFile> result;
-  std::vector<fs::path> todo{folder};
-  while (!todo.empty()) {
-    const fs::path next = std::move(todo.back());
-    todo.pop_back();
-    look_into(next, todo, result);
+  std::vector<fs::path> worklist{folder};
+  while (!worklist.empty()) {
+    const fs::path next = std::move(worklist.back());
+    worklist.pop_back();
+    look_into(next, worklist, result);
   }
   std::erase_if(result, [&](const InputFile& file) {
     return std::ranges::any_of(apart, [&](const std::string& other) { return same_file(file.path, other); });

@@ -218,17 +218,17 @@ std::vector<Dependency> Conformer::dependencies() const {
 }
 
 bool Conformer::reaches(const std::set<VertexId>& from, const std::set<VertexId>& to) const {
-  std::vector<VertexId> todo(from.begin(), from.end());
+  std::vector<VertexId> worklist(from.begin(), from.end());
   std::vector<bool> known(num_vertices(design_), false);
-  while (!todo.empty()) {
-    const VertexId at = todo.back();
-    todo.pop_back();
+  while (!worklist.empty()) {
+    const VertexId at = worklist.back();
+    worklist.pop_back();
     for (const EdgeId edge : boost::make_iterator_range(boost::out_edges(at, design_))) {
       const VertexId next = target(edge, design_);
       if (to.contains(next)) return true;
       if (known[next]) continue;
       known[next] = true;
-      todo.push_back(next);
+      worklist.push_back(next);
     }
   }
   return false;

@@ -345,6 +345,7 @@ void apply(const Change& change, const Relocate& move) {
   const MemoryState& memory = change.state.memory;
   if (memory.places[move.buffer.index] == move.to) return;
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
+  if (!fits && !change.system.swap) return;  // others took the room meanwhile: it stays
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
 }
 
