@@ -56,7 +56,7 @@ Answer conclude(std::string_view property, bool violated, const std::string& unf
 }
 
 bool tracks_memory(const System& system) {
-  return !system.uses.empty() ||
+  return !system.uses.empty() || !system.page_tables.empty() ||
          std::ranges::any_of(system.regions, [](const Region& region) { return region.capacity != dmem::unlimited; });
 }
 

@@ -316,9 +316,13 @@ concept HasNoFormula = std::same_as<Action, Capture> || std::same_as<Action, Tri
     std::same_as<Action, Flush> || std::same_as<Action, Cancel> || std::same_as<Action, Allocate> ||
     std::same_as<Action, PickVictim> || std::same_as<Action, Locate> || std::same_as<Action, Relocate> ||
     std::same_as<Action, Unmap> || std::same_as<Action, Map> || std::same_as<Action, Pin> ||
-    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit>;
+    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit> ||
+    std::same_as<Action, WriteRanges>;
 
 bool has_formula(const Action& action) {
+  if (const auto* attach = std::get_if<Attach>(&action); attach != nullptr && attach->replaces) return false;
+  if (const auto* wait = std::get_if<WaitSet>(&action); wait != nullptr && wait->join == Join::any) return false;
+  if (const auto* push = std::get_if<Push>(&action); push != nullptr && !push->asks.empty()) return false;
   return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);
 }
 

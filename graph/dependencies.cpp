@@ -124,7 +124,7 @@ std::vector<Target> Builder::targets(const Step& step) const {
                  },
                  [&](const WaitSet& wait) {
                    for (const FenceId fence : collected(wait.set))
-                     result.push_back({result_.fences[fence.index], false});
+                     result.push_back({result_.fences[fence.index], wait.join == Join::any});
                  },
                  [&](const Acquire& acquire) {
                    result.push_back({result_.locks[acquire.lock.index], false});

@@ -83,6 +83,7 @@ class Uses {
   void add(const Push& push) {
     use(Part::job_pushed, push.job.index, Access::raise);
     use(Part::queue_order, system_[push.job].queue->index, Access::write);
+    if (!push.asks.empty()) use_memory();
   }
 
   // Joining the end of the queue does not disturb the job in front. From now on
@@ -105,6 +106,7 @@ class Uses {
   // Whether an entry is replaced depends on all of them, and on what has signalled.
   void add(const Attach& attach) {
     use(Part::reservation, slot(attach.reservation, attach.usage), Access::raise);
+    if (attach.replaces) use_reservation(attach.reservation, Access::write);
     if (!system_[attach.reservation].counted) return;
     use_reservation(attach.reservation, Access::read);
     use(Part::some_signal, 0, Access::read);
@@ -204,6 +206,9 @@ class Uses {
 
   void add(const Deny&) { use_memory(); }
   void add(const SetLimit&) { use_memory(); }
+  void add(const WriteRanges& write) {
+    if (!write.writes.empty()) use_memory();
+  }
 
   // A queue that is suspended stops or starts hardware.
   void add(const Assign& assign) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -125,6 +126,10 @@ std::string address_space(const System& system, const State& state, std::size_t 
   return parts.empty() ? "maps nothing" : fmt::format("maps {}", fmt::join(parts, ", "));
 }
 
+std::string page_table(const System& system, const State& state, std::size_t i) {
+  return table_text(system.page_tables[i], state.page_tables[i]);
+}
+
 std::string hardware(const System& system, const State& state, std::size_t i) {
   if (state.memory.killed[i]) return "killed";
   return runs(system, state, HardwareUseId{static_cast<std::uint32_t>(i)}) ? "runs" : "does not run";
@@ -164,6 +169,7 @@ std::vector<ObjectState> snapshot(const System& system, const State& state) {
   add(result, "region", system, state, system.regions, region);
   add(result, "group", system, state, system.groups, group, is_charged);
   add(result, "address space", system, state, system.spaces, address_space);
+  add(result, "page tables", system, state, system.page_tables, page_table);
   add(result, "hardware", system, state, system.uses, hardware);
   add(result, "dependencies", system, state, system.sets, dependencies);
   add(result, "queue", system, state, system.queues, queue);

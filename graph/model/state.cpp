@@ -6,6 +6,7 @@
 
 #include "graph/model/memory.hpp"
 #include "graph/model/overloaded.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -43,8 +44,9 @@ Branches open(const View& view, const Wait& wait) {
 }
 
 Branches open(const View& view, const WaitSet& wait) {
-  return when(std::ranges::all_of(view.state.sets[wait.set.index],
-                                  [&](FenceId fence) { return signalled(view.state, fence); }));
+  const auto done = [&](FenceId fence) { return signalled(view.state, fence); };
+  const std::vector<FenceId>& set = view.state.sets[wait.set.index];
+  return when(wait.join == Join::all ? std::ranges::all_of(set, done) : set.empty() || std::ranges::any_of(set, done));
 }
 
 Branches open(const View& view, const Acquire& acquire) {
@@ -230,7 +232,12 @@ void push(const Change& change, ThreadId job) {
     change.state.queues[change.system[job].queue->index].waiting.push_back(job);
 }
 
-void apply(const Change& change, const Push& each) { push(change, each.job); }
+void apply(const Change& change, const Push& each) {
+  push(change, each.job);
+  write_ranges(change.system, change.state, each.asks);
+}
+
+void apply(const Change& change, const WriteRanges& write) { write_ranges(change.system, change.state, write.writes); }
 
 void apply(const Change& change, const Begin&) {
   QueueState& queue = change.state.queues[change.system[change.self].queue->index];
@@ -248,6 +255,7 @@ void apply(const Change& change, const Attach& attach) {
     std::uint32_t& slots = change.state.slots[attach.reservation.index];
     if (slots > 0) --slots;
   }
+  if (attach.replaces) attached.clear();
   insert_sorted(attached, Attachment{attach.fence, attach.usage});
 }
 
@@ -474,6 +482,7 @@ State initial_state(const System& system) {
   state.sets.resize(system.sets.size());
   state.tickets.assign(system.threads.size(), 0);
   state.memory = initial_memory(system);
+  state.page_tables = initial_page_tables(system);
   return state;
 }
 

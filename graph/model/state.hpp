@@ -60,6 +60,7 @@ struct State {
   std::vector<std::vector<FenceId>> sets;             // sorted sets
   std::vector<std::uint32_t> tickets;                 // age of each thread's transaction: 1 is the oldest, 0 none
   MemoryState memory;
+  std::vector<std::vector<PageEntry>> page_tables;  // of each page table: each interval
 };
 
 struct Move {

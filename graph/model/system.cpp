@@ -7,6 +7,7 @@
 #include <array>
 
 #include "graph/model/overloaded.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -133,6 +134,7 @@ std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job) 
 
 std::optional<std::string> check_system(const System& system) {
   if (auto wrong = check_objects(system)) return wrong;
+  if (auto wrong = check_page_tables(system); !wrong.empty()) return wrong;
   for (const Thread& thread : system.threads) {
     for (const Step& step : thread.program)
       if (auto wrong = check_step(system, thread, step)) return wrong;
@@ -247,6 +249,8 @@ std::string tell(const System& system, const Deny& deny) {
   return fmt::format("gets no memory for '{}'", system[deny.buffer].name);
 }
 
+std::string tell(const System&, const WriteRanges& write) { return write.says; }
+
 std::string tell(const System& system, const SetLimit& limit) {
   return fmt::format("sets dmem.max of group '{}' in '{}' to {}", system[limit.group].name, system[limit.region].name,
                      dmem::bytes_text(limit.max));
@@ -262,7 +266,10 @@ std::string describe(const System& system, const Thread& thread, const Step& ste
             return fmt::format("waits for fence{} {}", wait.fences.size() == 1 ? "" : "s",
                                names(system, wait.fences, join));
           },
-          [&](const WaitSet& wait) { return fmt::format("waits for the fences of {}", system[wait.set].name); },
+          [&](const WaitSet& wait) {
+            return fmt::format("waits for {} of {}", wait.join == Join::any ? "one" : "the fences",
+                               system[wait.set].name);
+          },
           [&](const Publish& publish) { return fmt::format("publishes fence '{}'", system[publish.fence].name); },
           [&](const Signal& signal) { return "signals " + names(system, signal.fences, ", "); },
           [&](const Acquire& acquire) {
