@@ -75,11 +75,11 @@ std::string errors_text(const std::vector<BindErrno>& errors) {
   return fmt::format("{}", fmt::join(names, " or "));
 }
 
+}  // namespace
+
 bool only_unmaps(const VmBindStep& step) {
   return std::ranges::all_of(step.operations, [](const BindOperation& each) { return each.verb == Verb::unmap; });
 }
-
-}  // namespace
 
 std::optional<AddressSpaceId> Lowering::space_of(const VmBindStep& step) {
   if (step.address_space) return address_space(*step.address_space);
@@ -305,6 +305,10 @@ void Lowering::bind_now(Program& program, const Frame& frame, Place at, const Vm
   const BindWrites writes = writes_of(binds.table, step.operations);
   const auto count = static_cast<std::uint32_t>(writes.operations.size());
   if (count == 0) return;
+  if (count >= most_branches) {
+    diagnostics_.error(at, fmt::format("{} operations; at most {} are covered", count, most_branches - 1));
+    return;
+  }
   const bool restarts = step.on_error == BindErrors::saved || step.on_error == BindErrors::cookie;
   std::optional<VariableId> done;  // how many operations are done
   if (step.on_error == BindErrors::cookie) {
@@ -331,10 +335,16 @@ void Lowering::bind_now(Program& program, const Frame& frame, Place at, const Vm
   std::vector<OpenEnds> starts(count);  // where a restart goes on
   if (done) {
     Choose where;
-    for (std::uint32_t i = 0; i < count; ++i) where.branches.push_back({{{*done, i, true}}, std::nullopt});
+    Branch elsewhere;  // a cookie of something else: -EINVAL
+    for (std::uint32_t i = 0; i < count; ++i) {
+      where.branches.push_back({{{*done, i, true}}, std::nullopt});
+      elsewhere.tests.push_back({*done, i, false});
+    }
+    where.branches.push_back(std::move(elsewhere));
     const StepIndex test = add(program, frame, at, Cause::explicit_sync, where);
     (void)program.take_ends();
     for (std::uint32_t i = 0; i < count; ++i) starts[i] = Program::branch_of(test, i);
+    failed.push_back({test, count, false});
     program.from({});
   }
   for (std::uint32_t i = 0; i < count; ++i) {

@@ -83,10 +83,8 @@ void Lowering::check_bind(const Program& program, const Frame& frame, Place at, 
   if (out && long_running && !user_controlled(*out))
     breach(Rule::dma_fence_out_of_long_running, at, name, fmt::format("kernel fence '{}'", system_[*out].name),
            fmt::format("the bind '{}' of a long-running VM signals kernel fence '{}'", name, system_[*out].name));
-  const bool unbinds = std::ranges::all_of(
-      step.operations, [](const BindOperation& each) { return each.verb == BindOperation::Verb::unmap; });
   const bool may_lack = std::ranges::any_of(step.fails, [](BindErrno each) { return each != BindErrno::eintr; });
-  if (unbinds && (step.page_tables != PageTablesFrom::reserve || may_lack))
+  if (only_unmaps(step) && (step.page_tables != PageTablesFrom::reserve || may_lack))
     breach(Rule::unbind_allocates, at, name, "memory",
            fmt::format("'{}' unbinds, and may fail for want of memory", name));
   if (step.queue && step.page_tables == PageTablesFrom::job)
@@ -107,12 +105,12 @@ void Lowering::check_submission(const Program& program, const Frame&, Place at, 
   const auto queue = symbols_.find(step.queue, SymbolKind::queue);
   if (!queue) return;
   const QueueDeclaration& declared = scenario_.queues[*queue];
-  if (declared.kind == QueueKind::engine && binds_of(declared.address_space) != nullptr && !user_controlled(out) &&
+  if (declared.kind != QueueKind::engine || !declared.address_space) return;
+  if (binds_of(declared.address_space) != nullptr && !user_controlled(out) &&
       system_[*address_space(*declared.address_space)].mode != AddressSpaceMode::dma_fence)
     breach(Rule::end_of_batch_fence, at, step.job.text, fmt::format("kernel fence '{}'", system_[out].name),
            fmt::format("job '{}' of a long-running VM signals kernel fence '{}' at its end", step.job.text,
                        system_[out].name));
-  if (!declared.address_space) return;
   const auto space = address_space(*declared.address_space);
   if (!space) return;
   for (const BufferId memory : system_[*space].buffers) {

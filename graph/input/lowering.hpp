@@ -106,6 +106,8 @@ struct Features {
 // The blocks inside a step, in the order of the text.
 [[nodiscard]] std::vector<const Block*> blocks_of(const StepDeclaration& step);
 
+[[nodiscard]] bool only_unmaps(const VmBindStep& step);
+
 // Every step of a scenario, those inside other steps too, each once. Recursion is bounded by the reader's limit on
 // nesting.
 void for_each_step(const Scenario& scenario, const std::function<void(const StepDeclaration&)>& visit);

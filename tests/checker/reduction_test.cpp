@@ -94,7 +94,8 @@ TEST_CASE("reductions make no difference to what exploration finds in random sys
   // Every kind is among what was compared.
   for (const FindingKind kind :
        {FindingKind::lost_fence, FindingKind::lost_wakeup, FindingKind::contract, FindingKind::use_after_evict,
-        FindingKind::early_signal, FindingKind::job_killed, FindingKind::starvation, FindingKind::isolation})
+        FindingKind::early_signal, FindingKind::job_killed, FindingKind::starvation, FindingKind::isolation,
+        FindingKind::unbound_access, FindingKind::state_divergence})
     CHECK(tally.kinds.contains(kind));
 }
 

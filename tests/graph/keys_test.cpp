@@ -128,7 +128,7 @@ TEST_CASE("an unknown word comes with the nearest, or with all there are", "[key
 TEST_CASE("only threads that people write are words", "[keys]") {
   CHECK(ids(thread_kind_words()) ==
         std::vector<std::string_view>{"user", "ioctl", "worker", "engine", "interrupt", "reclaim"});
-  CHECK(ids(words_of<queue_kind_table>()) == std::vector<std::string_view>{"engine", "worker", "user"});
+  CHECK(ids(words_of<queue_kind_table>()) == std::vector<std::string_view>{"engine", "worker", "user", "bind"});
   std::vector<std::string_view> outcomes{"holds", "unknown"};
   for (const FindingInfo& finding : finding_table) outcomes.push_back(finding.id);
   CHECK(ids(outcome_words()) == outcomes);
