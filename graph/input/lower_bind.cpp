@@ -325,13 +325,21 @@ void Lowering::bind_now(Program& program, const Frame& frame, Place at, const Vm
     saved.asked.reset();
     system_.page_tables.push_back(std::move(saved));
   }
-  const auto all_of = [&](PageTableId to, PageTableId from) {
-    const auto last = static_cast<std::uint32_t>(system_[to].initial.size());
-    return std::vector<PageWrite>{{to, 0, last, {}, PageSource{from, 0, false}}};
+  // What the list touches, and nothing that others write meanwhile.
+  const auto touched = [&](PageTableId to, PageTableId from) {
+    std::vector<PageWrite> result;
+    for (const std::vector<PageWrite>& operation : writes.operations)
+      for (const PageWrite& each : operation) {
+        result.push_back({to, each.first, each.last, {}, PageSource{from, each.first, false}});
+        if (!each.from) continue;
+        const std::uint32_t last = each.from->first + each.last - each.first;
+        result.push_back({to, each.from->first, last, {}, PageSource{from, each.from->first, false}});
+      }
+    return result;
   };
   if (step.on_error == BindErrors::unchanged) may_fail(program, frame, at, step, "before anything is done", failed);
   if (copy)
-    add(program, frame, at, Cause::explicit_sync, WriteRanges{all_of(*copy, binds.table), "remembers what is mapped"});
+    add(program, frame, at, Cause::explicit_sync, WriteRanges{touched(*copy, binds.table), "remembers what is mapped"});
   std::vector<OpenEnds> starts(count);  // where a restart goes on
   if (done) {
     Choose where;
@@ -357,7 +365,7 @@ void Lowering::bind_now(Program& program, const Frame& frame, Place at, const Vm
         program.from(std::move(here));
         if (copy && i > 0)
           add(program, frame, at, Cause::explicit_sync,
-              WriteRanges{all_of(binds.table, *copy), "undoes what it has done"});
+              WriteRanges{touched(binds.table, *copy), "undoes what it has done"});
         if (done) add(program, frame, at, Cause::explicit_sync, Assign{*done, i});
         if (step.on_error == BindErrors::saved)
           add(program, frame, at, Cause::explicit_sync, Assign{*binds.pending, site});

@@ -146,6 +146,15 @@ std::vector<FindingKind> kinds(const std::string& text) {
   return result;
 }
 
+TEST_CASE("a bind that undoes what it has done leaves alone what others have bound meanwhile") {
+  CHECK(kinds(vm + "queues: {binds: {kind: bind, address-space: vm}}\n"
+                   "threads:\n"
+                   "  a: {kind: ioctl, steps: [{vm-bind: {address-space: vm, fails: [ENOSPC], on-error: unwind, "
+                   "ops: [map b at 0x0+64KiB, map b at 0x10000+64KiB]}}]}\n"
+                   "  b: {kind: ioctl, steps: [{vm-bind: {queue: binds, job: j, ops: [map b at 0x20000+64KiB]}}]}\n")
+            .empty());
+}
+
 const std::string queue = "queues: {q: engine}\n";
 
 TEST_CASE("a job whose in-syncobj is empty is not submitted") {
