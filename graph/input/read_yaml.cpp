@@ -116,8 +116,17 @@ void check_kind(const YamlEntry* given, bool fits, const QueueDeclaration& queue
                                            queue.name.text, info(queue.kind).id));
 }
 
+void check_bind_queue(const YamlEntry& entry, const QueueDeclaration& queue, Diagnostics& diagnostics) {
+  if (queue.kind == QueueKind::bind && !queue.address_space)
+    diagnostics.error(entry.at, fmt::format("bind queue '{}' needs a key 'address-space'", queue.name.text));
+}
+
 void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& queue, Diagnostics& diagnostics) {
-  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, queue.kind, diagnostics);
+  if (!is_long(*entry.value, row)) {
+    read_part(*entry.value, row, queue.kind, diagnostics);
+    check_bind_queue(entry, queue, diagnostics);
+    return;
+  }
   const Fields<Context::queue> fields(entry, diagnostics);
   fields.read("kind", queue.kind);
   fields.read("width", queue.width);
@@ -126,8 +135,7 @@ void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& que
   fields.read("rescuer", queue.rescuer);
   const bool worker = queue.kind == QueueKind::worker;
   check_kind(fields.entry("address-space"), !worker, queue, "engines, user queues and bind queues", diagnostics);
-  if (queue.kind == QueueKind::bind && !queue.address_space)
-    diagnostics.error(entry.at, fmt::format("bind queue '{}' needs a key 'address-space'", queue.name.text));
+  check_bind_queue(entry, queue, diagnostics);
   check_kind(fields.entry("suspended"), queue.kind == QueueKind::user, queue, "user queues", diagnostics);
   check_kind(fields.entry("rescuer"), worker, queue, "worker queues", diagnostics);
   fields.read("seen-as", queue.seen_as);

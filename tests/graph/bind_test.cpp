@@ -149,9 +149,9 @@ std::vector<FindingKind> kinds(const std::string& text) {
 TEST_CASE("a bind that undoes what it has done leaves alone what others have bound meanwhile") {
   CHECK(kinds(vm + "queues: {binds: {kind: bind, address-space: vm}}\n"
                    "threads:\n"
-                   "  a: {kind: ioctl, steps: [{vm-bind: {address-space: vm, fails: [ENOSPC], on-error: unwind, "
+                   "  x: {kind: ioctl, steps: [{vm-bind: {address-space: vm, fails: [ENOSPC], on-error: unwind, "
                    "ops: [map b at 0x0+64KiB, map b at 0x10000+64KiB]}}]}\n"
-                   "  b: {kind: ioctl, steps: [{vm-bind: {queue: binds, job: j, ops: [map b at 0x20000+64KiB]}}]}\n")
+                   "  y: {kind: ioctl, steps: [{vm-bind: {queue: binds, job: j, ops: [map b at 0x20000+64KiB]}}]}\n")
             .empty());
 }
 
@@ -169,14 +169,17 @@ TEST_CASE("a job whose in-syncobj is empty is not submitted") {
 }
 
 TEST_CASE("wait-before-signal: a host wait for a fence that is submitted later") {
+  // A worker owes its end once it has begun.
+  const auto waits = [](const std::string& wait, const std::string& submitter = {}) {
+    return kinds("syncobjs: {s: {}}\nvariables: {v: 0}\n" + queue +
+                 "threads:\n  a: {kind: worker, steps: [{set: {v: 1}}, {wait-syncobj: " + wait + "}]}\n" + submitter);
+  };
   const std::string submitter = "  b: {kind: ioctl, steps: [{submit: {queue: q, job: j, out-syncobjs: [s]}}]}\n";
-  const std::string worker = "  a: {kind: worker, steps: [{wait-syncobj: {all: [s], wait-for-submit: true}}]}\n";
-  CHECK(kinds("syncobjs: {s: {}}\n" + queue + "threads:\n" + worker + submitter).empty());
-  // Without it the wait is over where there is nothing to wait for; so is one for material only.
-  CHECK(kinds("syncobjs: {s: {}}\n" + queue + "threads:\n  a: {kind: worker, steps: [{wait-syncobj: s}]}\n").empty());
-  CHECK(kinds("syncobjs: {s: {}}\n" + queue +
-              "threads:\n  a: {kind: worker, steps: [{wait-syncobj: {all: [s], available: true}}]}\n") ==
-        std::vector{FindingKind::deadlock});
+  CHECK(waits("{all: [s], wait-for-submit: true}", submitter).empty());
+  CHECK(waits("{all: [s], available: true}", submitter).empty());
+  CHECK(waits("s").empty());  // without it there is nothing to wait for
+  CHECK(waits("{all: [s], available: true}") == std::vector{FindingKind::deadlock});
+  CHECK(waits("{all: [s], wait-for-submit: true, timeout: 5s}") == std::vector{FindingKind::stall});
 }
 
 TEST_CASE("a timeline's point signals after all points before it, a wait for any after one") {
