@@ -365,7 +365,8 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::syncobj, "syncobj-name", "the name of a syncobj", "names of syncobjs",
      R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*(:[1-9][0-9]*)?$"})"},
     {Form::range, "range", "a range such as `a at 0x10000+64KiB` or `a from 4KiB at 0x10000+64KiB`", "ranges",
-     R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*( from [0-9a-zA-Z]+)? at [0-9a-zA-Z]+\\+[0-9a-zA-Z]+$"})"},
+     R"({"type": "string", )"
+     R"("pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*( from [0-9a-zA-Z]+)? at [0-9a-zA-Z]+\\+[0-9a-zA-Z]+$"})"},
     {Form::operation, "operation",
      "an operation: `map a at 0x10000+64KiB`, `unmap 0x10000+64KiB` or `move 0x10000+64KiB to 0x40000`", "operations",
      R"({"type": "string", "pattern": "^(map|unmap|move) "})"},
