@@ -86,6 +86,10 @@ void find_containers(const System& system, std::vector<Finding>& out) {
   for (const Fence& fence : system.fences)
     for (const FenceId member : fence.members)
       if (is_container(member)) add(fence.at, member, fmt::format("the array '{}'", fence.name));
+  for (const Reservation& reservation : system.reservations)
+    for (const Attachment& each : reservation.attached)
+      if (is_container(each.fence))
+        add(reservation.at, each.fence, fmt::format("the reservation object of '{}'", reservation.name));
   for (const Thread& thread : system.threads)
     for (const Step& step : thread.program)
       if (const auto* attach = std::get_if<Attach>(&step.action); attach != nullptr && is_container(attach->fence))

@@ -221,7 +221,20 @@ class Uses {
   void add(const Expire&) {}  // only as a timeout
   void add(const Cutoff&) {}
 
+  // A killed queue is shut; killed jobs leave their queue, and their fences are signalled.
+  void stop(const HardwareUse& hardware) {
+    if (hardware.job) take_off(*hardware.job);
+    if (!hardware.gate) return;
+    use(Part::variable, hardware.gate->index, Access::write);
+    for (const ThreadId job : jobs_of_gate(system_, *hardware.gate)) take_off(job);
+  }
+
  private:
+  void take_off(ThreadId job) {
+    add(Cancel{job});
+    add(Signal{signalled_by_kill(system_, system_[job])});
+  }
+
   void use(Part part, std::uint32_t index, Access access) { result_.uses.push_back({part, index, access}); }
 
   void take(LockId lock, bool shared) { use(Part::lock_taken, lock.index, shared ? Access::raise : Access::write); }
@@ -229,14 +242,6 @@ class Uses {
   void use_memory() {
     use(Part::memory, 0, Access::write);
     result_.visible = true;
-  }
-
-  // A killed queue is shut; a killed job leaves its queue, and its fences are signalled.
-  void stop(const HardwareUse& hardware) {
-    if (hardware.gate) use(Part::variable, hardware.gate->index, Access::write);
-    if (!hardware.job) return;
-    add(Cancel{*hardware.job});
-    add(Signal{signalled_by_kill(system_, system_[*hardware.job])});
   }
 
   void use_reservation(ReservationId reservation, Access access) {
@@ -277,18 +282,20 @@ bool is_copy(const System& system, FenceId fence) {
          });
 }
 
-// Somebody else may end this job, at whatever step it stands.
-bool may_be_killed(const System& system, ThreadId thread) {
-  return std::ranges::any_of(system.uses, [&](const HardwareUse& use) {
-    if (use.job != thread) return false;
-    if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
-    const auto kills = [&](const Step& step) {
-      const auto* kill = std::get_if<Kill>(&step.action);
-      return kill != nullptr && &system[kill->use] == &use;
-    };
-    return std::ranges::any_of(system.threads,
-                               [&](const Thread& other) { return std::ranges::any_of(other.program, kills); });
-  });
+bool is_killed_somewhere(const System& system, const HardwareUse& use) {
+  if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
+  const auto kills = [&](const Step& step) {
+    const auto* kill = std::get_if<Kill>(&step.action);
+    return kill != nullptr && &system[kill->use] == &use;
+  };
+  return std::ranges::any_of(system.threads,
+                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, kills); });
+}
+
+// Somebody else may end this job, by killing this hardware.
+bool is_on(const System& system, const HardwareUse& use, ThreadId job) {
+  const auto& queue = system[job].queue;
+  return use.job == job || (use.gate && queue && system[*queue].gate == use.gate);
 }
 
 // Does the step start or stop hardware, or break a promise that it has stopped?
@@ -319,7 +326,14 @@ Footprint footprint(const System& system, ThreadId thread, const Step& step, Cau
     result.uses.push_back({Part::variable, system[*queue].gate->index, Access::read});
     result.uses.push_back({Part::memory, 0, Access::read});
   }
-  if (may_be_killed(system, thread)) result.uses.push_back({Part::memory, 0, Access::read});
+  for (const HardwareUse& use : system.uses) {
+    if (!is_on(system, use, thread) || !is_killed_somewhere(system, use)) continue;
+    result.uses.push_back({Part::memory, 0, Access::read});
+    // A job that was killed before it touched memory is taken off when it comes to that.
+    if (!use.job || &step - system[thread].program.data() >= static_cast<std::ptrdiff_t>(use.begins)) continue;
+    uses.stop(use);
+    result.visible = true;
+  }
   result.visible = result.visible || changes_hardware(system, thread, step);
   // What is wrong depends on the order of all such steps.
   if (result.visible) result.uses.push_back({Part::memory, 0, Access::write});

@@ -345,28 +345,50 @@ void apply(const Change& change, const Relocate& move) {
   const MemoryState& memory = change.state.memory;
   if (memory.places[move.buffer.index] == move.to) return;
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
+  if (!fits && !change.system.swap) return;  // others took the room meanwhile: it stays
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
 }
 
-// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (drm_sched_entity_kill,
-// guilty jobs after a reset). What userspace waits for in memory is never written.
+// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
+// reset). What userspace waits for in memory is never written.
 void take_off(const Change& change, ThreadId job) {
   const Thread& thread = change.system[job];
   StepIndex& at = change.state.at[job.index];
   QueueState& queue = change.state.queues[thread.queue->index];
   std::erase(queue.waiting, job);
   if (at != 0 && at != thread.end()) --queue.running;
-  at = thread.end();
+  at = repeats(thread) ? 0 : thread.end();
   for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
 }
 
-// A killed queue does not run, for whoever tests that as well.
+bool is_under_way(const System& system, const State& state, ThreadId job) {
+  const StepIndex at = state.at[job.index];
+  return is_waiting(system, state, job) || (at != 0 && at != system[job].end());
+}
+
+// A killed job is taken off where it would touch its memory: before that it still waits for its dependencies, so that
+// its fences do not overtake theirs (drm_sched_entity_kill).
+void take_off_killed(const Change& change, ThreadId job) {
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i) {
+    const HardwareUse& use = change.system.uses[i];
+    const StepIndex at = change.state.at[job.index];
+    if (use.job == job && change.state.memory.killed[i] && use.begins <= at && at != change.system[job].end())
+      take_off(change, job);
+  }
+}
+
+// A killed queue does not run, for whoever tests that as well, and what is on it never will. What is not under way, or
+// has signalled, cannot be killed.
 void kill(const Change& change, HardwareUseId id) {
   const HardwareUse& use = change.system[id];
-  if (use.job && change.state.at[use.job->index] == change.system[*use.job].end()) return;  // it has finished
+  if (use.job && (!is_under_way(change.system, change.state, *use.job) || change.state.at[use.job->index] > use.ends))
+    return;
   change.state.memory.killed[id.index] = true;
-  if (use.gate) change.state.variables[use.gate->index] = 0;
-  if (use.job) take_off(change, *use.job);
+  if (use.job) take_off_killed(change, *use.job);
+  if (!use.gate) return;
+  change.state.variables[use.gate->index] = 0;
+  for (const ThreadId job : jobs_of_gate(change.system, *use.gate))
+    if (is_under_way(change.system, change.state, job)) take_off(change, job);
 }
 
 void apply(const Change& change, const Unmap& unmap) {
@@ -517,12 +539,14 @@ State after(const System& system, State state, Move move, Causes causes) {
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
     if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
+    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause)}, move.thread);
     return state;
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
   const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
   if (at == before) at = step.next[move.branch];  // else it has killed itself
+  take_off_killed(change, move.thread);
   return state;
 }
 

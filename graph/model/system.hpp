@@ -441,7 +441,10 @@ struct System {
 // How many successors a step of this kind has.
 [[nodiscard]] std::size_t successors(const System& system, const Action& action);
 
-// The kernel fences that a killed job leaves signalled: those that its steps signal. O(steps).
+// The jobs of the queue that runs only while this variable is not 0. O(threads).
+[[nodiscard]] std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate);
+
+// The kernel fences that a killed job leaves signalled: those that its steps signal, of a timeline its own point. O(steps).
 [[nodiscard]] std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job);
 
 // A Choose has at most this many branches.
