@@ -24,7 +24,7 @@ CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, Q
   add(program, job, at, Cause::scheduling, Begin{});
   add(program, job, at, Cause::explicit_sync, Trigger{set});
   add(program, job, at, Cause::memory_management, WaitSet{set});
-  add(program, job, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory});
+  add(program, job, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory, std::nullopt, true});
   add(program, job, at, Cause::explicit_sync, Signal{{fence}});
   add(program, job, at, Cause::explicit_sync, Finish{});
   program.back_to(0);
@@ -60,7 +60,7 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
   add(program, frame, at, Cause::memory_management, Flush{copy.thread});
   reserve_slot(program, frame, at, reservation);
   add(program, frame, at, Cause::explicit_sync, Collect{reservation, Usage::bookkeep, copy.set});
-  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
+  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by, true});
   add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});

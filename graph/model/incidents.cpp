@@ -80,6 +80,7 @@ bool copy_pending(const System& system, const State& state, BufferId buffer) {
   });
 }
 
+// What page tables lead to the old memory does not meet the copy: that waits for it.
 bool runs_mapped(const System& system, const State& state, const Broken& each) {
   const AddressSpaceId space = system.uses[each.use].space;
   const auto& buffers = system[space].buffers;
@@ -94,7 +95,8 @@ std::set<Broken> in_use_before_copied(const System& system, const State& state) 
     if (!runs(system, state, HardwareUseId{i})) continue;
     const AddressSpaceId space = system.uses[i].space;
     for (std::size_t k = 0; k < system[space].buffers.size(); ++k)
-      if (state.memory.mapped[space.index][k] && copy_pending(system, state, system[space].buffers[k]))
+      if (state.memory.mapped[space.index][k] && !state.memory.old[space.index][k] &&
+          copy_pending(system, state, system[space].buffers[k]))
         result.insert({i, system[space].buffers[k].index});
   }
   return result;

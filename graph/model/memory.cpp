@@ -85,6 +85,7 @@ MemoryState initial_memory(const System& system) {
   for (const AddressSpace& space : system.spaces) {
     std::vector<bool>& mapped = memory.mapped.emplace_back();
     for (const BufferId buffer : space.buffers) mapped.push_back(space.mapped && system[buffer].place.has_value());
+    memory.old.emplace_back(space.buffers.size(), false);
   }
   memory.killed.assign(system.uses.size(), false);
   for (const HardwareUse& use : system.uses) memory.has_run.push_back(use.gate && system[*use.gate].initial != 0);

@@ -322,15 +322,20 @@ void place(const Change& change, BufferId buffer, std::optional<RegionId> region
   memory.charged[buffer.index] = region ? group : GroupId{};
 }
 
-void unmap(const Change& change, BufferId buffer) {
-  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
-    if (const auto index = index_in(change.system.spaces[space], buffer))
-      change.state.memory.mapped[space][*index] = false;
+// Of every address space that has the buffer: its number there.
+template <class Function>
+void for_each_mapping(const System& system, BufferId buffer, const Function& function) {
+  for (std::uint32_t space = 0; space < system.spaces.size(); ++space)
+    if (const auto index = index_in(system.spaces[space], buffer)) function(space, *index);
 }
 
 void apply(const Change& change, const Allocate& allocate) {
   if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate)) return;
-  unmap(change, allocate.buffer);  // from a place that does not suit
+  // From a place that does not suit; what leads to the old memory waits for the copy.
+  MemoryState& memory = change.state.memory;
+  for_each_mapping(change.system, allocate.buffer, [&](std::uint32_t space, std::size_t index) {
+    if (!memory.old[space][index]) memory.mapped[space][index] = false;
+  });
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
@@ -342,11 +347,15 @@ void apply(const Change& change, const PickVictim& pick) {
 // A place that is full passes the buffer on to system memory. Page tables lead to
 // the old memory until an Unmap: a copy that comes later still finds it there.
 void apply(const Change& change, const Relocate& move) {
-  const MemoryState& memory = change.state.memory;
+  MemoryState& memory = change.state.memory;
   if (memory.places[move.buffer.index] == move.to) return;
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
   if (!fits && !change.system.swap) return;  // others took the room meanwhile: it stays
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
+  if (!move.copied_later) return;
+  for_each_mapping(change.system, move.buffer, [&](std::uint32_t space, std::size_t index) {
+    memory.old[space][index] = memory.mapped[space][index];
+  });
 }
 
 // A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
@@ -396,21 +405,22 @@ void apply(const Change& change, const Unmap& unmap) {
   std::vector<bool> running;
   for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
     running.push_back(runs(change.system, change.state, HardwareUseId{i}));
-  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space) {
-    const AddressSpace& where = change.system.spaces[space];
-    const auto index = index_in(where, unmap.buffer);
-    if (!index) continue;
-    const bool was_mapped = memory.mapped[space][*index];
-    memory.mapped[space][*index] = false;
-    if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
+  for_each_mapping(change.system, unmap.buffer, [&](std::uint32_t space, std::size_t index) {
+    const bool was_mapped = memory.mapped[space][index];
+    if (unmap.only_old && !memory.old[space][index]) return;
+    memory.mapped[space][index] = memory.old[space][index] = false;
+    if (!was_mapped || change.system.spaces[space].mode != AddressSpaceMode::no_preemption) return;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
       if (change.system.uses[i].space.index == space && running[i]) kill(change, HardwareUseId{i});
-  }
+  });
 }
 
 void apply(const Change& change, const Map& map) {
   const auto index = index_in(change.system[map.space], map.buffer);
-  if (index && change.state.memory.places[map.buffer.index]) change.state.memory.mapped[map.space.index][*index] = true;
+  MemoryState& memory = change.state.memory;
+  if (!index || !memory.places[map.buffer.index]) return;
+  memory.mapped[map.space.index][*index] = true;
+  memory.old[map.space.index][*index] = false;
 }
 
 void apply(const Change& change, const Pin& pin) {

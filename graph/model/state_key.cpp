@@ -126,6 +126,7 @@ void transfer_memory(Key& key, AnyMemory& memory) {
   for (auto& group : memory.charged) key.number(group.index);
   for (auto& pins : memory.pins) key.number(pins);
   for (auto& mapped : memory.mapped) key.flags(mapped);
+  for (auto& old : memory.old) key.flags(old);
   key.flags(memory.killed);
   key.flags(memory.has_run);
   for (auto& group : memory.maximum)

@@ -336,10 +336,12 @@ struct Relocate {  // the buffer's memory is in that region from now on; none: i
   BufferId buffer;
   std::optional<RegionId> to;
   std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
+  bool copied_later = false;              // page tables lead to the old memory until the copy's Unmap, or a Map
 };
 struct Unmap {  // from every address space
   BufferId buffer;
   std::optional<PickVictim> chosen_by{};
+  bool only_old = false;  // what leads to the memory that has been copied
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;

@@ -117,9 +117,10 @@ Action Generator::memory_action(bool looping) {
     }
     case 3:
     case 4:
-      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt};
+      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt, std::nullopt,
+                      dice_.one_in(2)};
     case 5:
-      return dice_.one_in(2) ? Action(Unmap{buffer()})
+      return dice_.one_in(2) ? Action(Unmap{buffer(), std::nullopt, dice_.one_in(2)})
                              : Action(Locate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt});
     case 6:
       return Map{AddressSpaceId{dice_.below(spaces)}, buffer()};
