@@ -4,25 +4,34 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
-#include <fstream>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <sstream>
 
 #include "checker/decide.hpp"
 #include "checker/input.hpp"
+#include "checker/interrupt.hpp"
+#include "checker/predict.hpp"
+#include "checker/progress_bar.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
+#include "graph/input/merged_trace.hpp"
 #include "graph/input/observe.hpp"
+#include "graph/input/observe_snapshot.hpp"
+#include "graph/input/open_input.hpp"
 #include "graph/input/read_dot.hpp"
 #include "graph/input/read_ftrace.hpp"
+#include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_snapshot.hpp"
+#include "graph/input/read_trace_dat.hpp"
 #include "graph/input/read_yaml.hpp"
 
 namespace fencecheck {
 namespace {
 
-constexpr std::size_t sniffed = 64 * 1024;
 constexpr std::uintmax_t largest_text = std::uintmax_t{64} << 20U;  // scenarios and graphs are read whole
 
 std::string file_title(const std::string& path) { return std::filesystem::path(path).stem().string(); }
@@ -110,27 +119,80 @@ std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics
   return report;
 }
 
-std::optional<Report> check_trace(std::istream& in, Source& source, Diagnostics& diagnostics) {
-  std::optional<Trace> trace = read_ftrace(in, source, diagnostics);
-  if (!trace) return std::nullopt;
-  Observation seen = observe(*trace);
+// The report of something that happened.
+Report observed_report(Observation seen, const Source& source, std::string_view kind,
+                       std::optional<Expectation> expect) {
   Report report;
   report.title = file_title(source.name);
-  report.kind = "trace";
+  report.kind = kind;
   report.size = seen.size;
   report.answers = std::move(seen.answers);
   report.findings = std::move(seen.findings);
   report.losses = std::move(seen.losses);
   report.assumptions = std::move(seen.assumptions);
-  report.expect = trace->expect;
+  report.summary = std::move(seen.summary);
+  report.expect = std::move(expect);
   report.graph = seen.graph;
+  report.whole_graph = seen.whole_graph;
   report.cycles = std::move(seen.cycles);
   return report;
 }
 
+// Shows how far the reading is, and says when it has to end.
+AskToStop reading_within(const Budget& budget, const OpenedInput& input, const std::string& name) {
+  return [&](const TraceFacts& facts) -> std::string {
+    if (budget.progress) {
+      const auto part = input.part_read();
+      budget.progress(fmt::format("{}: {}{} events read", name, part ? progress_bar(*part) + " " : "", facts.events));
+    }
+    if (interrupted()) return "interrupted";
+    return budget.out_of_time() ? "the time limit was reached (--timeout)" : "";
+  };
+}
+
+template <class Reader>
+TraceStream stream_of(std::shared_ptr<Reader> reader) {
+  const TraceFacts* facts = &reader->facts();
+  return {[reader = std::move(reader)](TraceRecord& record) { return reader->next(record); }, facts};
+}
+
+bool is_trace(InputKind kind) {
+  return kind == InputKind::trace || kind == InputKind::trace_dat || kind == InputKind::perfetto;
+}
+
+// Requires: is_trace(kind). Keeps references to all of them.
+TraceStream open_trace(InputKind kind, OpenedInput& input, Source& source, Diagnostics& diagnostics, AskToStop ask) {
+  if (kind == InputKind::trace_dat)
+    return stream_of(std::make_shared<TraceDatReader>(input.file(), diagnostics, std::move(ask)));
+  if (kind == InputKind::perfetto)
+    return stream_of(std::make_shared<PerfettoReader>(input.stream(), diagnostics, std::move(ask)));
+  return stream_of(std::make_shared<FtraceReader>(input.stream(), source, diagnostics, std::move(ask)));
+}
+
+// Reads one trace, whatever its format, to its end.
+std::optional<Report> check_trace(const TraceStream& stream, Source& source, const Diagnostics& diagnostics,
+                                  const Budget& budget, const ObserveOptions& options) {
+  Predictor predictor(budget);
+  ObserveOptions watching = options;
+  watching.another_order = [&](const observed::OrderWindow& window) { predictor.take(window); };
+  Observation seen = observe(stream, source, watching);
+  if (!diagnostics.ok()) return std::nullopt;
+  const bool locks = seen.locks_recorded;
+  const bool cut = seen.orders_cut;
+  Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
+  if (locks) predictor.conclude(report, options.window, cut);
+  return report;
+}
+
+std::optional<Report> check_snapshot(const Source& source, Diagnostics& diagnostics) {
+  const std::optional<Snapshot> snapshot = read_snapshot(source, diagnostics);
+  if (!snapshot) return std::nullopt;
+  return observed_report(observe(*snapshot), source, "snapshot", snapshot->expect);
+}
+
 std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
   std::ostringstream text;
-  std::string block(sniffed, '\0');
+  std::string block(sniffed_bytes, '\0');
   std::uintmax_t size = 0;
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
     size += static_cast<std::uintmax_t>(in.gcount());
@@ -141,6 +203,71 @@ std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
     text.write(block.data(), in.gcount());
   }
   return std::move(text).str();
+}
+
+// Inputs that are read whole.
+std::optional<Report> check_text(InputKind kind, const Source& source, Diagnostics& diagnostics, const Budget& budget) {
+  if (kind == InputKind::scenario) return check_scenario(source, diagnostics, budget);
+  return kind == InputKind::snapshot ? check_snapshot(source, diagnostics) : check_graph(source, diagnostics);
+}
+
+std::optional<Report> check_any(InputKind kind, OpenedInput& input, Checked& checked, const Budget& budget,
+                                const ObserveOptions& options) {
+  Source& source = checked.source;
+  Diagnostics& diagnostics = checked.diagnostics;
+  if (is_trace(kind)) {
+    const AskToStop ask = reading_within(budget, input, source.name);
+    return check_trace(open_trace(kind, input, source, diagnostics, ask), source, diagnostics, budget, options);
+  }
+  source.text = read_whole(input.stream(), diagnostics);
+  input.check(diagnostics);
+  return diagnostics.ok() ? check_text(kind, source, diagnostics, budget) : std::nullopt;
+}
+
+// One of several traces that are read together.
+struct TracePart {
+  TracePart(const std::string& path, const Budget& budget, Diagnostics& together)
+      : source{path == "-" ? "<stdin>" : path, "", {}}, input(path, diagnostics) {
+    std::optional<InputKind> kind;
+    if (diagnostics.ok()) kind = kind_of(input.beginning(), diagnostics);
+    if (kind && !is_trace(*kind)) diagnostics.error({}, "only traces can be merged");
+    if (const std::string wrong = problem(); !wrong.empty())
+      together.error({}, wrong);
+    else
+      stream = open_trace(*kind, input, source, diagnostics, reading_within(budget, input, source.name));
+  }
+  [[nodiscard]] std::string problem() {
+    input.check(diagnostics);
+    const std::vector<Diagnostic> all = diagnostics.sorted();
+    const auto error = std::ranges::find(all, Severity::error, &Diagnostic::severity);
+    return error == all.end() ? "" : fmt::format("{}: {}", position(source, error->at), error->message);
+  }
+
+  Source source;
+  Diagnostics diagnostics;
+  OpenedInput input;
+  TraceStream stream;
+};
+
+// Findings that are the same problem, as their fingerprints say, become one, which counts them.
+std::vector<Finding> one_of_each(std::vector<Finding> findings) {
+  std::vector<Finding> result;
+  std::map<std::string, std::size_t, std::less<>> seen;
+  for (Finding& finding : findings) {
+    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
+    if (fresh)
+      result.push_back(std::move(finding));
+    else
+      result[entry->second].count += finding.count;
+  }
+  return result;
+}
+
+// What is left to do with a report when an input has been read.
+void conclude(Checked& checked) {
+  checked.report->warnings = warnings(checked.diagnostics);
+  checked.report->findings = one_of_each(std::move(checked.report->findings));
+  checked.outcome = outcome(*checked.report);
 }
 
 std::string words(const std::vector<FindingKind>& kinds) {
@@ -175,56 +302,44 @@ std::string complaint(const Report& report, const Expectation& expect, Verdict v
   return {};
 }
 
-// Findings that are the same problem, as their fingerprints say, become one, which counts them.
-std::vector<Finding> one_of_each(std::vector<Finding> findings) {
-  std::vector<Finding> result;
-  std::map<std::string, std::size_t, std::less<>> seen;
-  for (Finding& finding : findings) {
-    const auto [entry, fresh] = seen.try_emplace(finding.fingerprint, result.size());
-    if (fresh)
-      result.push_back(std::move(finding));
-    else
-      result[entry->second].count += finding.count;
-  }
-  return result;
-}
-
 }  // namespace
 
-Checked check_file(const std::string& path, const Budget& budget) {
+Checked check_file(const std::string& path, const Budget& budget, const ObserveOptions& options) {
   Checked checked;
-  checked.source.name = path;
-  std::ifstream in(path, std::ios::binary);
-  std::string beginning(sniffed, '\0');
-  if (in) in.read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
-  if (!in && in.gcount() == 0 && !in.eof()) {
-    checked.diagnostics.error({}, "cannot be read");
-    return checked;
-  }
-  beginning.resize(static_cast<std::size_t>(in.gcount()));
-  const std::optional<InputKind> kind = kind_of(beginning, checked.diagnostics);
+  checked.source.name = path == "-" ? "<stdin>" : path;
+  OpenedInput input(path, checked.diagnostics);
+  if (!checked.diagnostics.ok()) return checked;
+  const std::optional<InputKind> kind = kind_of(input.beginning(), checked.diagnostics);
   if (!kind) {
-    checked.source.text = beginning;
+    checked.source.text = input.beginning();
     return checked;
   }
-  in.clear();
-  const bool seekable = static_cast<bool>(in.seekg(0));
-  in.clear();
-  if (*kind == InputKind::trace && seekable) {
-    checked.report = check_trace(in, checked.source, checked.diagnostics);
-  } else if (*kind == InputKind::trace) {  // a pipe: what was read to tell its kind cannot be read again
-    std::istringstream whole(beginning + read_whole(in, checked.diagnostics));
-    if (checked.diagnostics.ok()) checked.report = check_trace(whole, checked.source, checked.diagnostics);
-  } else {
-    checked.source.text = (seekable ? std::string() : beginning) + read_whole(in, checked.diagnostics);
-    if (checked.diagnostics.ok())
-      checked.report = *kind == InputKind::scenario ? check_scenario(checked.source, checked.diagnostics, budget)
-                                                    : check_graph(checked.source, checked.diagnostics);
-  }
+  checked.report = check_any(*kind, input, checked, budget, options);
+  if (checked.diagnostics.ok()) input.check(checked.diagnostics);
+  if (!checked.diagnostics.ok()) checked.report.reset();
   if (!checked.report) return checked;
-  checked.report->warnings = warnings(checked.diagnostics);
-  checked.report->findings = one_of_each(std::move(checked.report->findings));
-  checked.outcome = outcome(*checked.report);
+  conclude(checked);
+  return checked;
+}
+
+Checked check_merged(const std::vector<std::string>& paths, const Budget& budget, const ObserveOptions& options) {
+  Checked checked;
+  checked.source.name = fmt::format("{}", fmt::join(paths, " + "));
+  std::deque<TracePart> opened;
+  std::vector<MergedTrace::Part> parts;
+  for (const std::string& path : paths) {
+    TracePart& part = opened.emplace_back(path, budget, checked.diagnostics);
+    parts.push_back({part.source.name, part.stream, [&part] { return part.problem(); }});
+  }
+  if (!checked.diagnostics.ok()) return checked;
+  auto merged = std::make_shared<MergedTrace>(std::move(parts), checked.diagnostics);
+  checked.report = check_trace(stream_of(std::move(merged)), checked.source, checked.diagnostics, budget, options);
+  if (!checked.report) return checked;
+  checked.report->title = "merged";
+  checked.report->assumptions.emplace_back(
+      "the files are of one machine and one boot, and have one clock where they do not name theirs; lines count the "
+      "events of all");
+  conclude(checked);
   return checked;
 }
 

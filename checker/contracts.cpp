@@ -22,16 +22,16 @@ bool has_kernel_alternative(const DependencyGraph& graph, const EdgeId& edge) {
 std::vector<EdgeId> ways_to_userspace(const DependencyGraph& graph, VertexId fence) {
   std::vector<EdgeId> result;
   std::vector<bool> seen(boost::num_vertices(graph), false);
-  std::vector<VertexId> todo{fence};
-  while (!todo.empty()) {
-    const VertexId vertex = todo.back();
-    todo.pop_back();
+  std::vector<VertexId> worklist{fence};
+  while (!worklist.empty()) {
+    const VertexId vertex = worklist.back();
+    worklist.pop_back();
     if (seen[vertex]) continue;
     seen[vertex] = true;
     for (const EdgeId edge : boost::make_iterator_range(boost::out_edges(vertex, graph))) {
       const Vertex& next = graph[boost::target(edge, graph)];
       if (next.kind != VertexKind::fence)
-        todo.push_back(boost::target(edge, graph));
+        worklist.push_back(boost::target(edge, graph));
       else if (next.user_controlled && !has_kernel_alternative(graph, edge))
         result.push_back(edge);
     }

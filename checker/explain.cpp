@@ -24,15 +24,15 @@ template <class Matches, class Ends>
 bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches, const Ends& ends) {
   const Thread& who = system[thread];
   std::vector<bool> seen(who.end() + 1U, false);
-  std::vector<StepIndex> todo{state.at[thread.index]};
-  while (!todo.empty()) {
-    const StepIndex index = todo.back();
-    todo.pop_back();
+  std::vector<StepIndex> worklist{state.at[thread.index]};
+  while (!worklist.empty()) {
+    const StepIndex index = worklist.back();
+    worklist.pop_back();
     if (index == who.end() || seen[index]) continue;
     seen[index] = true;
     if (matches(who.program[index].action)) return true;
     if (ends(who.program[index].action)) continue;
-    for (const StepIndex next : who.program[index].next) todo.push_back(next);
+    for (const StepIndex next : who.program[index].next) worklist.push_back(next);
   }
   return false;
 }
@@ -250,16 +250,16 @@ std::vector<WaitEdge> waits(const System& system, const State& state) {
 
 std::set<std::uint32_t> involved(const System& system, const State& state, const std::vector<WaitEdge>& edges,
                                  const std::vector<Obligation>& owed) {
-  std::deque<std::uint32_t> todo;
+  std::deque<std::uint32_t> worklist;
   for (const Obligation& obligation : owed)
-    for (const ThreadId thread : responsible(system, state, obligation)) todo.push_back(thread.index);
+    for (const ThreadId thread : responsible(system, state, obligation)) worklist.push_back(thread.index);
   std::set<std::uint32_t> seen;
-  while (!todo.empty()) {
-    const std::uint32_t thread = todo.front();
-    todo.pop_front();
+  while (!worklist.empty()) {
+    const std::uint32_t thread = worklist.front();
+    worklist.pop_front();
     if (!seen.insert(thread).second) continue;
     for (const WaitEdge& edge : edges)
-      if (edge.thread.index == thread) todo.push_back(edge.helper.index);
+      if (edge.thread.index == thread) worklist.push_back(edge.helper.index);
   }
   return seen;
 }

@@ -9,27 +9,32 @@
 #include <set>
 
 #include "checker/output_file.hpp"
+#include "graph/input/kernel_log.hpp"
+#include "graph/input/read_perfetto.hpp"
+#include "graph/input/read_snapshot.hpp"
+#include "graph/input/read_trace_dat.hpp"
 
 namespace fencecheck {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 7> endings{".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt"};
+constexpr auto endings = std::to_array<std::string_view>(
+    {".yaml", ".yml", ".dot", ".gv", ".trace", ".ftrace", ".txt", ".dat", ".pftrace", ".html", ".dmesg", ".log"});
 
 bool has_input_ending(const fs::path& path) {
   return std::ranges::find(endings, path.extension().string()) != endings.end();
 }
 
-// What stands in one folder: inputs, and what looks like one and cannot be read; folders go to `todo`.
-void look_into(const fs::path& folder, std::vector<fs::path>& todo, std::vector<InputFile>& result) {
+// What stands in one folder: inputs, and what looks like one and cannot be read; folders go to `worklist`.
+void look_into(const fs::path& folder, std::vector<fs::path>& worklist, std::vector<InputFile>& result) {
   std::error_code error;
   fs::directory_iterator entry(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::error_code unknown;
     const fs::file_status status = entry->status(unknown);
     if (fs::is_directory(status) && !entry->is_symlink(unknown)) {
-      todo.push_back(entry->path());
+      worklist.push_back(entry->path());
     } else if (has_input_ending(entry->path())) {
       if (fs::is_regular_file(status)) result.push_back({entry->path().string(), true});
       if (!fs::exists(status)) result.push_back({entry->path().string(), true, "a link to nothing, or not accessible"});
@@ -40,11 +45,11 @@ void look_into(const fs::path& folder, std::vector<fs::path>& todo, std::vector<
 
 std::vector<InputFile> files_below(const fs::path& folder, const std::vector<std::string>& apart) {
   std::vector<InputFile> result;
-  std::vector<fs::path> todo{folder};
-  while (!todo.empty()) {
-    const fs::path next = std::move(todo.back());
-    todo.pop_back();
-    look_into(next, todo, result);
+  std::vector<fs::path> worklist{folder};
+  while (!worklist.empty()) {
+    const fs::path next = std::move(worklist.back());
+    worklist.pop_back();
+    look_into(next, worklist, result);
   }
   std::erase_if(result, [&](const InputFile& file) {
     return std::ranges::any_of(apart, [&](const std::string& other) { return same_file(file.path, other); });
@@ -52,21 +57,6 @@ std::vector<InputFile> files_below(const fs::path& folder, const std::vector<std
   std::ranges::sort(result, {}, &InputFile::path);
   return result;
 }
-
-// Files that begin like this are something else; say what to do with them.
-struct Magic {
-  std::string_view bytes;
-  std::string_view says;
-};
-constexpr auto magic_table = std::to_array<Magic>({
-    {{"\x17\x08\x44tracing", 10}, "a binary trace.dat; convert it with 'trace-cmd report'"},
-    {{"\x1f\x8b", 2}, "gzip-compressed; decompress it first"},
-    {{"\x28\xb5\x2f\xfd", 4}, "zstd-compressed; decompress it first"},
-    {{"\xfd"
-      "7zXZ",
-      5},
-     "xz-compressed; decompress it first"},
-});
 
 std::string_view first_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
@@ -88,6 +78,9 @@ bool looks_like_dot(std::string_view line) {
 
 // "comm-pid [cpu] ... time: event: …", or one of the lines that trace-cmd writes first.
 bool looks_like_trace(std::string_view line) {
+  if (line.starts_with("<!DOCTYPE html") || line.starts_with("<!doctype html") || line.starts_with("<html"))
+    return true;
+  if (line == "TRACE:" || line.starts_with("capturing trace...")) return true;
   if (line.starts_with("cpus=") || line.starts_with("version = ") || line.starts_with("CPU")) return true;
   const std::size_t open = line.find(" [");
   if (open == std::string_view::npos) return false;
@@ -113,6 +106,7 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
   bool in_comment = false;
   bool tracer = false;
   while (!text.empty()) {
+    const std::string_view rest = text;
     std::string_view line = first_line(text);
     if (const std::size_t end = line.find("*/"); line.starts_with("/*") && end != std::string_view::npos) {
       line.remove_prefix(std::min(line.find_first_not_of(" \t", end + 2), line.size()));
@@ -122,8 +116,11 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
     const bool comment = in_comment || line.empty() || line.starts_with('#') || line.starts_with("//");
     if (in_comment && line.find("*/") != std::string_view::npos) in_comment = false;
     if (comment) continue;
-    if (tracer || looks_like_trace(line)) return InputKind::trace;
+    if (tracer) return InputKind::trace;
+    if (without_log_prefix(line).prefixed) return InputKind::snapshot;
+    if (looks_like_trace(line)) return InputKind::trace;
     if (looks_like_dot(line)) return InputKind::graph;
+    if (!starts_with_word(line, "fencecheck") && looks_like_snapshot(rest)) return InputKind::snapshot;
     if (looks_like_yaml(line)) return InputKind::scenario;
     return std::nullopt;
   }
@@ -135,6 +132,10 @@ std::optional<InputKind> kind_of_text(std::string_view text) {
 std::vector<InputFile> input_files(const std::vector<std::string>& arguments, const std::vector<std::string>& apart) {
   std::vector<InputFile> result;
   for (const std::string& argument : arguments) {
+    if (argument == "-") {
+      result.push_back({argument, false});
+      continue;
+    }
     std::error_code error;
     const fs::file_status status = fs::status(argument, error);
     if (!fs::exists(status)) {
@@ -142,8 +143,7 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, co
     } else if (!fs::is_directory(status)) {
       result.push_back({argument, false});
     } else if (std::vector<InputFile> files = files_below(argument, apart); files.empty()) {
-      result.push_back(
-          {argument, false, "the folder holds no input (*.yaml, *.yml, *.dot, *.gv, *.trace, *.ftrace, *.txt)"});
+      result.push_back({argument, false, fmt::format("the folder holds no input (*{})", fmt::join(endings, ", *"))});
     } else {
       result.insert(result.end(), files.begin(), files.end());
     }
@@ -157,14 +157,11 @@ std::vector<InputFile> input_files(const std::vector<std::string>& arguments, co
 
 std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagnostics) {
   if (beginning.empty()) {
-    diagnostics.error({}, "empty: expected a scenario, a trace or a graph");
+    diagnostics.error({}, "empty: expected a scenario, a trace, a graph or a kernel log");
     return std::nullopt;
   }
-  for (const Magic& magic : magic_table)
-    if (beginning.starts_with(magic.bytes)) {
-      diagnostics.error({1, 1, 1}, std::string(magic.says));
-      return std::nullopt;
-    }
+  if (is_trace_dat(beginning)) return InputKind::trace_dat;
+  if (is_perfetto(beginning)) return InputKind::perfetto;
   if (const std::size_t zero = beginning.find('\0'); zero != std::string_view::npos) {
     const auto line = static_cast<std::uint32_t>(std::ranges::count(beginning.substr(0, zero), '\n')) + 1;
     const std::size_t start = beginning.substr(0, zero).rfind('\n');
@@ -173,7 +170,10 @@ std::optional<InputKind> kind_of(std::string_view beginning, Diagnostics& diagno
     return std::nullopt;
   }
   const auto kind = kind_of_text(beginning);
-  if (!kind) diagnostics.error({1, 0, 1}, "neither a scenario (YAML), nor a trace (ftrace text), nor a graph (DOT)");
+  if (!kind)
+    diagnostics.error({1, 0, 1},
+                      "neither a scenario (YAML), nor a trace (ftrace text, trace.dat, Perfetto), nor a graph (DOT), "
+                      "nor a kernel log");
   return kind;
 }
 

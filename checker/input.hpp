@@ -13,7 +13,7 @@
 
 namespace fencecheck {
 
-enum class InputKind : std::uint8_t { scenario, trace, graph };
+enum class InputKind : std::uint8_t { scenario, trace, trace_dat, perfetto, graph, snapshot };
 
 struct InputFile {
   std::string path;

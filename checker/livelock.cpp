@@ -170,7 +170,7 @@ std::optional<std::uint32_t> Component::local(Number number) const {
 // The shortest way inside the component whose last edge is the goal.
 std::optional<std::vector<Edge>> Component::way(Number from, const Filter& goal) const {
   std::vector<std::optional<std::pair<Number, Edge>>> reached(states_.size());
-  std::deque<Number> todo{from};
+  std::deque<Number> worklist{from};
   const auto back_to_start = [&](Number last, const Edge& edge) {
     std::vector<Edge> result{edge};
     while (last != from) {
@@ -181,14 +181,14 @@ std::optional<std::vector<Edge>> Component::way(Number from, const Filter& goal)
     std::ranges::reverse(result);
     return result;
   };
-  for (; !todo.empty(); todo.pop_front())
-    for (const Edge& edge : graph_.from(todo.front())) {
+  for (; !worklist.empty(); worklist.pop_front())
+    for (const Edge& edge : graph_.from(worklist.front())) {
       const auto to = local(edge.to);
-      if (!to || !filter_(todo.front(), edge)) continue;
-      if (goal(todo.front(), edge)) return back_to_start(todo.front(), edge);
+      if (!to || !filter_(worklist.front(), edge)) continue;
+      if (goal(worklist.front(), edge)) return back_to_start(worklist.front(), edge);
       if (edge.to == from || reached[*to]) continue;
-      reached[*to] = {todo.front(), edge};
-      todo.push_back(edge.to);
+      reached[*to] = {worklist.front(), edge};
+      worklist.push_back(edge.to);
     }
   return std::nullopt;
 }

@@ -17,11 +17,14 @@
 
 #include "checker/baseline.hpp"
 #include "checker/check.hpp"
+#include "checker/combine.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
+#include "checker/progress_bar.hpp"
+#include "checker/record.hpp"
 #include "checker/run_checks.hpp"
 #include "checker/watch.hpp"
 #include "encoders/diagram.hpp"
@@ -57,10 +60,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void at(std::size_t done, std::size_t total) const {
-    constexpr std::size_t cells = 30;
-    const std::size_t filled = done * cells / total;
-    if (shown_)
-      print(stderr, fmt::format("\r\x1b[K[{:#<{}}{:.<{}}] {}/{}", "", filled, "", cells - filled, done, total));
+    const double part = static_cast<double>(done) / static_cast<double>(total);
+    if (shown_) print(stderr, fmt::format("\r\x1b[K{} {}/{}", progress_bar(part), done, total));
   }
   void clear() const {
     if (shown_) print(stderr, "\r\x1b[K");
@@ -145,9 +146,10 @@ std::optional<Baseline> read_baseline(const Options& options) {
 }
 
 Run run_with_progress(const Options& options, Baseline* baseline) {
+  const bool conform = options.command == Command::conform;
   std::vector<std::string> apart = outputs_of(options);
   if (!options.baseline.empty()) apart.push_back(options.baseline);
-  const std::vector<InputFile> inputs = input_files(options.operands, apart);
+  const std::vector<InputFile> inputs = conform ? std::vector<InputFile>{} : input_files(options.operands, apart);
   const Progress progress(inputs.size());
   const bool text = printed_report(options) == nullptr;
   const auto tell = [&](const Checked& input) {
@@ -157,8 +159,9 @@ Run run_with_progress(const Options& options, Baseline* baseline) {
     progress.clear();
     print(stream, to_text(input, style_of(stream, options)));
   };
-  return run_checks(inputs, options, {[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell},
-                    baseline);
+  const RunListener listener{[&](std::size_t done, std::size_t total) { progress.at(done, total); }, tell,
+                             shown_budget(options).progress};
+  return conform ? run_conform(options, listener, baseline) : run_checks(inputs, options, listener, baseline);
 }
 
 // A baseline is only written by a run that has seen every input; what it removes is said.
@@ -201,6 +204,48 @@ void print_diagnostics(const Checked& checked) {
   print(stderr, to_text(checked, {StoryMode::always, colour(stderr), 0}));
 }
 
+// What the buffers lost while trace-cmd was running.
+ExitStatus tell_losses(const RecordOptions& options) {
+  const auto losses = buffer_losses(options.tracefs);
+  if (!losses) {
+    print(stderr, "fencecheck: the buffers have no statistics: whether events were lost is not known\n");
+    return ExitStatus::unknown;
+  }
+  for (const BufferLoss& loss : *losses)
+    print(stdout, fmt::format("{}: {} events overwritten, {} dropped\n", loss.cpu, loss.overrun, loss.dropped));
+  if (losses->empty()) {
+    print(stdout, "no event was lost\n");
+    return ExitStatus::nothing_found;
+  }
+  print(stdout, fmt::format("record again with --buffer {}\n", options.kilobytes * 4));
+  return ExitStatus::unknown;
+}
+
+ExitStatus record(const Options& options) {
+  RecordOptions asked = options.record;
+  asked.command = options.operands;
+  std::string error;
+  std::optional<Recording> recording = plan_recording(asked, error);
+  if (!recording) {
+    print(stderr, error + "\n");
+    return ExitStatus::bad_input;
+  }
+  for (const std::string& lack : recording->lacks) print(stdout, "# " + lack + "\n");
+  if (!options.run || !recording->enough) {
+    print(stdout, shell_words(recording->command) + "\n");
+    return recording->enough ? ExitStatus::nothing_found : ExitStatus::unknown;
+  }
+  recording->command.insert(recording->command.begin() + 2, "-k");  // keeps the statistics
+  print(stdout, shell_words(recording->command) + "\n");
+  (void)std::fflush(stdout);
+  const std::optional<int> status = run_command(recording->command);
+  if (!status) throw std::runtime_error("trace-cmd cannot be started: is it installed?");
+  if (*status != 0) throw std::runtime_error(fmt::format("trace-cmd failed with status {}", *status));
+  const ExitStatus lost = tell_losses(asked);
+  if (run_command({"trace-cmd", "reset"}) != 0) throw std::runtime_error("'trace-cmd reset' failed");
+  return lost;
+}
+
 // What --to says, else the output's ending; nothing if that says nothing.
 std::optional<DiagramFormat> format_of(const Options& options) {
   if (options.format) return options.format;
@@ -220,23 +265,33 @@ std::string not_decided(const Report& report) {
 }
 
 ExitStatus draw(const Options& options) {
-  const std::string& input = options.operands.front();
   const std::optional<DiagramFormat> format = format_of(options);
   if (!format) {
     print(stderr, fmt::format("fencecheck: cannot draw '{}': its ending names no format; see --to\n", options.output));
     return ExitStatus::usage;
   }
-  if (std::error_code error; std::filesystem::is_directory(input, error)) {
-    print(stderr, fmt::format("{}: error: a folder: draw takes one input\n", printable(input)));
-    return ExitStatus::bad_input;
-  }
+  for (const std::string& input : options.operands)
+    if (std::error_code error; std::filesystem::is_directory(input, error)) {
+      print(stderr, fmt::format("{}: error: a folder: draw takes files\n", printable(input)));
+      return ExitStatus::bad_input;
+    }
   std::optional<OutputFile> file;
   if (!options.output.empty()) file.emplace(options.output);
-  const Checked checked = check_file(input, shown_budget(options));
-  if (!checked.report) {
-    print_diagnostics(checked);
+  std::vector<Checked> inputs;
+  if (options.merge)
+    inputs.push_back(check_merged(options.operands, shown_budget(options), observe_options_of(options)));
+  for (const std::string& path : options.merge ? std::vector<std::string>{} : options.operands)
+    inputs.push_back(check_file(path, shown_budget(options), observe_options_of(options)));
+  if (const auto wrong = std::ranges::find_if(inputs, [](const Checked& each) { return !each.report; });
+      wrong != inputs.end()) {
+    print_diagnostics(*wrong);
     return ExitStatus::bad_input;
   }
+  if (inputs.size() > 1 && !std::ranges::all_of(inputs, is_recording)) {
+    print(stderr, "fencecheck: only traces and kernel logs can be drawn together\n");
+    return ExitStatus::usage;
+  }
+  const Checked checked = inputs.size() > 1 ? combine(inputs) : std::move(inputs.front());
   const std::string open = not_decided(*checked.report);
   if (!open.empty()) print(stderr, fmt::format("{}: warning: {}\n", printable(checked.source.name), open));
   const bool shows_findings = options.diagram.view == View::cycle || options.diagram.view == View::schedule;
@@ -274,9 +329,12 @@ ExitStatus run(const Options& options) {
   }
   switch (options.command) {
     case Command::check:
+    case Command::conform:
       return check(options);
     case Command::draw:
       return draw(options);
+    case Command::record:
+      return record(options);
     case Command::explain:
       return explain(options);
     case Command::schema:

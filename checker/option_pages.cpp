@@ -55,7 +55,7 @@ std::string roff_option(const OptionInfo& row) {
 std::string roff_command(const CommandInfo& row) {
   std::string text = fmt::format(".SS {}\nfencecheck {}", row.id, row.id);
   if (!options_of(row.command).empty()) text += " [\\fIOPTION\\fR]...";
-  if (!row.operand.empty()) text += fmt::format(" \\fI{}\\fR{}", row.operand, row.several ? "..." : "");
+  if (!row.operand.empty()) text += fmt::format(" \\fI{}\\fR{}", row.operand, row.most != 1 ? "..." : "");
   text += fmt::format("\n.PP\n{}.\n", roff(row.says));
   if (!row.operand.empty()) text += fmt::format(".TP\n\\fI{}\\fR\n{}.\n", row.operand, roff(row.operand_says));
   for (const OptionInfo* option : options_of(row.command)) text += roff_option(*option);
@@ -63,7 +63,7 @@ std::string roff_command(const CommandInfo& row) {
 }
 
 // In single quotes of a POSIX shell.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "'";
   for (const char byte : text) result += byte == '\'' ? std::string("'\\''") : std::string(1, byte);
   return result + "'";
@@ -77,7 +77,7 @@ std::string names(const OptionInfo& row, std::string_view separator) {
 std::string bash_values(const OptionInfo& row) {
   if (row.completes == Argument::word)
     return fmt::format("mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\")",
-                       quoted(fmt::format("{}", fmt::join(ids(row.words), " "))));
+                       in_quotes(fmt::format("{}", fmt::join(ids(row.words), " "))));
   return row.completes == Argument::file ? "mapfile -t COMPREPLY < <(compgen -f -- \"$current\")" : "COMPREPLY=()";
 }
 
@@ -102,9 +102,8 @@ std::string zsh_option(const OptionInfo& row) {
   std::string text;
   for (const std::string_view name : {row.letter, row.name})
     if (!name.empty())
-      text +=
-          fmt::format("        {} \\\n",
-                      quoted(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name, zsh_text(row.says), values)));
+      text += fmt::format("        {} \\\n", in_quotes(fmt::format("{}{}[{}]{}", row.repeatable ? "*" : "", name,
+                                                                   zsh_text(row.says), values)));
   return text;
 }
 
@@ -115,8 +114,8 @@ std::string fish_option(const CommandInfo& command, const OptionInfo& row) {
   if (row.completes == Argument::file) text += " -rF";
   if (row.completes == Argument::number) text += " -x";
   if (row.completes == Argument::word)
-    text += fmt::format(" -x -a {}", quoted(fmt::format("{}", fmt::join(ids(row.words), " "))));
-  return text + fmt::format(" -d {}\n", quoted(row.says));
+    text += fmt::format(" -x -a {}", in_quotes(fmt::format("{}", fmt::join(ids(row.words), " "))));
+  return text + fmt::format(" -d {}\n", in_quotes(row.says));
 }
 
 }  // namespace
@@ -128,9 +127,9 @@ std::string manual_page() {
       made_from, FENCECHECK_VERSION);
   for (const CommandInfo& row : command_table())
     text += fmt::format(".B fencecheck {}\n{}.br\n", row.id,
-                        row.operand.empty()
-                            ? ""
-                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand, row.several ? "..." : ""));
+                        row.operand.empty() ? ""
+                                            : fmt::format("[\\fIOPTION\\fR]... \\fI{}\\fR{}\n", row.operand,
+                                                          row.most != 1 ? "..." : ""));
   text +=
       ".SH DESCRIPTION\nDecides whether a fencing design, or what a trace shows, can deadlock, and if so, exactly "
       "how.\n"
@@ -170,11 +169,11 @@ std::string bash_completion() {
   for (const CommandInfo& row : command_table()) {
     std::string words = "--help";
     for (const OptionInfo* option : options_of(row.command)) words += " " + names(*option, " ");
-    text +=
-        fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id, quoted(words));
+    text += fmt::format("    {}:-*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
+                        in_quotes(words));
     if (row.operand_words != nullptr)
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -W {} -- \"$current\") ;;\n", row.id,
-                          quoted(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
+                          in_quotes(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
     else if (!row.operand.empty())
       text += fmt::format("    {}:*) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n", row.id);
   }
@@ -185,7 +184,7 @@ std::string zsh_completion() {
   std::string text =
       fmt::format("#compdef fencecheck\n# {}\n_fencecheck() {{\n  local -a commands\n  commands=(\n", made_from);
   for (const CommandInfo& row : command_table())
-    text += fmt::format("    {}\n", quoted(fmt::format("{}:{}", row.id, zsh_text(row.says))));
+    text += fmt::format("    {}\n", in_quotes(fmt::format("{}:{}", row.id, zsh_text(row.says))));
   text +=
       "  )\n  if ((CURRENT == 2)); then\n    _describe command commands\n    return\n  fi\n"
       "  local command=${words[2]}\n  shift words\n  ((CURRENT--))\n  case $command in\n";
@@ -196,8 +195,8 @@ std::string zsh_completion() {
     if (row.operand_words != nullptr)
       operand = fmt::format("1:{}:({})", row.operand, fmt::join(ids(row.operand_words), " "));
     else if (!row.operand.empty())
-      operand = fmt::format("{}:{}:_files", row.several ? "*" : "1", row.operand);
-    if (!operand.empty()) text += fmt::format("        {} \\\n", quoted(operand));
+      operand = fmt::format("{}:{}:_files", row.most != 1 ? "*" : "1", row.operand);
+    if (!operand.empty()) text += fmt::format("        {} \\\n", in_quotes(operand));
     text += "        '--help[Print help]'\n      ;;\n";
   }
   return text + "  esac\n}\n_fencecheck \"$@\"\n";
@@ -206,12 +205,13 @@ std::string zsh_completion() {
 std::string fish_completion() {
   std::string text = fmt::format("# {}\n", made_from);
   for (const CommandInfo& row : command_table())
-    text += fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, quoted(row.says));
+    text +=
+        fmt::format("complete -c fencecheck -n __fish_use_subcommand -f -a {} -d {}\n", row.id, in_quotes(row.says));
   for (const CommandInfo& row : command_table()) {
     for (const OptionInfo* option : options_of(row.command)) text += fish_option(row, *option);
     if (row.operand_words == nullptr) continue;
     text += fmt::format("complete -c fencecheck -n '__fish_seen_subcommand_from {}' -f -a {}\n", row.id,
-                        quoted(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
+                        in_quotes(fmt::format("{}", fmt::join(ids(row.operand_words), " "))));
   }
   return text;
 }

@@ -71,45 +71,66 @@ void add_report(Options& options, const std::string& argument) {
   options.reports.push_back({format, std::move(file)});
 }
 
-constexpr CommandSet only_check{true, false};
-constexpr CommandSet only_draw{false, true};
-constexpr CommandSet both{true, true};
+constexpr CommandSet only_check{.check = true};
+constexpr CommandSet only_draw{.draw = true};
+constexpr CommandSet check_or_draw{.check = true, .draw = true};
+constexpr CommandSet only_record{.record = true};
+constexpr CommandSet reporting{.check = true, .conform = true};
+constexpr CommandSet reading{.check = true, .draw = true, .conform = true};
 
 const auto commands = std::to_array<CommandInfo>({
     {Command::check, "check", "decide scenarios, traces and graphs, and explain what is wrong",
-     "fencecheck check cases/indefinite/future-fence.yaml", "INPUT", "Files and folders: scenarios, traces, graphs",
-     true, nullptr},
+     "fencecheck check cases/indefinite/future-fence.yaml", "INPUT",
+     "Files and folders: scenarios, traces, graphs, kernel logs; - for standard input", 1, 0, nullptr},
     {Command::draw, "draw", "draw the dependency graph or a counterexample",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
-     "A scenario, a trace or a graph", false, nullptr},
+     "A scenario, a trace, a graph or a kernel log; several traces and logs of one machine", 1, 0, nullptr},
+    {Command::conform, "conform",
+     "compare the dependencies of a trace or a kernel log with those that a design permits",
+     "fencecheck conform cases/conform/pipeline.yaml cases/conform/pipeline-conforming.trace", "INPUT",
+     "DESIGN, a scenario with seen-as keys, and RECORDING", 2, 2, nullptr},
+    {Command::record, "record", "print, or run, the command that records what this kernel offers",
+     "fencecheck record --run -- sleep 30", "COMMAND", "What to record; without it, until it is interrupted", 0, 0,
+     nullptr},
     {Command::explain, "explain", "say what a finding or a rule means", "fencecheck explain FDG020", "TOPIC",
-     "The id of a finding or a rule, as printed in brackets", false, topics},
+     "The id of a finding or a rule, as printed in brackets", 1, 1, topics},
     {Command::schema, "schema", "print the JSON Schema of scenarios, for editors",
-     "fencecheck schema > fencecheck.json", "", "", false, nullptr},
+     "fencecheck schema > fencecheck.json", "", "", 0, 0, nullptr},
 });
 static_assert(std::tuple_size_v<decltype(commands)> == static_cast<std::size_t>(Command::last_) + 1);
 
 const auto rows = std::to_array<OptionInfo>({
-    {"", "--report", "FORMAT[=FILE]", "", "Write a report in this format to a file, or instead of the text", only_check,
+    {"", "--report", "FORMAT[=FILE]", "", "Write a report in this format to a file, or instead of the text", reporting,
      Argument::word, formats, true, add_report},
-    {"", "--terse", "", "", "One line for each finding: the same as --report terse", only_check, Argument::none,
+    {"", "--terse", "", "", "One line for each finding: the same as --report terse", reporting, Argument::none,
      nullptr, false, [](Options& options, const std::string&) { add_report(options, "terse"); }},
-    {"", "--story", "WHEN", "auto", "Of which findings the text tells the whole story", only_check, Argument::word,
+    {"", "--story", "WHEN", "auto", "Of which findings the text tells the whole story", reporting, Argument::word,
      stories, false,
      [](Options& options, const std::string& word) { options.story = find_row(story_mode_table, word)->mode; }},
-    {"", "--unknown", "GATE", "fail", "Whether an unknown answer counts for the exit status", only_check,
+    {"", "--unknown", "GATE", "fail", "Whether an unknown answer counts for the exit status", reporting,
      Argument::word, unknown_gates, false,
      [](Options& options, const std::string& word) { options.unknown_fails = word == "fail"; }},
-    {"", "--baseline", "FILE", "", "Known findings, which do not count: one FINGERPRINT RULE a line", only_check,
+    {"", "--baseline", "FILE", "", "Known findings, which do not count: one FINGERPRINT RULE a line", reporting,
      Argument::file, nullptr, false, [](Options& options, const std::string& file) { options.baseline = named(file); }},
-    {"", "--baseline-strict", "", "", "Entries of the baseline that no finding has count as findings", only_check,
+    {"", "--baseline-strict", "", "", "Entries of the baseline that no finding has count as findings", reporting,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.baseline_strict = true; }},
-    {"", "--update-baseline", "", "", "Write the baseline anew: add what is new, remove what is gone", only_check,
+    {"", "--update-baseline", "", "", "Write the baseline anew: add what is new, remove what is gone", reporting,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.update_baseline = true; }},
-    {"", "--findings", "NUMBER", "100", "Findings of each input to report; more are counted", only_check,
+    {"", "--findings", "NUMBER", "100", "Findings of each input to report; more are counted", reporting,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {
        options.most_findings = number(text, std::size_t{1}, std::size_t{1'000'000});
+     }},
+    {"", "--late", "SECONDS", "", "In traces, longer waits and later fences are findings", reading, Argument::number,
+     nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.late = static_cast<std::uint64_t>(number(text, 0.0, 1e9) * 1e9);
+     }},
+    {"", "--window", "EVENTS", "20000",
+     "In traces, lock and fence events whose order is looked at together, for hangs in another order", only_check,
+     Argument::number, nullptr, false,
+     [](Options& options, const std::string& text) {
+       options.window = number(text, std::size_t{2}, std::size_t{100'000'000});
      }},
     {"", "--timing", "", "", "Report how long each input took; reports then differ from run to run", only_check,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.timing = true; }},
@@ -119,6 +140,12 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--watch", "", "",
      "Check again what changes, and say which edge closed a cycle, until interrupted", only_check,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.watch = true; }},
+    {"", "--combine", "", "", "The traces and kernel logs are of one machine: report also what they say together",
+     only_check, Argument::none, nullptr, false,
+     [](Options& options, const std::string&) { options.combine = true; }},
+    {"", "--merge", "", "",
+     "The inputs are parts of one trace with one clock: read them as one, in the order of time", check_or_draw,
+     Argument::none, nullptr, false, [](Options& options, const std::string&) { options.merge = true; }},
     {"-o", "--output", "FILE", "", "Write to this file; its ending is the format: .dot, .svg, .png, .rst, .mmd",
      only_draw, Argument::file, nullptr, false,
      [](Options& options, const std::string& file) { options.output = file == "-" ? "" : named(file); }},
@@ -135,7 +162,7 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--finding", "FINGERPRINT", "", "With --view schedule: of the finding with this fingerprint, not of the first",
      only_draw, Argument::number, nullptr, false,
      [](Options& options, const std::string& text) { options.diagram.fingerprint = named(text); }},
-    {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", both,
+    {"", "--timeout", "SECONDS", "60", "Time for each input; 0 for no limit; what it cuts short is unknown", reading,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {
        const double seconds = number(text, 0.0, 1e9);
@@ -144,14 +171,27 @@ const auto rows = std::to_array<OptionInfo>({
      }},
     {"", "--memory", "MEGABYTES", "4096",
      "Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; "
-     "what it cuts short is unknown", both, Argument::number,
+     "what it cuts short is unknown", reading, Argument::number,
      nullptr, false,
      [](Options& options, const std::string& text) {
        options.memory.reset();
        if (text != "0") options.memory = number(text, std::uint64_t{64}, std::uint64_t{1} << 20U) << 20U;
      }},
-    {"", "--no-reduction", "", "", "Look at every interleaving, also where reductions make it needless", both,
+    {"", "--no-reduction", "", "", "Look at every interleaving, also where reductions make it needless", reading,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.reductions = false; }},
+    {"", "--run", "", "", "Do it, and say whether the buffers were large enough", only_record, Argument::none, nullptr,
+     false, [](Options& options, const std::string&) { options.run = true; }},
+    {"", "--locks", "", "", "Record lockdep's events too: very many", only_record, Argument::none, nullptr, false,
+     [](Options& options, const std::string&) { options.record.locks = true; }},
+    {"-o", "--output", "FILE", "fencecheck.dat", "Where the trace goes", only_record, Argument::file, nullptr, false,
+     [](Options& options, const std::string& file) { options.record.output = file; }},
+    {"-b", "--buffer", "KILOBYTES", "20000", "The ring buffer of each CPU", only_record, Argument::number, nullptr,
+     false,
+     [](Options& options, const std::string& text) {
+       options.record.kilobytes = number(text, std::uint64_t{1}, std::uint64_t{1} << 30U);
+     }},
+    {"", "--tracefs", "FOLDER", "/sys/kernel/tracing", "Where tracefs is mounted", only_record, Argument::file, nullptr,
+     false, [](Options& options, const std::string& folder) { options.record.tracefs = folder; }},
 });
 
 }  // namespace

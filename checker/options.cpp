@@ -79,8 +79,9 @@ std::string contradiction(const Options& options) {
     return fmt::format("--{} requires --baseline", options.update_baseline ? "update-baseline" : "baseline-strict");
   if (!options.diagram.fingerprint.empty() && options.diagram.view != View::schedule)
     return "--finding requires --view schedule";
-  if (options.watch && (!options.reports.empty() || !options.baseline.empty()))
-    return "--watch excludes --report, --terse and --baseline";
+  if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine || options.merge))
+    return "--watch excludes --report, --terse, --baseline, --combine and --merge";
+  if (options.combine && options.merge) return "--combine excludes --merge";
   return {};
 }
 
@@ -105,8 +106,10 @@ Parsed parse_options(int argc, const char* const* argv) {
     command->callback([&options, &row] { options.command = row.command; });
     if (!row.operand.empty()) {
       auto* const operand =
-          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))->required();
-      if (!row.several) operand->expected(1);
+          command->add_option(std::string(row.operand), options.operands, std::string(row.operand_says))
+              ->required(row.least > 0);
+      operand->expected(static_cast<int>(std::max(row.least, std::size_t{1})),
+                        row.most == 0 ? CLI::detail::expected_max_vector_size : static_cast<int>(row.most));
     }
     for (const OptionInfo& option : option_table())
       if (option.commands.has(row.command)) add(*command, option, options);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checker/record.hpp"
 #include "encoders/diagram.hpp"
 #include "encoders/report/report_formats.hpp"
 
@@ -39,7 +40,7 @@ inline constexpr auto exit_status_table = std::to_array<ExitStatusInfo>({
     {ExitStatus::internal, "a defect of fencecheck, or the machine failed"},
 });
 
-enum class Command : std::uint8_t { check, draw, explain, schema, last_ = schema };
+enum class Command : std::uint8_t { check, draw, conform, record, explain, schema, last_ = schema };
 
 // A word that an option or an operand may be, and what it means.
 struct Choice {
@@ -58,7 +59,8 @@ struct CommandInfo {
   std::string_view example;
   std::string_view operand;  // "INPUT"; empty: takes none
   std::string_view operand_says;
-  bool several;           // operands
+  std::size_t least;      // operands
+  std::size_t most;       // 0: any number
   Choices operand_words;  // none: the operands are files
 };
 [[nodiscard]] std::span<const CommandInfo> command_table();
@@ -76,6 +78,10 @@ struct Options {
   std::string output;                   // draw: a file; empty: standard output
   std::optional<DiagramFormat> format;  // draw; none: by the output's ending
   DiagramOptions diagram;
+  bool combine = false;  // check: traces and kernel logs are of one machine
+  bool merge = false;    // check, draw: the inputs are parts of one trace
+  RecordOptions record;  // without its command: these are the operands
+  bool run = false;      // record: do it
   StoryMode story = StoryMode::automatic;
   std::vector<ReportRequest> reports;
   bool unknown_fails = true;
@@ -89,14 +95,19 @@ struct Options {
   std::optional<std::chrono::milliseconds> timeout;  // of each input
   std::optional<std::uint64_t> memory;               // bytes
   bool reductions = true;
+  std::optional<std::uint64_t> late;  // ns: longer waits in traces are findings
+  std::size_t window = 0;             // events of traces whose order is looked at together
 };
 
 // The commands that know an option.
 struct CommandSet {
   bool check = false;
   bool draw = false;
+  bool conform = false;
+  bool record = false;
   [[nodiscard]] constexpr bool has(Command command) const {
-    return (command == Command::check && check) || (command == Command::draw && draw);
+    return (command == Command::check && check) || (command == Command::draw && draw) ||
+           (command == Command::conform && conform) || (command == Command::record && record);
   }
 };
 

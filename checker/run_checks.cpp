@@ -9,11 +9,15 @@
 #include <thread>
 
 #include "checker/check.hpp"
+#include "checker/combine.hpp"
+#include "checker/conform.hpp"
 #include "checker/gate.hpp"
 #include "checker/interrupt.hpp"
 
 namespace fencecheck {
 namespace {
+
+using HowFar = std::function<void(const std::string&)>;
 
 Checked not_checked(const InputFile& file) {
   Checked checked;
@@ -40,19 +44,44 @@ void mark_interrupted(Checked& checked, const std::string& why) {
   checked.outcome = {outcome(*checked.report).verdict, false, {}};
 }
 
-Checked check_input(const InputFile& file, const Options& options) {
+// After an input was checked.
+void note_interrupt(Checked& checked) {
+  if (interrupted() && checked.report && may_be_due_to_interrupt(checked))
+    mark_interrupted(checked, "interrupted before everything was decided");
+}
+
+// All files as one trace.
+Checked check_parts(const std::vector<InputFile>& files, const Options& options, const HowFar& how_far) {
+  Budget budget = budget_of(options);
+  budget.progress = how_far;
+  std::vector<std::string> paths;
+  Checked missing;
+  for (const InputFile& file : files) {
+    paths.push_back(file.path);
+    if (!file.error.empty()) missing.diagnostics.error({}, file.path + ": " + file.error);
+  }
+  missing.source.name = "merged";
+  if (!missing.diagnostics.ok()) return missing;
+  Checked checked = check_merged(paths, budget, observe_options_of(options));
+  note_interrupt(checked);
+  return checked;
+}
+
+Checked check_input(const InputFile& file, const Options& options, const HowFar& how_far) {
   const auto begin = std::chrono::steady_clock::now();
+  Budget budget = budget_of(options);
+  budget.progress = how_far;
   Checked checked;
   if (!file.error.empty()) {
     checked.source.name = file.path;
     checked.diagnostics.error({}, file.error);
   } else {
     const bool stopped = interrupted();
-    checked = stopped ? not_checked(file) : check_file(file.path, budget_of(options));
+    checked = stopped ? not_checked(file) : check_file(file.path, budget, observe_options_of(options));
     if (stopped)
       mark_interrupted(checked, "interrupted before it was checked");
-    else if (interrupted() && checked.report && may_be_due_to_interrupt(checked))
-      mark_interrupted(checked, "interrupted before everything was decided");
+    else
+      note_interrupt(checked);
   }
   if (options.timing) checked.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
   checked.from_folder = file.from_folder;
@@ -68,9 +97,10 @@ void cut(Report& report, std::size_t most) {
     const Finding& finding = report.findings[i];
     const bool known = finding.known.has_value();
     auto row = std::ranges::find_if(report.cut, [&](const CutFindings& each) {
-      return each.kind == finding.kind && each.rule == finding.rule && each.known == known;
+      return each.kind == finding.kind && each.rule == finding.rule && each.known == known &&
+             each.property == finding.property;
     });
-    if (row == report.cut.end()) row = report.cut.insert(row, {finding.kind, finding.rule, known, 0});
+    if (row == report.cut.end()) row = report.cut.insert(row, {finding.kind, finding.rule, known, 0, finding.property});
     row->count += finding.count;
   }
   report.findings.resize(most);
@@ -79,8 +109,13 @@ void cut(Report& report, std::size_t most) {
 // Inputs are taken in their order by whoever is free, and handed out in that order.
 class Pool {
  public:
-  Pool(const std::vector<InputFile>& files, const Options& options)
-      : files_(files), options_(options), done_(files.size(), false), results_(files.size()), errors_(files.size()) {
+  Pool(const std::vector<InputFile>& files, const Options& options, HowFar how_far)
+      : files_(files),
+        options_(options),
+        how_far_(files.size() == 1 ? std::move(how_far) : HowFar{}),
+        done_(files.size(), false),
+        results_(files.size()),
+        errors_(files.size()) {
     const unsigned wanted = options.jobs == 0 ? std::thread::hardware_concurrency() : options.jobs;
     const std::size_t threads = std::min<std::size_t>(files.size(), std::max(1U, wanted));
     for (std::size_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
@@ -113,7 +148,7 @@ class Pool {
   void work() {
     for (std::size_t index = next_++; index < files_.size(); index = next_++) {
       try {
-        results_[index] = check_input(files_[index], options_);
+        results_[index] = check_input(files_[index], options_, how_far_);
       } catch (...) {
         errors_[index] = std::current_exception();
       }
@@ -126,6 +161,7 @@ class Pool {
 
   const std::vector<InputFile>& files_;
   const Options& options_;
+  HowFar how_far_;
   std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -146,27 +182,75 @@ Budget budget_of(const Options& options) {
   return budget;
 }
 
+ObserveOptions observe_options_of(const Options& options) {
+  ObserveOptions observe;
+  observe.late = options.late;
+  observe.window = options.window;
+  return observe;
+}
+
+namespace {
+
+// Puts inputs that are checked into the run, one after the other.
+class RunBuilder {
+ public:
+  RunBuilder(const Options& options, const RunListener& listener, Baseline* baseline)
+      : options_(options), listener_(listener), baseline_(baseline) {
+    run_.version = FENCECHECK_VERSION;
+    run_.folder = std::filesystem::current_path().string();
+    run_.unknown_fails = options.unknown_fails;
+    run_.stale_fails = options.baseline_strict;
+    if (baseline != nullptr) run_.baseline = baseline->source();
+  }
+
+  void add(Checked input) {
+    if (baseline_ != nullptr) baseline_->apply(input, options_.update_baseline);
+    input.result = result_of(input, options_.unknown_fails);
+    if (input.report) cut(*input.report, options_.most_findings);
+    run_.inputs.push_back(std::move(input));
+    listener_.finished(run_.inputs.back());
+  }
+  [[nodiscard]] const std::vector<Checked>& inputs() const { return run_.inputs; }
+
+  Run finish() {
+    if (baseline_ != nullptr && !options_.update_baseline) run_.stale = baseline_->stale();
+    run_.interrupted = std::ranges::any_of(run_.inputs, &Checked::interrupted);
+    return std::move(run_);
+  }
+
+ private:
+  const Options& options_;
+  const RunListener& listener_;
+  Baseline* baseline_;
+  Run run_;
+};
+
+}  // namespace
+
 Run run_checks(const std::vector<InputFile>& files, const Options& options, const RunListener& listener,
                Baseline* baseline) {
-  Run run;
-  run.version = FENCECHECK_VERSION;
-  run.folder = std::filesystem::current_path().string();
-  run.unknown_fails = options.unknown_fails;
-  run.stale_fails = options.baseline_strict;
-  if (baseline != nullptr) run.baseline = baseline->source();
-  Pool pool(files, options);
+  RunBuilder builder(options, listener, baseline);
+  if (options.merge) {
+    builder.add(check_parts(files, options, listener.how_far));
+    return builder.finish();
+  }
+  Pool pool(files, options, listener.how_far);
   for (std::size_t i = 0; i < files.size(); ++i) {
     while (!pool.done(i)) listener.progress(pool.wait_for_news(i), files.size());
-    Checked input = pool.take(i);
-    if (baseline != nullptr) baseline->apply(input, options.update_baseline);
-    input.result = result_of(input, options.unknown_fails);
-    if (input.report) cut(*input.report, options.most_findings);
-    run.inputs.push_back(std::move(input));
-    listener.finished(run.inputs.back());
+    builder.add(pool.take(i));
   }
-  if (baseline != nullptr && !options.update_baseline) run.stale = baseline->stale();
-  run.interrupted = std::ranges::any_of(run.inputs, &Checked::interrupted);
-  return run;
+  if (options.combine) builder.add(combine(builder.inputs()));
+  return builder.finish();
+}
+
+Run run_conform(const Options& options, const RunListener& listener, Baseline* baseline) {
+  RunBuilder builder(options, listener, baseline);
+  for (Checked& input :
+       conform_files(options.operands.at(0), options.operands.at(1), budget_of(options), observe_options_of(options))) {
+    note_interrupt(input);
+    builder.add(std::move(input));
+  }
+  return builder.finish();
 }
 
 }  // namespace fencecheck

@@ -30,10 +30,10 @@ Sites Encoder::find_releases(const Site& acquire) const {
   };
   Sites result;
   std::vector<bool> seen(thread.end() + 1U, false);
-  std::vector<StepIndex> todo{step(acquire).next[0]};
-  while (!todo.empty()) {
-    const StepIndex index = todo.back();
-    todo.pop_back();
+  std::vector<StepIndex> worklist{step(acquire).next[0]};
+  while (!worklist.empty()) {
+    const StepIndex index = worklist.back();
+    worklist.pop_back();
     if (seen[index] || index == thread.end()) continue;
     seen[index] = true;
     const auto* release = std::get_if<Release>(&thread.program[index].action);
@@ -41,7 +41,7 @@ Sites Encoder::find_releases(const Site& acquire) const {
       result.push_back({acquire.thread, index});
       continue;
     }
-    for (const StepIndex next : thread.program[index].next) todo.push_back(next);
+    for (const StepIndex next : thread.program[index].next) worklist.push_back(next);
   }
   return result;
 }

@@ -171,28 +171,28 @@ void Builder::add_flow(VertexId from, std::uint32_t thread, const std::vector<St
 // topological order unless they loop.
 std::vector<bool> Builder::visible(FenceId fence, std::uint32_t thread) const {
   const Thread& who = system_.threads[thread];
-  std::vector<StepIndex> todo;
+  std::vector<StepIndex> worklist;
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex index = 0; index < system_.threads[i].end(); ++index) {
       const auto* publish = std::get_if<Publish>(&system_.threads[i].program[index].action);
       if (publish == nullptr || publish->fence != fence) continue;
       if (i != thread) return std::vector<bool>(who.end() + 1U, true);
-      todo.push_back(index);
+      worklist.push_back(index);
     }
-  std::vector<bool> result(who.end() + 1U, todo.empty());
-  if (todo.empty()) return result;
+  std::vector<bool> result(who.end() + 1U, worklist.empty());
+  if (worklist.empty()) return result;
   if (!flows_[thread].cyclic) {
-    std::fill(result.begin() + todo.front(), result.end(), true);
+    std::fill(result.begin() + worklist.front(), result.end(), true);
     return result;
   }
-  while (!todo.empty()) {
-    const StepIndex index = todo.back();
-    todo.pop_back();
+  while (!worklist.empty()) {
+    const StepIndex index = worklist.back();
+    worklist.pop_back();
     if (result[index]) continue;
     result[index] = true;
     if (index == who.end()) continue;
-    for (const StepIndex next : who.program[index].next) todo.push_back(next);
-    if (who.program[index].timeout) todo.push_back(who.program[index].timeout->next);
+    for (const StepIndex next : who.program[index].next) worklist.push_back(next);
+    if (who.program[index].timeout) worklist.push_back(who.program[index].timeout->next);
   }
   return result;
 }
@@ -208,16 +208,16 @@ std::vector<StepIndex> Builder::leading_to(std::uint32_t thread, StepIndex step,
     if (who.program[from].timeout) before[who.program[from].timeout->next].push_back(from);
   }
   std::vector<bool> seen(before.size(), false);
-  std::vector<StepIndex> todo{step};
+  std::vector<StepIndex> worklist{step};
   std::vector<StepIndex> result;
-  while (!todo.empty()) {
-    const StepIndex index = todo.back();
-    todo.pop_back();
+  while (!worklist.empty()) {
+    const StepIndex index = worklist.back();
+    worklist.pop_back();
     for (const StepIndex from : before[index]) {
       if (seen[from]) continue;
       seen[from] = true;
       result.push_back(from);
-      todo.push_back(from);
+      worklist.push_back(from);
     }
   }
   std::ranges::sort(result);
@@ -301,6 +301,9 @@ SystemGraph Builder::run() {
     add_discharges(thread);
     add_sections(thread);
     add_job(thread);
+    result_.waits.emplace_back();
+    for (const Step& step : system_.threads[thread].program)
+      for (const Target& target : targets(step)) result_.waits.back().push_back(target.vertex);
   }
   result_.graph = graph_;
   return std::move(result_);

@@ -21,6 +21,7 @@ namespace fencecheck {
 struct SystemGraph {
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<VertexId> fences, locks, pools, variables, threads;  // of each object; threads: jobs only
+  std::vector<std::vector<VertexId>> waits;                        // of each thread: what one of its steps may wait for
 
   [[nodiscard]] std::optional<VertexId> vertex(const Blocker& blocker) const;
 };

@@ -49,6 +49,9 @@ struct Vertex {
   bool user_controlled = false;  // drawn in the userspace cluster
   Place at;
   std::string detail;  // a second line for diagrams; may be empty
+  // What it is on the machine that was observed: "task 104", "fence 4:1", "lock
+  // &m->mutex"; empty if nothing else can be the same. Graphs are joined by it.
+  std::string identity{};
 };
 
 struct Edge {
@@ -56,6 +59,7 @@ struct Edge {
   bool any = false;   // one of several alternatives (drawn dashed)
   std::string label;  // what waits for what, for messages and tooltips
   Place at;
+  Place until{};  // of what was observed: where it was over; nowhere: it was not over at the end
 };
 
 using DependencyGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, Vertex, Edge>;

@@ -7,6 +7,7 @@
 #include "encoders/pages.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
+#include "graph/input/trace_page.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/effort.hpp"
 #include "tests/support/golden.hpp"
@@ -60,6 +61,11 @@ std::string cases_page() {
     page += "| [" + path + "](../" + path + ") | " + checked.report->title + " | " + expected + " |\n";
   }
   return page;
+}
+
+TEST_CASE("docs/traces.md is the page that the tables of events make") {
+  const std::string page = traces_page();
+  CHECK(test::golden("../../docs/traces.md", page) == page);
 }
 
 TEST_CASE("docs/cases.md lists the cases") {

@@ -3,8 +3,11 @@ _fencecheck() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local command=${COMP_WORDS[1]-}
   COMPREPLY=()
+  # '=' is a word of its own: --report = sarif
+  if [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
+  if [[ $current == '=' ]]; then current=''; fi
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'check draw explain schema --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'check draw conform record explain schema --help --version' -- "$current")
     return
   fi
   case $command:$previous in
@@ -28,6 +31,14 @@ _fencecheck() {
       COMPREPLY=()
       return
       ;;
+    check:--late)
+      COMPREPLY=()
+      return
+      ;;
+    check:--window)
+      COMPREPLY=()
+      return
+      ;;
     check:-j | check:--jobs)
       COMPREPLY=()
       return
@@ -37,6 +48,10 @@ _fencecheck() {
       return
       ;;
     check:--memory)
+      COMPREPLY=()
+      return
+      ;;
+    draw:--late)
       COMPREPLY=()
       return
       ;;
@@ -68,14 +83,62 @@ _fencecheck() {
       COMPREPLY=()
       return
       ;;
+    conform:--report)
+      mapfile -t COMPREPLY < <(compgen -W 'text terse json sarif junit codequality github ktap tap html perfetto' -- "$current")
+      return
+      ;;
+    conform:--story)
+      mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$current")
+      return
+      ;;
+    conform:--unknown)
+      mapfile -t COMPREPLY < <(compgen -W 'fail ok' -- "$current")
+      return
+      ;;
+    conform:--baseline)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    conform:--findings)
+      COMPREPLY=()
+      return
+      ;;
+    conform:--late)
+      COMPREPLY=()
+      return
+      ;;
+    conform:--timeout)
+      COMPREPLY=()
+      return
+      ;;
+    conform:--memory)
+      COMPREPLY=()
+      return
+      ;;
+    record:-o | record:--output)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    record:-b | record:--buffer)
+      COMPREPLY=()
+      return
+      ;;
+    record:--tracefs)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
   esac
   case $command:$current in
-    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --timing -j --jobs --watch --timeout --memory --no-reduction' -- "$current") ;;
+    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --window --timing -j --jobs --watch --combine --merge --timeout --memory --no-reduction' -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
+    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help --late --merge -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    conform:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --timeout --memory --no-reduction' -- "$current") ;;
+    conform:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    record:-*) mapfile -t COMPREPLY < <(compgen -W '--help --run --locks -o --output -b --buffer --tracefs' -- "$current") ;;
+    record:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
-    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG020 FDG040 FDG041' -- "$current") ;;
+    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG001 FDG005 FDG006 FDG007 FDG008 FDG009 FDG011 FDG015 FDG018 FDG020 FDG032 FDG033 FDG040 FDG041 FDG043 FDG044 FDG063 FDG067 LCK001 LCK002 CNF001 expectation unknown input cut baseline' -- "$current") ;;
     schema:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
   esac
 }

@@ -106,6 +106,7 @@ void add_report(const Checked& input, const Report& report, Json& result) {
     return Json{{"what", each.what}, {"count", each.count}, {"gap", each.gap}, {"first", json(each.first)}};
   });
   result["assumptions"] = report.assumptions;
+  result["seen"] = report.summary;
   result["figures"] = report.figures;
 }
 

@@ -23,10 +23,10 @@ struct Evidence {
 Evidence evidence(const Report& report, const Answer& answer) {
   Evidence result;
   for (const Finding& each : report.findings)
-    if (&answer_to(report, each.kind, each.rule) == &answer) result.findings.push_back(&each);
+    if (&answer_to(report, each.kind, each.rule, each.property) == &answer) result.findings.push_back(&each);
   result.count = result.findings.size();
   for (const CutFindings& each : report.cut)
-    if (&answer_to(report, each.kind, each.rule) == &answer) {
+    if (&answer_to(report, each.kind, each.rule, each.property) == &answer) {
       result.cut.push_back(&each);
       result.count += each.count;
     }

@@ -145,6 +145,7 @@ void Writer::summary(const Report& report) {
     prose(2, answer.property + ": ", fmt::format("{}{}", name(answer.verdict), reason), name(answer.verdict).size(),
           paint);
   }
+  for (const std::string& seen : report.summary) prose(2, "seen: ", seen);
   for (const std::string& assumption : report.assumptions) prose(2, "assumed: ", assumption);
   for (const std::string& figure : report.figures) prose(2, "counted: ", figure);
 }

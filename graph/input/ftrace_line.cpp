@@ -7,13 +7,28 @@
 namespace fencecheck {
 namespace {
 
-constexpr std::string_view blanks = " \t\r";
 constexpr std::uint64_t cpu_limit = 65'536;
+constexpr std::uint64_t latency_limit = std::numeric_limits<std::uint64_t>::max() / 1000;  // us
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+// Plain loops: these run many times for each line, and the searches of string_view call memchr for each byte.
+std::size_t skip_blanks(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && is_blank(text[at])) ++at;
+  return at;
+}
+
+std::size_t find_blank(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && !is_blank(text[at])) ++at;
+  return at;
+}
 
 std::string_view trimmed_right(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(blanks) + 1);  // npos + 1 is 0: all blank
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 // Takes the number at the end of `text` away; nothing if there is none.
@@ -25,19 +40,10 @@ std::optional<std::uint64_t> take_number_right(std::string_view& text) {
   return number;
 }
 
-// Takes everything from the last `key` on away and returns what follows the key.
-std::optional<std::string_view> take_value_right(std::string_view& text, std::string_view key) {
-  const auto at = text.rfind(key);
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view value = text.substr(at + key.size());
-  text = text.substr(0, at);
-  return value;
-}
-
 // Takes the next word away, and the blanks before it.
 std::string_view take_word(std::string_view& text) {
-  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(blanks));
+  text.remove_prefix(skip_blanks(text));
+  const std::string_view word = text.substr(0, find_blank(text));
   text.remove_prefix(word.size());
   return word;
 }
@@ -45,9 +51,9 @@ std::string_view take_word(std::string_view& text) {
 // trace-cmd writes the name of a buffer instance at the very beginning of the
 // line, where the kernel and trace-cmd otherwise pad the comm with blanks.
 std::string_view without_instance(std::string_view line) {
-  const auto colon = line.find(": ");
-  const bool instance = colon != std::string_view::npos && line.find_first_of(blanks) == colon + 1;
-  return instance ? line.substr(colon + 1) : line;
+  const auto blank = find_blank(line);
+  const bool instance = blank > 1 && blank < line.size() && line[blank] == ' ' && line[blank - 1] == ':';
+  return instance ? line.substr(blank) : line;
 }
 
 bool parse_task(std::string_view text, EventLine& event) {
@@ -125,10 +131,7 @@ bool parse_rest(std::string_view text, EventLine& event) {
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(blanks);
-  return begin == std::string_view::npos ? std::string_view{} : trimmed_right(text.substr(begin));
-}
+std::string_view trimmed(std::string_view text) { return trimmed_right(text.substr(skip_blanks(text))); }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t number = 0;
@@ -139,8 +142,9 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 std::optional<EventLine> parse_event_line(std::string_view line) {
   for (auto open = line.find('['); open != std::string_view::npos; open = line.find('[', open + 1)) {
-    const auto close = line.find_first_not_of("0123456789", open + 1);
-    if (close == std::string_view::npos || line[close] != ']') continue;  // a bracket inside the comm
+    auto close = open + 1;
+    while (close < line.size() && is_digit(line[close])) ++close;
+    if (close == line.size() || line[close] != ']') continue;  // a bracket inside the comm
     const auto cpu = parse_number(line.substr(open + 1, close - open - 1));
     EventLine event;
     if (!cpu || *cpu >= cpu_limit || !parse_task(line.substr(0, open), event)) continue;
@@ -150,40 +154,32 @@ std::optional<EventLine> parse_event_line(std::string_view line) {
   return std::nullopt;
 }
 
-std::optional<FenceArguments> parse_fence_arguments(std::string_view arguments) {
-  const auto seqno = take_value_right(arguments, " seqno=");
-  const auto context = take_value_right(arguments, " context=");
-  const auto timeline = take_value_right(arguments, " timeline=");
-  if (!seqno || !context || !timeline || !arguments.starts_with("driver=")) return std::nullopt;
-  const auto seqno_number = parse_number(*seqno);
-  const auto context_number = parse_number(*context);
-  if (!seqno_number || !context_number) return std::nullopt;
-  const FenceKey key{static_cast<std::uint32_t>(*context_number), static_cast<std::uint32_t>(*seqno_number)};
-  return FenceArguments{arguments.substr(7), *timeline, key};
-}
-
-std::optional<SwitchArguments> parse_switch_arguments(std::string_view arguments) {
-  const auto arrow = arguments.find(" ==> ");
-  if (arrow == std::string_view::npos) return std::nullopt;
-  std::string_view text = trimmed_right(arguments.substr(0, arrow));
-  const auto blank = text.rfind(' ');
-  if (blank == std::string_view::npos) return std::nullopt;
-  std::string_view state = text.substr(blank + 1);
-  std::optional<std::uint64_t> pid;
-  if (state.starts_with("prev_state=")) {
-    state.remove_prefix(11);
-    take_value_right(text, " prev_prio=");
-    if (const auto value = take_value_right(text, " prev_pid=")) pid = parse_number(*value);
-  } else {
-    take_value_right(text, " [");
-    pid = take_number_right(text);
-    if (!text.ends_with(':')) return std::nullopt;
-  }
-  if (!pid) return std::nullopt;
-  constexpr std::uint64_t exit_dead_or_zombie = 0x30;  // include/linux/sched.h
-  const auto number = parse_number(state);
-  const bool exited = number ? (*number & exit_dead_or_zombie) != 0 : state.find_first_of("XZx") != state.npos;
-  return SwitchArguments{static_cast<std::uint32_t>(*pid), exited};
+// "  12d..1." is a CPU and four or five flags, none of which begins with a digit.
+std::optional<EventLine> parse_latency_line(std::string_view line) {
+  EventLine event;
+  auto end = line.find("us");
+  const auto ends_time = [&] {
+    return line.size() > end + 3 && line[end + 3] == ':' &&
+           std::string_view(" +!#*@$").find(line[end + 2]) != line.npos;
+  };
+  while (end != std::string_view::npos && !ends_time()) end = line.find("us", end + 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view text = line.substr(0, end);
+  const auto microseconds = take_number_right(text);
+  text = trimmed_right(text);
+  const auto blank = text.find_last_of(" \t\r");
+  if (!microseconds || *microseconds > latency_limit || blank == std::string_view::npos) return std::nullopt;
+  const std::string_view place = text.substr(blank + 1);
+  const auto digits = std::min(place.find_first_not_of("0123456789"), place.size());
+  const auto cpu = parse_number(place.substr(0, digits));
+  const std::string_view flags = place.substr(digits);
+  if (!cpu || *cpu >= cpu_limit || flags.size() < 4 || flags.size() > 6) return std::nullopt;
+  if (!parse_task(text.substr(0, blank), event)) return std::nullopt;
+  event.cpu = static_cast<std::uint32_t>(*cpu);
+  event.time = *microseconds * 1000;
+  event.context = is_interrupt(event, flags) ? TraceContext::interrupt : TraceContext::task;
+  if (!parse_event(line.substr(end + 4), event)) return std::nullopt;
+  return event;
 }
 
 }  // namespace fencecheck

@@ -1,16 +1,17 @@
 // One line of ftrace text, taken apart.
 //
 // `<comm>-<pid> [(<tgid>)] [<cpu>] [<flags>] <time>: <event>: <arguments>`
-// (trace-facts 2.1 and 2.2). Nothing is copied or allocated: the views point
-// into the line. A comm may hold anything, so the pid is the last number
-// before the CPU, and arguments are read from the right.
+// (trace-facts 2.1 and 2.2), or, with the option latency-format,
+// `<comm>-<pid> <cpu><flags> <microseconds>us<delay>: <event>: <arguments>`.
+// Nothing is copied or allocated: the views point into the line. A comm may
+// hold anything, so the pid is the last number before the CPU.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-#include "graph/input/trace.hpp"
+#include "graph/input/trace_event.hpp"
 
 namespace fencecheck {
 
@@ -28,23 +29,8 @@ struct EventLine {
 // Nothing if the line is not an event.
 [[nodiscard]] std::optional<EventLine> parse_event_line(std::string_view line);
 
-struct FenceArguments {
-  std::string_view driver;
-  std::string_view timeline;
-  FenceKey fence;
-};
-
-// `driver=<any> timeline=<any> context=<number> seqno=<number>`; numbers are cut to 32 bits.
-[[nodiscard]] std::optional<FenceArguments> parse_fence_arguments(std::string_view arguments);
-
-struct SwitchArguments {
-  std::uint32_t previous_pid = 0;
-  bool exited = false;  // the previous task is a zombie or dead
-};
-
-// `prev_comm=… prev_pid=N … prev_state=S ==> …`, the state as letters or as a
-// number, and trace-cmd's `comm:pid [prio] S ==> …`.
-[[nodiscard]] std::optional<SwitchArguments> parse_switch_arguments(std::string_view arguments);
+// The same of a trace in latency format, whose times count from its first event.
+[[nodiscard]] std::optional<EventLine> parse_latency_line(std::string_view line);
 
 // Without the white space at both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);

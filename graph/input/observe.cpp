@@ -6,198 +6,243 @@
 #include <algorithm>
 #include <map>
 
+#include "graph/input/observed_contract.hpp"
 #include "graph/input/observed_findings.hpp"
+#include "graph/input/observed_graph.hpp"
 #include "graph/input/observed_hangs.hpp"
-#include "graph/input/wait_history.hpp"
+#include "graph/input/order_window.hpp"
+#include "graph/input/timeline_summary.hpp"
 
 namespace fencecheck {
+
+using namespace observed;  // NOLINT(google-build-using-namespace): what is observed, not what a scenario says
+
 namespace {
 
-// Tasks and fences of the trace as vertices, numbered in the order of the waits.
-class GraphBuilder {
- public:
-  GraphBuilder(const Trace& trace, const WaitHistory& history, DependencyGraph& graph)
-      : trace_(trace), history_(history), graph_(graph) {}
-  void add(const Need& need);
-  [[nodiscard]] Cycle cycle(const ObservedHang& hang) const;
-  [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
-  [[nodiscard]] std::size_t fences() const { return fences_.size(); }
+constexpr std::size_t summary_lines = 12;
 
- private:
-  VertexId task(Pid pid, Moment at);
-  VertexId fence(LifeId id);
+// All that watches while a trace is read.
+struct Watch {
+  Watch(const TraceFacts& facts, const ObserveOptions& asked)
+      : options(asked),
+        now(facts),
+        hangs(now, asked.late.value_or(late_wait)),
+        contract(now),
+        timelines(now),
+        orders(now, asked.window, asked.another_order) {}
 
-  const Trace& trace_;
-  const WaitHistory& history_;
-  DependencyGraph& graph_;
-  std::map<Pid, VertexId> tasks_;
-  std::map<LifeId, VertexId> fences_;
+  void take(const TraceRecord& record) {
+    hangs.before(record);
+    contract.before(record);
+    now.apply(record);
+    hangs.after(record);
+    contract.after(record);
+    timelines.after(record);
+    orders.after(record);
+    note_wait(record);
+  }
+
+  void note_wait(const TraceRecord& record) {
+    if (record.kind != TraceEventKind::wait_start || record.context == TraceContext::interrupt) return;
+    const WaitRef wait = now.waiting(record.pid);
+    if (!wait || wait->first().line != record.line) return;
+    ++waits;
+    if (drawn.size() < options.drawn) drawn.push_back(wait);
+  }
+
+  ObserveOptions options;
+  Reconstruction now;
+  HangWatch hangs;
+  ContractWatch contract;
+  TimelineSummary timelines;
+  OrderWatch orders;
+  std::uint64_t waits = 0;
+  std::vector<WaitRef> drawn;
 };
 
-void GraphBuilder::add(const Need& need) {
-  const VertexId waiter = task(need.pid, need.begin());
-  const VertexId awaited = fence(need.life);
-  if (boost::edge(waiter, awaited, graph_).second) return;
-  const TraceEvent& event = trace_.events[need.begin()];
-  Edge edge;
-  edge.cause = wait_cause(trace_.stacks[event.stack]);
-  edge.at = {event.line, 0, 1};
-  edge.label = trace_.timed ? "waits " + duration(waited(trace_, need)) : "waits";
-  boost::add_edge(waiter, awaited, edge, graph_);
-}
-
-VertexId GraphBuilder::task(Pid pid, Moment at) {
-  const auto known = tasks_.find(pid);
-  if (known != tasks_.end()) return known->second;
-  const Place place{trace_.events[at].line, 0, 1};
-  const VertexId vertex =
-      boost::add_vertex(Vertex{task_name(trace_, history_, pid), VertexKind::task, false, place, ""}, graph_);
-  return tasks_.emplace(pid, vertex).first->second;
-}
-
-VertexId GraphBuilder::fence(LifeId id) {
-  const auto known = fences_.find(id);
-  if (known != fences_.end()) return known->second;
-  const FenceLife& life = history_.lives[id];
-  Vertex vertex{fence_name(trace_, life), VertexKind::fence, false, {}, ""};
-  if (life.created != never) vertex.at = {trace_.events[life.created].line, 0, 1};
-  const VertexId made = boost::add_vertex(vertex, graph_);
-  fences_.emplace(id, made);
-  if (const auto pid = owner(trace_, history_, life)) {
-    const VertexId owing = task(*pid, life.created);
-    graph_[owing].user_controlled = true;
-    const std::string label = fmt::format("signalled by {}", life.user_signalled->signalled_by);
-    boost::add_edge(made, owing, Edge{Cause::userspace, false, label, vertex.at}, graph_);
-  }
-  return made;
-}
-
-Cycle GraphBuilder::cycle(const ObservedHang& hang) const {
-  Cycle cycle;
-  for (std::size_t index = 0; index < hang.needs.size(); ++index) {
-    const Need& need = history_.needs[hang.needs[index]];
-    const Need& next = history_.needs[hang.needs[(index + 1) % hang.needs.size()]];
-    const VertexId awaited = fences_.at(need.life);
-    cycle.push_back(boost::edge(tasks_.at(need.pid), awaited, graph_).first);
-    cycle.push_back(boost::edge(awaited, tasks_.at(next.pid), graph_).first);
-  }
-  return cycle;
-}
-
-std::string counted(std::size_t count, std::string_view one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
-// The longest need that was not ended by a task whose business that was; nullptr if there is none.
-const Need* longest_wait(const Trace& trace, const WaitHistory& history) {
-  const Need* longest = nullptr;
-  for (const Need& need : history.needs) {
-    const FenceLife& life = history.lives[need.life];
-    const bool explained =
-        need.how == NeedEnd::signal && life.user_signalled != nullptr && signaller(trace, life) == Signaller::task;
-    if (explained) continue;
-    if (longest == nullptr || waited(trace, need) > waited(trace, *longest)) longest = &need;
-  }
-  return longest;
-}
-
-// A wait for hardware, or for anybody else who is not known, that took too long to call the trace healthy.
-std::string unexplained(const Trace& trace, const WaitHistory& history, const Need& need) {
-  return fmt::format("{} {} {} for fence {} (line {}){}", task_name(trace, history, need.pid),
-                     need.how == NeedEnd::open ? "had been waiting" : "waited", duration(waited(trace, need)),
-                     fence_name(trace, history.lives[need.life]), trace.events[need.begin()].line,
-                     need.how == NeedEnd::open ? " when the recording ended" : ", and the trace does not show why");
-}
-
-std::string gaps(const Trace& trace) {
+std::string gaps(const TraceFacts& facts) {
   std::string gaps;
-  for (const Loss& loss : trace.losses) {
+  for (const Loss& loss : facts.losses) {
     if (!loss.gap) continue;
     gaps += fmt::format("{}{} {} (first at line {})", gaps.empty() ? "" : ", ", loss.count, loss.what, loss.first.line);
   }
   return gaps;
 }
 
-Answer answer(const Trace& trace, const WaitHistory& history, std::size_t found) {
-  Answer answer{"observed-hangs", Verdict::unknown, ""};
-  const Need* longest = longest_wait(trace, history);
+// The longest of the waits that nothing explains; nullptr if there is none.
+const LateWait* longest(const TraceFacts& facts, const Hangs& hangs) {
+  const LateWait* longest = nullptr;
+  for (const LateWait& each : hangs.late) {
+    if (longest == nullptr || waited(facts, *each.wait) > waited(facts, *longest->wait)) longest = &each;
+  }
+  return longest;
+}
+
+Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
+  const TraceFacts& facts = watch.now.facts();
+  Answer answer{std::string(observed_hangs), Verdict::unknown, ""};
+  const LateWait* late = longest(facts, hangs);
   if (found != 0) {
     answer.verdict = Verdict::violated;
-    answer.reason = counted(found, "hang") + " in the trace";
-  } else if (trace.fences == 0) {
+    answer.reason = quantity(found, "hang") + " in the trace";
+  } else if (!facts.stopped.empty()) {
+    answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, facts.stopped);
+  } else if (watch.now.fence_events() == 0) {
     answer.reason = "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
-  } else if (const std::string lost = gaps(trace); !lost.empty()) {
+  } else if (watch.now.created() == 0 && watch.waits == 0) {
+    answer.reason = "signals were recorded, but neither the creation of a fence nor a wait: record all of dma_fence";
+  } else if (const std::string lost = gaps(facts); !lost.empty()) {
     answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
-  } else if (longest != nullptr && waited(trace, *longest) >= late_wait) {
-    answer.reason = unexplained(trace, history, *longest);
+  } else if (late != nullptr) {
+    answer.reason = describe(watch.now, *late);
+  } else if (hangs.short_open != 0) {
+    answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
+                                quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
   } else {
     answer.verdict = Verdict::holds;
     answer.reason = fmt::format("in this recording: {} seen, none in a cycle and none ended by a timer",
-                                counted(history.needs.size(), "wait"));
+                                quantity(watch.waits, "wait"));
   }
   return answer;
 }
 
-bool any_user_signalled(const WaitHistory& history) {
-  return std::ranges::any_of(history.lives, [](const FenceLife& life) { return life.user_signalled != nullptr; });
+// Of a trace without findings nothing is said about the contract where too little was recorded to break it.
+std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
+  if (found != 0)
+    return Answer{std::string(contract_kept), Verdict::violated, quantity(found, "broken rule") + " in the trace"};
+  if (watch.now.jobs() == 0 || !watch.orders.recorded() || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  return Answer{std::string(contract_kept), Verdict::holds,
+                "as far as locks, reclaim and waits inside run_job were recorded"};
+}
+
+// A wait of at least --late is a finding by itself.
+Finding late_finding(const Reconstruction& now, const LateWait& late) {
+  Finding finding;
+  finding.kind = FindingKind::contract;
+  finding.strength = Strength::observed;
+  finding.rule = Rule::late_fence;
+  finding.at = {late.wait->first().line, 0, 1};
+  finding.message = describe(now, late);
+  finding.closed = false;
+  finding.lasts = Microseconds(waited(now.facts(), *late.wait) / 1000);
+  finding.fingerprint = fingerprint(finding);
+  return finding;
 }
 
 // What the answer rests on; each sentence only where it applies.
-std::vector<std::string> assumptions(const Trace& trace, const WaitHistory& history, const Hangs& hangs) {
+std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
+  const Reconstruction& now = watch.now;
   std::vector<std::string> said;
   const auto say = [&](bool applies, std::string sentence) {
     if (applies) said.push_back(std::move(sentence));
   };
-  const auto open = static_cast<std::size_t>(
-      std::ranges::count(history.needs, NeedEnd::open, [](const Need& need) { return need.how; }));
-  say(any_user_signalled(history), "a fence of sw_sync or vgem is owed by the task that created it");
-  for (const Pid pid : history.delegating) {
-    say(true, fmt::format("nobody is taken to owe the fences of {}: other tasks signalled some of them",
-                          task_name(trace, history, pid)));
+  const bool fences = now.fence_events() != 0;
+  std::uint64_t open = 0;
+  for (const auto& [pid, task] : now.tasks()) {
+    open += static_cast<std::uint64_t>(std::ranges::count_if(
+        task.open, [](const WaitRef& wait) { return wait->how == WaitEnd::open && wait->fence; }));
   }
-  say(trace.fences != 0, "who owes a fence of a hardware driver is not known, so cycles through one are not seen");
-  say(trace.fences != 0,
-      "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any, scheduler dependencies");
-  say(trace.fences != 0 && !trace.marked,
+  say(now.any_user_signalled(), "a fence of sw_sync or vgem is owed by the task that created it");
+  for (const Pid pid : now.delegating()) {
+    say(true,
+        fmt::format("nobody is taken to owe the fences of {}: other tasks signalled some of them", now.task_name(pid)));
+  }
+  say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
+  say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
+  say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
+  say(fences && !watch.orders.recorded(),
+      "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor "
+      "what "
+      "another order of events could do");
+  say(now.inferred_containers() != 0,
+      fmt::format("the members of {} are inferred from the order in which signals were asked for",
+                  quantity(now.inferred_containers(), "container fence")));
+  say(fences && !now.facts().marked,
       "without a flags column a signal counts as the named task's own, except by the idle task or once the driver's "
       "timer was due");
-  say(!trace.timed, "the trace's clock only counts, so that nothing is said about how long waits lasted");
+  say(!now.facts().timed, "the trace's clock only counts, so that nothing is said about how long waits lasted");
   say(open != 0,
-      fmt::format("{} still open when the recording ended", counted(open, "wait") + (open == 1 ? " was" : " were")));
-  say(hangs.short_lived != 0, fmt::format("{} of less than {} not reported",
-                                          counted(hangs.short_lived, "cycle or timeout"), duration(long_wait)));
-  say(hangs.hidden != 0,
-      fmt::format("{} not reported because events are missing that may have ended it", counted(hangs.hidden, "cycle")));
+      fmt::format("{} still open when the recording ended", quantity(open, "wait") + (open == 1 ? " was" : " were")));
+  say(hangs.short_lived != 0,
+      fmt::format("{} of less than {} not reported",
+                  quantity(hangs.short_lived, "cycle or timeout", "cycles or timeouts"), duration(long_wait)));
+  say(hangs.hidden != 0, fmt::format("{} not reported because events are missing that may have ended it",
+                                     quantity(hangs.hidden, "cycle")));
+  say(watch.waits > watch.drawn.size(),
+      fmt::format("only the first {} waits are drawn, and all hangs", watch.drawn.size()));
   return said;
+}
+
+void keep(Source& source, std::uint32_t line, const std::string& text) {
+  if (line != 0 && !text.empty()) source.kept.emplace(line, text);
+}
+
+// The lines that messages about this path point at.
+void keep_lines(Source& source, const WaitPath& path) {
+  for (const WaitStep& step : path) {
+    if (step.wait) keep(source, step.line, step.wait->text);
+    if (step.fence) keep(source, step.fence->created.line, step.fence->created.text);
+    if (step.waiter.job) {
+      keep(source, step.waiter.job->queued.line, step.waiter.job->queued.text);
+      keep(source, step.waiter.job->run.line, step.waiter.job->run.text);
+    }
+  }
 }
 
 }  // namespace
 
-Observation observe(const Trace& trace) {
-  const WaitHistory history = wait_history(trace);
-  Hangs hangs = find_hangs(trace, history);
+Observation observe(const TraceStream& stream, Source& source, const ObserveOptions& options) {
+  Watch watch(*stream.facts, options);
+  TraceRecord record;
+  while (stream.next(record)) watch.take(record);
+  watch.orders.finish();
+  Hangs hangs = watch.hangs.finish(stream.facts->stopped.empty());
   std::ranges::stable_sort(hangs.found, {}, &ObservedHang::kind);
+
   Observation observation;
   const auto graph = std::make_shared<DependencyGraph>();
-  GraphBuilder builder(trace, history, *graph);
-  for (const Need& need : history.needs) builder.add(need);
+  ObservedGraph drawing(watch.now, *graph);
+  for (const WaitRef& wait : watch.drawn) drawing.add(*wait);
+  for (const auto& [pid, task] : watch.now.tasks())
+    for (const WaitRef& wait : task.open)
+      if (wait->fence) drawing.add(*wait);
   std::map<std::string, std::size_t> known;  // one problem, one finding, which counts how often it happened
   for (const ObservedHang& hang : hangs.found) {
-    Finding finding = describe(trace, history, hang);
+    Finding finding = describe(watch.now, hang);
+    finding.property = observed_hangs;
     const auto [entry, is_new] = known.try_emplace(finding.fingerprint, observation.findings.size());
     if (!is_new) {
       ++observation.findings[entry->second].count;
       continue;
     }
-    if (hang.closed) observation.cycles.push_back(builder.cycle(hang));
+    keep_lines(source, hang.path);
+    Cycle walk = drawing.add(hang.path);
+    if (hang.closed) observation.cycles.push_back(std::move(walk));
     observation.findings.push_back(std::move(finding));
   }
+  const std::size_t hanging = observation.findings.size();
+  std::ranges::copy(watch.contract.findings(), std::back_inserter(observation.findings));
+  if (options.late) {
+    for (const LateWait& late : hangs.late) {
+      keep_lines(source, late.path);
+      observation.findings.push_back(late_finding(watch.now, late));
+    }
+  }
+  for (const LateWait& late : hangs.late) (void)drawing.add(late.path);
   observation.graph = graph;
-  observation.answers.push_back(answer(trace, history, hangs.found.size()));
-  observation.losses = trace.losses;
-  observation.assumptions = assumptions(trace, history, hangs);
-  observation.size = fmt::format("{}, {}, {}", counted(builder.tasks(), "task"), counted(builder.fences(), "fence"),
-                                 counted(history.needs.size(), "wait"));
+  observation.whole_graph = watch.waits == watch.drawn.size();
+  observation.answers.push_back(answer(watch, hangs, hangs.found.size()));
+  if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
+    observation.answers.push_back(std::move(*contract));
+  }
+  observation.locks_recorded = watch.orders.recorded();
+  observation.orders_cut = watch.orders.cut();
+  observation.losses = stream.facts->losses;
+  observation.assumptions = assumptions(watch, hangs);
+  observation.summary = watch.timelines.lines(summary_lines);
+  observation.size = fmt::format("{}, {}, {}", quantity(drawing.tasks(), "task"), quantity(drawing.fences(), "fence"),
+                                 quantity(watch.waits, "wait"));
+  if (watch.now.jobs() != 0) observation.size += ", " + quantity(watch.now.jobs(), "job event");
   return observation;
 }
 

@@ -5,20 +5,17 @@
 
 #include <algorithm>
 
-namespace fencecheck {
+#include "graph/input/wait_site.hpp"
+
+namespace fencecheck::observed {
 namespace {
 
-// Frames that every wait has: the tracepoint, the wait itself, the way into the kernel.
-constexpr auto common_frames = std::to_array<std::string_view>(
-    {"trace_event_raw_event_", "__traceiter_", "dma_fence_wait_timeout", "dma_fence_default_wait", "__x64_sys_",
-     "__do_sys_", "__se_sys_", "__arm64_sys_", "x64_sys_call", "do_syscall_64", "entry_SYSCALL", "do_el0_svc",
-     "el0_svc", "el0t_64_", "invoke_syscall", "el0_svc_common", "ret_from_fork", "kthread"});
+std::string key_of(const FenceLife& life) { return fmt::format("{}:{}", life.key.context, life.key.seqno); }
 
 // What every sentence about one hang needs at hand.
 class Teller {
  public:
-  Teller(const Trace& trace, const WaitHistory& history, const ObservedHang& hang)
-      : trace_(trace), history_(history), hang_(hang) {}
+  Teller(const Reconstruction& seen, const ObservedHang& hang) : seen_(seen), hang_(hang) {}
   Finding tell() const;
 
  private:
@@ -27,27 +24,21 @@ class Teller {
   [[nodiscard]] std::string path() const;
   [[nodiscard]] Party party(std::size_t index) const;
   [[nodiscard]] Party idle_party() const;
-  [[nodiscard]] std::vector<WaitInterval> intervals(const Need& need) const;
-  [[nodiscard]] std::string ended_by(const Need& need, std::size_t span) const;
+  [[nodiscard]] std::vector<WaitInterval> intervals(const Wait& wait) const;
+  [[nodiscard]] std::string ended_by(const Wait& wait, std::size_t span) const;
   [[nodiscard]] std::string signalled_by(const FenceLife& life) const;
   [[nodiscard]] std::string releaser(std::size_t index) const;
-  [[nodiscard]] std::string owes(const FenceLife& life) const;
+  [[nodiscard]] std::string owes(const WaitStep& step) const;
   [[nodiscard]] std::vector<std::string> notes() const;
+  [[nodiscard]] Causes causes() const;
   [[nodiscard]] std::uint64_t longest() const;
+  [[nodiscard]] std::optional<Pid> idle() const;
+  [[nodiscard]] const FenceLife* timed_fence() const;
+  [[nodiscard]] bool timed() const { return seen_.facts().timed; }
+  [[nodiscard]] std::string timer(const FenceLife& life) const;
+  [[nodiscard]] std::string name(const Actor& actor) const { return actor_name(seen_, actor); }
 
-  [[nodiscard]] const Need& need(std::size_t index) const { return history_.needs[hang_.needs[index]]; }
-  [[nodiscard]] const Need& breaking() const { return history_.needs[hang_.breaking]; }
-  [[nodiscard]] const FenceLife& life(const Need& each) const { return history_.lives[each.life]; }
-  [[nodiscard]] std::string task(Pid pid) const { return task_name(trace_, history_, pid); }
-  [[nodiscard]] std::string fence(const FenceLife& each) const { return "fence " + fence_name(trace_, each); }
-  [[nodiscard]] std::string timer(const FenceLife& each) const;
-  [[nodiscard]] Place place(Moment moment) const { return {trace_.events[moment].line, 0, 1}; }
-  [[nodiscard]] const std::vector<std::string>& stack(Moment moment) const {
-    return trace_.stacks[trace_.events[moment].stack];
-  }
-
-  const Trace& trace_;
-  const WaitHistory& history_;
+  const Reconstruction& seen_;
   const ObservedHang& hang_;
 };
 
@@ -55,179 +46,254 @@ Finding Teller::tell() const {
   Finding finding;
   finding.kind = hang_.kind;
   finding.strength = Strength::observed;
-  finding.at = place(history_.needs[hang_.closing].begin());
+  std::uint32_t closing = 0;
+  for (const WaitStep& step : hang_.path) {
+    if (step.wait) closing = std::max(closing, step.line);
+  }
+  finding.at = {hang_.closed ? closing : hang_.breaking->first().line, 0, 1};
   finding.message = message();
-  for (std::size_t index = 0; index < hang_.needs.size(); ++index) finding.parties.push_back(party(index));
-  if (hang_.idle) finding.parties.push_back(idle_party());
+  for (std::size_t index = 0; index < hang_.path.size(); ++index) finding.parties.push_back(party(index));
+  if (idle()) finding.parties.push_back(idle_party());
   finding.closed = hang_.closed;
-  if (hang_.kind == FindingKind::stall && trace_.timed) finding.lasts = Microseconds(longest() / 1000);
-  finding.needs = Causes().with(Cause::userspace);
+  if (hang_.kind == FindingKind::stall && timed()) finding.lasts = Microseconds(longest() / 1000);
+  finding.needs = causes();
   finding.notes = notes();
   finding.fingerprint = fingerprint(finding);
   return finding;
 }
 
+// Without lockdep's knowledge of why, the arrows themselves say which causes a hang needs.
+Causes Teller::causes() const {
+  Causes causes;
+  for (const WaitStep& step : hang_.path) {
+    const bool user = step.fence && step.fence->user_signalled != nullptr;
+    causes = causes.with(user ? Cause::userspace : step.cause);
+  }
+  return causes;
+}
+
+// Of a chain: who owes its last fence and does not wait.
+std::optional<Pid> Teller::idle() const {
+  const Actor& last = hang_.path.back().owner;
+  return !hang_.closed && last.kind == Actor::Kind::task ? std::optional(last.pid) : std::nullopt;
+}
+
+// The fence nearest to the end of the path that a timer signalled.
+const FenceLife* Teller::timed_fence() const {
+  for (auto step = hang_.path.rbegin(); step != hang_.path.rend(); ++step) {
+    if (step->fence && step->fence->user_signalled != nullptr && seen_.signaller(*step->fence) == Signaller::timer) {
+      return step->fence.get();
+    }
+  }
+  return nullptr;
+}
+
 std::string Teller::message() const {
-  if (!hang_.closed) {
-    const FenceLife& missed = life(breaking());
-    const bool last = hang_.breaking == hang_.needs.back();
-    std::string who = "nobody";
-    if (const auto pid = owner(trace_, history_, missed)) who = task(*pid);
-    return fmt::format("{} waits for {}, which {} does not signal{}; {}", task(breaking().pid), fence(missed), who,
+  const std::size_t size = hang_.path.size();
+  if (!hang_.closed && hang_.how == HangEnd::timer) {
+    const FenceLife* missed = timed_fence();
+    const auto step =
+        std::ranges::find_if(hang_.path, [&](const WaitStep& each) { return each.fence.get() == missed; });
+    const bool last = step + 1 == hang_.path.end();
+    return fmt::format("{} waits for {}, which {} does not signal{}; {}", name(step->waiter),
+                       awaited_name(seen_, *step), step->owner.kind == Actor::Kind::task ? name(step->owner) : "nobody",
                        last ? "" : " because it waits itself", ending());
   }
-  if (hang_.needs.size() == 1) {
-    return fmt::format("{} waits for its own {}; {}", task(need(0).pid), fence(life(need(0))), ending());
+  if (!hang_.closed) {
+    return fmt::format("{} waits for {}{}, which did not signal by itself; {}", name(hang_.path.front().waiter),
+                       size == 1 ? "" : "what ends at ", awaited_name(seen_, hang_.path.back()), ending());
   }
-  return fmt::format("{} tasks wait for each other: {}; {}", hang_.needs.size(), path(), ending());
+  if (size == 1) {
+    return fmt::format("{} waits for its own {}; {}", name(hang_.path[0].waiter), awaited_name(seen_, hang_.path[0]),
+                       ending());
+  }
+  const bool tasks =
+      std::ranges::all_of(hang_.path, [](const WaitStep& step) { return step.waiter.kind == Actor::Kind::task; });
+  return fmt::format("{} {} wait for each other: {}; {}", size, tasks ? "tasks" : "parties", path(), ending());
 }
 
 // "client-0-104 -> client-1-105 -> client-0-104"
 std::string Teller::path() const {
   std::string path;
-  for (const NeedId id : hang_.needs) path += task(history_.needs[id].pid) + " -> ";
-  return path + task(need(0).pid);
+  for (const WaitStep& step : hang_.path) path += name(step.waiter) + " -> ";
+  return path + name(hang_.path.front().waiter);
 }
 
 std::string Teller::ending() const {
-  const std::string after = trace_.timed ? " after " + duration(longest()) : "";
-  if (breaking().how == NeedEnd::signal) return fmt::format("ended{} by {}", after, timer(life(breaking())));
-  if (breaking().how == NeedEnd::open) {
-    return fmt::format("still waiting at the end of the trace{}", after.empty() ? "" : "," + after);
+  const std::string after = timed() ? " after " + duration(longest()) : "";
+  switch (hang_.how) {
+    case HangEnd::timer:
+      return fmt::format("ended{} by {}", after, timer(*timed_fence()));
+    case HangEnd::recovery:
+      return fmt::format("ended{} by recovery: {} (line {}){}", after, hang_.recovery, hang_.ended.line,
+                         hang_.inferred ? ", as it seems: interrupts signal this driver's other fences" : "");
+    case HangEnd::open:
+      return fmt::format("still waiting at the end of the trace{}", after.empty() ? "" : "," + after);
+    case HangEnd::gave_up:
+      break;
   }
-  const std::string gave_up = fmt::format("{} gave up{}", task(breaking().pid), after);
+  const std::string gave_up = fmt::format("{} gave up{}", seen_.task_name(hang_.breaking->pid), after);
   return hang_.kind == FindingKind::deadlock ? "no fence ever signalled, " + gave_up : "ended when " + gave_up;
 }
 
 Party Teller::party(std::size_t index) const {
-  const Need& mine = need(index);
+  const WaitStep& mine = hang_.path[index];
   Party party;
-  party.name = task(mine.pid);
+  party.name = name(mine.waiter);
   if (hang_.closed || index > 0) {
-    const std::size_t before = index > 0 ? index - 1 : hang_.needs.size() - 1;
-    party.holds.push_back(owes(life(need(before))));
+    party.holds.push_back(owes(hang_.path[index > 0 ? index - 1 : hang_.path.size() - 1]));
   }
-  party.waits_for = fence(life(mine));
-  party.cause = wait_cause(stack(mine.begin()));
+  party.waits_for = awaited_name(seen_, mine);
+  party.cause = mine.cause;
   party.released_by = releaser(index);
-  party.at = place(mine.begin());
-  party.waits = intervals(mine);
+  party.at = {mine.line, 0, 1};
+  if (mine.wait) party.waits = intervals(*mine.wait);
   return party;
 }
 
 Party Teller::idle_party() const {
+  const WaitStep& last = hang_.path.back();
   Party party;
-  party.name = task(*hang_.idle);
-  party.holds.push_back(owes(life(need(hang_.needs.size() - 1))));
+  party.name = name(last.owner);
+  party.holds.push_back(owes(last));
   party.cause = Cause::userspace;
-  party.at = place(life(need(hang_.needs.size() - 1)).created);
-  const auto exit = history_.exits.find(*hang_.idle);
-  party.released_by = exit == history_.exits.end()
+  party.at = {last.fence->created.line, 0, 1};
+  const Task* task = seen_.task(last.owner.pid);
+  party.released_by = task == nullptr || !task->exited.seen()
                           ? "nothing: it was not waiting, and did not signal"
-                          : fmt::format("nothing: it exited at line {}", trace_.events[exit->second].line);
+                          : fmt::format("nothing: it exited at line {}", task->exited.line);
   return party;
 }
 
-std::string Teller::owes(const FenceLife& each) const {
-  return fmt::format("owes {}, created at line {}", fence(each), trace_.events[each.created].line);
+// What the owner of this step has that its waiter needs.
+std::string Teller::owes(const WaitStep& step) const {
+  if (step.fence) {
+    const bool container = step.owner.kind == Actor::Kind::container;
+    if (hang_.hindsight && &step == &hang_.path.back()) {
+      return fmt::format("owes {}, which it signalled at line {}", awaited_name(seen_, step),
+                         step.fence->signalled.line);
+    }
+    if (container) return fmt::format("is {}", awaited_name(seen_, step));
+    const bool job = step.owner.kind == Actor::Kind::job;
+    const std::uint32_t line = job ? step.owner.job->queued.line : step.fence->created.line;
+    return fmt::format("owes {}, {} at line {}", awaited_name(seen_, step), job ? "pushed" : "created", line);
+  }
+  if (!step.wait) return fmt::format("runs {}", name(step.waiter));
+  if (hang_.hindsight && &step == &hang_.path.back()) {
+    return fmt::format("holds {}: it woke {} when it released it", awaited_name(seen_, step), name(step.waiter));
+  }
+  return fmt::format("holds {}", awaited_name(seen_, step));
 }
 
 std::string Teller::releaser(std::size_t index) const {
-  const std::string key = fmt::format("{}:{}", life(need(index)).key.context, life(need(index)).key.seqno);
-  const bool last = index + 1 == hang_.needs.size();
+  const WaitStep& step = hang_.path[index];
+  const std::string act = step.fence  ? "signalling " + key_of(*step.fence)
+                          : step.wait ? "releasing the lock"
+                                      : "returning from run_job";
+  const bool last = index + 1 == hang_.path.size();
   if (last && !hang_.closed) {
-    if (!hang_.idle) return fmt::format("somebody signalling {}; who has to is not in the trace", key);
-    return fmt::format("{} signalling {}, which it did not do", task(*hang_.idle), key);
+    if (step.owner.kind == Actor::Kind::task) return fmt::format("{} {}, which it did not do", name(step.owner), act);
+    if (step.owner.kind == Actor::Kind::hardware) return "the hardware, which did not finish the job";
+    return fmt::format("somebody {}; who has to is not in the trace", act);
   }
-  const std::string next = task(need(last ? 0 : index + 1).pid);
-  return fmt::format("{} signalling {}, which it would do only after its own wait", next, key);
+  return fmt::format("{} {}, which it would do only after its own wait", name(step.owner), act);
 }
 
-std::vector<WaitInterval> Teller::intervals(const Need& each) const {
+std::vector<WaitInterval> Teller::intervals(const Wait& wait) const {
   std::vector<WaitInterval> intervals;
-  for (std::size_t index = 0; index < each.spans.size(); ++index) {
-    const WaitSpan& span = each.spans[index];
+  for (std::size_t index = 0; index < wait.spans.size(); ++index) {
+    const WaitSpan& span = wait.spans[index];
     WaitInterval interval;
-    if (trace_.timed) {
-      const std::uint64_t begin = trace_.events[span.begin].time;
-      const std::uint64_t end = span.end == never ? trace_.last_time : trace_.events[span.end].time;
-      interval.begin = Microseconds(begin / 1000);
-      interval.length = Microseconds(end > begin ? (end - begin) / 1000 : 0);
+    if (timed()) {
+      const std::uint64_t end = span.end_line == 0 ? seen_.facts().last_time : span.end;
+      interval.begin = Microseconds(span.begin / 1000);
+      interval.length = Microseconds(end > span.begin ? (end - span.begin) / 1000 : 0);
     }
-    interval.ended_by = ended_by(each, index);
-    interval.at = place(span.begin);
+    interval.ended_by = ended_by(wait, index);
+    interval.at = {span.line, 0, 1};
     intervals.push_back(std::move(interval));
   }
   return intervals;
 }
 
-std::string Teller::ended_by(const Need& each, std::size_t span) const {
-  if (span + 1 < each.spans.size()) return "interrupted or timed out, then restarted";
-  if (each.how == NeedEnd::gave_up) return "interrupted or timed out";
-  if (each.how == NeedEnd::open) return "still waiting at the end of the trace";
-  return "signal by " + signalled_by(life(each));
+std::string Teller::ended_by(const Wait& wait, std::size_t span) const {
+  if (span + 1 < wait.spans.size()) return "interrupted or timed out, then restarted";
+  if (wait.how == WaitEnd::gave_up) return "interrupted or timed out";
+  if (wait.how == WaitEnd::open) return "still waiting at the end of the trace";
+  return wait.fence ? "signal by " + signalled_by(*wait.fence) : "the lock was free";
 }
 
-std::string Teller::signalled_by(const FenceLife& each) const {
-  const Signaller who = signaller(trace_, each);
-  if (who == Signaller::timer) return timer(each);
-  return who == Signaller::task ? task(trace_.events[each.signalled].pid) : "an interrupt";
+std::string Teller::signalled_by(const FenceLife& life) const {
+  const Signaller who = seen_.signaller(life);
+  if (who == Signaller::timer) return timer(life);
+  return who == Signaller::task ? seen_.task_name(life.signalled.pid) : "an interrupt";
 }
 
 // "vgem's 10 s timer"
-std::string Teller::timer(const FenceLife& each) const {
-  return fmt::format("{}'s {} s timer", each.user_signalled->driver,
-                     each.user_signalled->fallback_timer.count() / 1000);
+std::string Teller::timer(const FenceLife& life) const {
+  return fmt::format("{}'s {} s timer", life.user_signalled->driver,
+                     life.user_signalled->fallback_timer.count() / 1000);
 }
 
 std::vector<std::string> Teller::notes() const {
   std::vector<std::string> notes;
-  for (const NeedId id : hang_.needs) {
-    const Need& each = history_.needs[id];
-    const std::string site = wait_site(stack(each.begin()));
-    if (!site.empty()) {
-      notes.push_back(fmt::format("{} waits in {} (line {})", task(each.pid), site, place(each.begin()).line));
+  for (const WaitStep& step : hang_.path) {
+    if (step.inferred)
+      notes.push_back(
+          fmt::format("that {} is a member of {} is inferred", awaited_name(seen_, step), name(step.waiter)));
+    if (!step.wait) continue;
+    if (const std::string site = wait_site(step.wait->stack); !site.empty()) {
+      notes.push_back(fmt::format("{} waits in {} (line {})", name(step.waiter), site, step.line));
     }
+    if (!step.wait->under.empty())
+      notes.push_back(fmt::format("{} waits inside {}", name(step.waiter), step.wait->under));
   }
-  for (const NeedId id : hang_.followers) {
-    const Need& each = history_.needs[id];
-    notes.push_back(fmt::format("{} waited for {} too{}", task(each.pid), fence(life(each)),
-                                trace_.timed ? ", " + duration(waited(trace_, each)) : ""));
+  for (const WaitRef& wait : hang_.followers) {
+    notes.push_back(fmt::format("{} waited for {} too{}", seen_.task_name(wait->pid),
+                                wait->fence ? "fence " + seen_.fence_name(*wait->fence) : "a lock",
+                                timed() ? ", " + duration(waited(seen_.facts(), *wait)) : ""));
   }
-  const UserSignalledInfo* row = life(breaking()).user_signalled;
-  if (breaking().how == NeedEnd::open && row != nullptr && row->fallback_timer.count() > 0) {
-    notes.push_back(fmt::format("{} had not fired when the recording ended", timer(life(breaking()))));
+  if (hang_.how != HangEnd::open) return notes;
+  for (const WaitStep& step : hang_.path) {
+    const UserSignalledInfo* row = step.fence ? step.fence->user_signalled : nullptr;
+    if (row == nullptr || row->fallback_timer.count() == 0) continue;
+    notes.push_back(fmt::format("{} had not fired when the recording ended", timer(*step.fence)));
+    break;
   }
   return notes;
 }
 
 std::uint64_t Teller::longest() const {
   std::uint64_t longest = 0;
-  for (const NeedId id : hang_.needs) longest = std::max(longest, waited(trace_, history_.needs[id]));
+  for (const WaitStep& step : hang_.path) {
+    if (step.wait) longest = std::max(longest, waited(seen_.facts(), *step.wait));
+  }
   return longest;
 }
 
+// Where a chain ends, and the last that was seen of it.
+std::string end_of(const Reconstruction& seen, const WaitPath& path) {
+  if (path.empty()) return "";
+  const WaitStep& last = path.back();
+  std::string text;
+  for (const WaitStep& step : path) {
+    if (&step != &path.front())
+      text += fmt::format("; {} waits for {}", actor_name(seen, step.waiter), awaited_name(seen, step));
+  }
+  if (!last.fence) return text + (last.wait ? ", whose holder is not in the trace" : "");
+  const FenceLife& life = *last.fence;
+  if (last.owner.kind == Actor::Kind::hardware) {
+    text += fmt::format("; the hardware has it since line {}", last.waiter.job->run.line);
+  } else if (last.owner.kind == Actor::Kind::nobody && life.created.seen()) {
+    text += fmt::format("; {} created it at line {}", seen.task_name(life.created.pid), life.created.line);
+    const auto own =
+        std::ranges::find_if(path, [&](const WaitStep& step) { return step.waiter == task_actor(life.created.pid); });
+    if (own != path.end()) text += " and waits itself: a cycle, if it has to signal it";
+  }
+  return text;
+}
+
 }  // namespace
-
-Cause wait_cause(const std::vector<std::string>& stack) {
-  for (const WaitSiteInfo& row : wait_site_table) {
-    if (std::ranges::any_of(stack, [&](const std::string& frame) { return frame.starts_with(row.frame); })) {
-      return row.cause;
-    }
-  }
-  return Cause::explicit_sync;
-}
-
-std::string wait_site(const std::vector<std::string>& stack) {
-  std::string site;
-  for (const std::string& frame : stack) {
-    const bool common = std::ranges::any_of(common_frames, [&](auto prefix) { return frame.starts_with(prefix); });
-    if (common) continue;
-    if (!site.empty()) site += " <- ";
-    site += frame;
-  }
-  return site;
-}
 
 std::string duration(std::uint64_t nanoseconds) {
   const auto value = static_cast<double>(nanoseconds);
@@ -236,8 +302,42 @@ std::string duration(std::uint64_t nanoseconds) {
   return fmt::format("{:.1f} us", value / 1e3);
 }
 
-Finding describe(const Trace& trace, const WaitHistory& history, const ObservedHang& hang) {
-  return Teller(trace, history, hang).tell();
+std::string actor_name(const Reconstruction& seen, const Actor& actor) {
+  switch (actor.kind) {
+    case Actor::Kind::task:
+      return seen.task_name(actor.pid);
+    case Actor::Kind::job:
+      return seen.job_name(*actor.job);
+    case Actor::Kind::container:
+      return "fence " + seen.fence_name(*actor.container);
+    case Actor::Kind::hardware:
+      return "the hardware";
+    case Actor::Kind::nobody:
+      break;
+  }
+  return "somebody";
 }
 
-}  // namespace fencecheck
+std::string awaited_name(const Reconstruction& seen, const WaitStep& step) {
+  if (step.fence) return "fence " + seen.fence_name(*step.fence);
+  if (!step.wait) {
+    return fmt::format("{} {}", step.waiter.job->running ? "run_job in" : "its ring's worker",
+                       actor_name(seen, step.owner));
+  }
+  return step.wait->lock_name.empty() ? fmt::format("lock {:x}", step.wait->lock) : "lock " + step.wait->lock_name;
+}
+
+std::string describe(const Reconstruction& seen, const LateWait& late) {
+  const Wait& wait = *late.wait;
+  const bool open = wait.how == WaitEnd::open;
+  const std::string what = wait.fence               ? "fence " + seen.fence_name(*wait.fence)
+                           : wait.lock_name.empty() ? fmt::format("lock {:x}", wait.lock)
+                                                    : "lock " + wait.lock_name;
+  return fmt::format("{} {} {} for {} (line {}){}{}", seen.task_name(wait.pid), open ? "had been waiting" : "waited",
+                     duration(waited(seen.facts(), wait)), what, wait.first().line,
+                     open ? " when the recording ended" : ", and the trace does not show why", end_of(seen, late.path));
+}
+
+Finding describe(const Reconstruction& seen, const ObservedHang& hang) { return Teller(seen, hang).tell(); }
+
+}  // namespace fencecheck::observed

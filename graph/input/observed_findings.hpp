@@ -2,46 +2,26 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "graph/input/observed_hangs.hpp"
-#include "graph/input/trace.hpp"
-#include "graph/input/wait_history.hpp"
 #include "graph/model/finding.hpp"
 
-namespace fencecheck {
-
-// Where in the kernel a wait happens, as the frames of its stack tell.
-struct WaitSiteInfo {
-  std::string_view frame;  // the beginning of a function's name
-  Cause cause;
-};
-
-// The first row that matches any frame counts: memory management before the
-// reservation object through which it waits (trace-facts 4.4).
-inline constexpr auto wait_site_table = std::to_array<WaitSiteInfo>({
-    {"do_shrink_slab", Cause::memory_management},
-    {"__mmu_notifier_invalidate", Cause::memory_management},
-    {"ttm_bo_evict", Cause::memory_management},
-    {"ttm_bo_delayed_delete", Cause::memory_management},
-    {"drm_sched_stop", Cause::reset},
-    {"drm_sched_entity_flush", Cause::scheduling},
-    {"dma_resv_wait_timeout", Cause::implicit_sync},
-    {"drm_atomic_helper_wait_for_fences", Cause::implicit_sync},
-    {"drm_syncobj_", Cause::explicit_sync},
-});
-
-// The cause of a wait with this stack, innermost frame first; explicit if no row matches.
-[[nodiscard]] Cause wait_cause(const std::vector<std::string>& stack);
-
-// The frames between the tracepoint and the system call: "dma_resv_wait_timeout
-// <- dma_buf_begin_cpu_access <- dma_buf_ioctl"; empty without a stack.
-[[nodiscard]] std::string wait_site(const std::vector<std::string>& stack);
+namespace fencecheck::observed {
 
 // "10.1 s", "850.0 ms", "12.0 us"
 [[nodiscard]] std::string duration(std::uint64_t nanoseconds);
 
-[[nodiscard]] Finding describe(const Trace& trace, const WaitHistory& history, const ObservedHang& hang);
+// "client-0-104", "job 8:49 of ring gfx"
+[[nodiscard]] std::string actor_name(const Reconstruction& seen, const Actor& actor);
 
-}  // namespace fencecheck
+// What the step waits for: "fence vgem/unbound 4:1", "lock 00000000871d201e".
+[[nodiscard]] std::string awaited_name(const Reconstruction& seen, const WaitStep& step);
+
+// "a-1 had been waiting 10.5 s for fence drm_sched/t 2:1 (line 1) when the
+// recording ended; ...", with the chain of what that fence waited for.
+[[nodiscard]] std::string describe(const Reconstruction& seen, const LateWait& late);
+
+[[nodiscard]] Finding describe(const Reconstruction& seen, const ObservedHang& hang);
+
+}  // namespace fencecheck::observed

@@ -1,221 +1,319 @@
-// Cycles are found as they close, chains afterwards from the waits that a timer ended.
+// Candidates while the trace is read; which of them count is settled at its end.
 #include "graph/input/observed_hangs.hpp"
 
 #include <algorithm>
 #include <map>
-#include <set>
-#include <unordered_map>
 
-namespace fencecheck {
+namespace fencecheck::observed {
 namespace {
 
-class HangFinder {
- public:
-  HangFinder(const Trace& trace, const WaitHistory& history) : trace_(trace), history_(history) {}
-  Hangs find();
+constexpr std::size_t candidates_limit = 10'000;
+constexpr std::size_t pending_limit = 1'000;
+constexpr std::size_t late_limit = 1'000;
+constexpr std::uint64_t recovery_window = 1'000'000'000;  // ns between a recovery and the signals that it causes
 
- private:
-  void close_cycles(NeedId last);
-  void take_cycle(std::vector<NeedId> cycle);
-  void take_chains();
-  void take_chain(const std::vector<NeedId>& chain);
-  [[nodiscard]] std::vector<NeedId> chain_from(NeedId need) const;
+std::optional<std::size_t> step_of(const WaitPath& path, Pid pid) {
+  const auto step = std::ranges::find_if(path, [&](const WaitStep& each) { return each.waiter == task_actor(pid); });
+  return step == path.end() ? std::nullopt : std::optional(static_cast<std::size_t>(step - path.begin()));
+}
 
-  [[nodiscard]] std::optional<NeedId> active(Pid pid, Moment now);
-  [[nodiscard]] std::optional<NeedId> alongside(Pid pid, const Need& need) const;
-  [[nodiscard]] std::optional<Pid> owner_of(NeedId need) const;
-  [[nodiscard]] bool by_timer(NeedId need) const;
-  [[nodiscard]] std::optional<FindingKind> judge(const ObservedHang& hang);
-  [[nodiscard]] FindingKind judge_given_up(const ObservedHang& hang) const;
-  [[nodiscard]] bool may_have_ended(const ObservedHang& hang) const;
-  [[nodiscard]] std::uint64_t closed_for(const ObservedHang& hang) const;
+// A cycle begins at the wait that began first.
+void rotate_to_first(WaitPath& path) {
+  const auto line = [](const WaitStep& step) { return step.wait ? step.line : ~std::uint32_t{0}; };
+  std::rotate(path.begin(), std::ranges::min_element(path, {}, line), path.end());
+}
 
-  const Trace& trace_;
-  const WaitHistory& history_;
-  Hangs hangs_;
-  std::unordered_map<Pid, std::vector<NeedId>> waiting_;  // innermost last; may hold ended ones
-  std::unordered_map<Pid, std::vector<NeedId>> needs_of_;
-  std::map<NeedId, std::size_t> hang_of_;  // index into hangs_.found
-};
-
-Hangs HangFinder::find() {
-  for (NeedId need = 0; need < history_.needs.size(); ++need) {
-    needs_of_[history_.needs[need].pid].push_back(need);
-    waiting_[history_.needs[need].pid].push_back(need);
-    close_cycles(need);
+std::uint32_t closing_line(const ObservedHang& hang) {
+  std::uint32_t last = 0;
+  for (const WaitStep& step : hang.path) {
+    if (step.wait) last = std::max(last, step.line);
   }
-  take_chains();
-  return std::move(hangs_);
+  return last;
 }
 
-// Follows the walk from the need that has just begun: at most one cycle can close here.
-void HangFinder::close_cycles(NeedId last) {
-  const Moment now = history_.needs[last].begin();
-  std::vector<NeedId> walk{last};
-  std::set<Pid> seen{history_.needs[last].pid};
-  while (true) {
-    const std::optional<Pid> next = owner_of(walk.back());
-    if (!next) return;
-    if (*next == history_.needs[last].pid) return take_cycle(std::move(walk));
-    const std::optional<NeedId> need = active(*next, now);
-    if (!need || !seen.insert(*next).second) return;
-    walk.push_back(*need);
-  }
-}
-
-void HangFinder::take_cycle(std::vector<NeedId> cycle) {
-  ObservedHang hang;
-  hang.closing = cycle.front();
-  hang.breaking = *std::ranges::min_element(cycle, {}, [&](NeedId need) { return history_.needs[need].end; });
-  std::rotate(cycle.begin(), std::ranges::min_element(cycle), cycle.end());  // needs are numbered by their begin
-  hang.needs = std::move(cycle);
-  const std::optional<FindingKind> kind = judge(hang);
-  if (!kind) return;
-  hang.kind = *kind;
-  for (const NeedId need : hang.needs) hang_of_.emplace(need, hangs_.found.size());
-  hangs_.found.push_back(std::move(hang));
-}
-
-// What ended the cycle decides: the fallback timer of one of its fences, a task
-// that gave up, nothing at all; or a signal, and then it was no hang.
-std::optional<FindingKind> HangFinder::judge(const ObservedHang& hang) {
-  const Need& broken = history_.needs[hang.breaking];
-  if (broken.how == NeedEnd::signal) {
-    return by_timer(hang.breaking) ? std::optional(FindingKind::stall) : std::nullopt;
-  }
-  // A thread that waits for its own fence leaves the signal to another thread.
-  if (hang.needs.size() == 1) return std::nullopt;
-  if (may_have_ended(hang)) {
-    ++hangs_.hidden;
-    return std::nullopt;
-  }
-  if (broken.how == NeedEnd::open) return FindingKind::deadlock;
-  if (!trace_.timed || closed_for(hang) < long_wait) {
-    ++hangs_.short_lived;
-    return std::nullopt;
-  }
-  return judge_given_up(hang);
-}
-
-FindingKind HangFinder::judge_given_up(const ObservedHang& hang) const {
-  const bool signalled = std::ranges::any_of(
-      hang.needs, [&](NeedId need) { return history_.lives[history_.needs[need].life].signalled != never; });
-  return signalled ? FindingKind::stall : FindingKind::deadlock;
-}
-
-// Is anything missing from the trace while the hang lasted?
-bool HangFinder::may_have_ended(const ObservedHang& hang) const {
-  const Moment end = history_.needs[hang.breaking].end;
-  const std::uint32_t last = end == never ? trace_.last_line : trace_.events[end].line;
-  const std::uint32_t first = trace_.events[history_.needs[hang.needs.front()].begin()].line;
-  return std::ranges::any_of(trace_.gaps, [&](TraceGap gap) { return gap.from <= last && gap.to >= first; });
-}
-
-std::uint64_t HangFinder::closed_for(const ObservedHang& hang) const {
-  const Moment end = history_.needs[hang.breaking].end;
-  const std::uint64_t last = end == never ? trace_.last_time : trace_.events[end].time;
-  const std::uint64_t first = trace_.events[history_.needs[hang.closing].begin()].time;
-  return last > first ? last - first : 0;
-}
-
-// Waits outside of every cycle that a timer ended, grouped by where their chain ends.
-void HangFinder::take_chains() {
-  std::map<LifeId, std::vector<NeedId>> longest;
-  std::map<LifeId, std::vector<NeedId>> members;
-  for (NeedId need = 0; need < history_.needs.size(); ++need) {
-    if (!by_timer(need) || hang_of_.contains(need)) continue;
-    if (trace_.timed && waited(trace_, history_.needs[need]) < long_wait) {
-      ++hangs_.short_lived;
-      continue;
-    }
-    const std::vector<NeedId> chain = chain_from(need);
-    if (const auto hang = hang_of_.find(chain.back()); hang != hang_of_.end()) {
-      hangs_.found[hang->second].followers.push_back(need);
-      continue;
-    }
-    const LifeId end = history_.needs[chain.back()].life;
-    if (chain.size() > longest[end].size()) longest[end] = chain;
-    members[end].push_back(need);
-  }
-  for (const auto& [end, chain] : longest) {
-    take_chain(chain);
-    for (const NeedId need : members[end]) {
-      if (std::ranges::find(chain, need) == chain.end()) hangs_.found.back().followers.push_back(need);
-    }
-  }
-}
-
-void HangFinder::take_chain(const std::vector<NeedId>& chain) {
-  ObservedHang hang;
-  hang.closed = false;
-  hang.needs = chain;
-  hang.idle = owner_of(chain.back());
-  // The timer that fired nearest to the end of the chain says most about the cause.
-  hang.breaking = *std::find_if(chain.rbegin(), chain.rend(), [&](NeedId need) { return by_timer(need); });
-  hang.closing = hang.breaking;
-  hangs_.found.push_back(std::move(hang));
-}
-
-// The owner of the fence, what it was waiting for meanwhile, and so on; up to a
-// need of a known hang, or to an owner that did not wait.
-std::vector<NeedId> HangFinder::chain_from(NeedId need) const {
-  std::vector<NeedId> chain{need};
-  std::set<Pid> seen{history_.needs[need].pid};
-  while (!hang_of_.contains(chain.back())) {
-    const std::optional<Pid> next = owner_of(chain.back());
-    if (!next || !seen.insert(*next).second) break;
-    const std::optional<NeedId> meanwhile = alongside(*next, history_.needs[chain.back()]);
-    if (!meanwhile) break;
-    chain.push_back(*meanwhile);
-  }
-  return chain;
-}
-
-// What the task is waiting for; `now` never goes back from call to call.
-std::optional<NeedId> HangFinder::active(Pid pid, Moment now) {
-  const auto waits = waiting_.find(pid);
-  if (waits == waiting_.end()) return std::nullopt;
-  std::vector<NeedId>& stack = waits->second;
-  while (!stack.empty() && history_.needs[stack.back()].end <= now) stack.pop_back();
-  return stack.empty() ? std::nullopt : std::optional(stack.back());
-}
-
-// What the task was waiting for during at least half of the given need.
-std::optional<NeedId> HangFinder::alongside(Pid pid, const Need& need) const {
-  const auto needs = needs_of_.find(pid);
-  if (needs == needs_of_.end()) return std::nullopt;
-  const auto last_time = [&](const Need& each) {
-    return each.end == never ? trace_.last_time : trace_.events[each.end].time;
-  };
-  const std::uint64_t begin = trace_.events[need.begin()].time;
-  const std::uint64_t end = last_time(need);
-  for (const NeedId id : needs->second) {
-    const Need& other = history_.needs[id];
-    const std::uint64_t from = std::max(begin, trace_.events[other.begin()].time);
-    const std::uint64_t to = std::min(end, last_time(other));
-    if (to > from && to - from >= (end - begin) / 2) return id;
-  }
-  return std::nullopt;
-}
-
-std::optional<Pid> HangFinder::owner_of(NeedId need) const {
-  return owner(trace_, history_, history_.lives[history_.needs[need].life]);
-}
-
-bool HangFinder::by_timer(NeedId need) const {
-  const Need& each = history_.needs[need];
-  return each.how == NeedEnd::signal && signaller(trace_, history_.lives[each.life]) == Signaller::timer;
-}
+Mark mark_of(const TraceRecord& record) { return {record.time, record.line, record.pid, record.context, {}}; }
 
 }  // namespace
 
-Hangs find_hangs(const Trace& trace, const WaitHistory& history) { return HangFinder(trace, history).find(); }
-
-std::uint64_t waited(const Trace& trace, const Need& need) {
-  if (!trace.timed) return 0;
-  const std::uint64_t begin = trace.events[need.begin()].time;
-  const std::uint64_t end = need.end == never ? trace.last_time : trace.events[need.end].time;
-  return end > begin ? end - begin : 0;
+void HangWatch::before(const TraceRecord& record) {
+  switch (record.kind) {
+    case TraceEventKind::fence_signaled:
+    case TraceEventKind::request_done:
+      return see_signal(now_.find(record.fence()), record);
+    case TraceEventKind::job_done:
+      if (const auto job = now_.find_job(record)) see_signal(job->finished, record);
+      return;
+    case TraceEventKind::wait_end:
+      if (const WaitRef wait = now_.waiting(record.pid);
+          wait && wait->fence && wait->fence->key == record.fence() && record.context != TraceContext::interrupt) {
+        see_give_up(wait, record);
+      }
+      return;
+    case TraceEventKind::wait_start:
+    case TraceEventKind::contention_begin:
+    case TraceEventKind::mmap_lock_wait:
+      if (record.context != TraceContext::interrupt) waiting_.insert(record.pid);
+      return;
+    default:
+      return;
+  }
 }
 
-}  // namespace fencecheck
+void HangWatch::after(const TraceRecord& record) {
+  if (signalling_) judge_signal(record);
+  const bool taken = record.kind == TraceEventKind::contention_end || record.kind == TraceEventKind::lock_acquired ||
+                     record.kind == TraceEventKind::mmap_lock_taken;
+  if (!taken || pending_.empty()) return;
+  const Task* task = now_.task(record.pid);
+  if (task != nullptr && task->woken.seen()) resolve(task->woken.pid, nullptr, record.number(TraceField::address));
+}
+
+// Who waits for this fence, directly or not, and how?
+void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
+  if (!fence || fence->signalled.seen()) return;
+  signalling_ = fence;
+  const bool timed = now_.facts().timed;
+  const bool old = !timed || record.time >= fence->first.time + long_wait;
+  const bool has_timer = fence->user_signalled != nullptr && fence->user_signalled->fallback_timer.count() > 0;
+  if (!old && !has_timer) return;
+  std::erase_if(waiting_, [&](Pid pid) { return !now_.waiting(pid); });
+  for (const Pid pid : waiting_) {
+    const WaitRef wait = now_.waiting(pid);
+    const auto path = path_to(now_, pid, fence);
+    if (!path) continue;
+    const auto cycle = cycle_through(now_, pid);
+    const bool closed = cycle && std::ranges::any_of(*cycle, [&](const WaitStep& step) { return step.fence == fence; });
+    WaitPath whole = closed ? *cycle : fence->user_signalled != nullptr ? longest_path(now_, pid) : *path;
+    affected_.push_back({wait, std::move(whole), closed});
+  }
+}
+
+void HangWatch::judge_signal(const TraceRecord& record) {
+  const Fence fence = std::exchange(signalling_, nullptr);
+  const std::vector<Affected> affected = std::exchange(affected_, {});
+  const Signaller who = now_.signaller(*fence);
+  bool inferred = false;
+  const std::string recovery = who == Signaller::timer ? std::string{} : recovery_by(fence, record, inferred);
+  for (const Affected& each : affected) {
+    const bool caught = who == Signaller::timer || !recovery.empty();
+    if (!long_enough(*each.wait, record.time)) {
+      if (who == Signaller::timer) ++hangs_.short_lived;
+    } else if (caught && candidates_.size() < candidates_limit) {
+      ObservedHang hang;
+      hang.how = who == Signaller::timer ? HangEnd::timer : HangEnd::recovery;
+      hang.path = each.path;
+      hang.closed = each.closed;
+      hang.breaking = each.wait;
+      hang.ended = mark_of(record);
+      hang.recovery = recovery;
+      hang.inferred = inferred;
+      candidates_.push_back(std::move(hang));
+    } else if (!(fence->user_signalled != nullptr && who == Signaller::task)) {
+      add_late(each.wait, each.path);
+    }
+  }
+  if (who == Signaller::task) resolve(record.pid, fence, 0);
+}
+
+// By an event that says so; else by a kernel worker, where interrupts signal this driver's fences.
+std::string HangWatch::recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const {
+  if (record.context == TraceContext::interrupt) return {};
+  const Task* task = now_.task(record.pid);
+  if (task != nullptr && task->recovering) return task->work;
+  const Mark& last = now_.last_recovery();
+  if (last.seen() && now_.facts().timed && record.time >= last.time && record.time - last.time <= recovery_window) {
+    return "a reset (line " + std::to_string(last.line) + ")";
+  }
+  if (!now_.task_name(record.pid).starts_with("kworker/") || fence->user_signalled != nullptr || fence->container ||
+      fence->job.lock()) {
+    return {};
+  }
+  inferred = true;
+  return now_.task_name(record.pid);
+}
+
+void HangWatch::see_give_up(const WaitRef& wait, const TraceRecord& record) {
+  const auto cycle = cycle_through(now_, wait->pid);
+  if (!long_enough(*wait, record.time)) {
+    if (cycle && cycle->size() > 1) ++hangs_.short_lived;
+    return;
+  }
+  if (cycle && cycle->size() > 1) {
+    std::erase_if(candidates_, [&](const ObservedHang& each) { return each.breaking == wait; });
+    if (candidates_.size() >= candidates_limit) return;
+    ObservedHang hang;
+    hang.how = HangEnd::gave_up;
+    hang.path = *cycle;
+    hang.breaking = wait;
+    hang.ended = mark_of(record);
+    return candidates_.push_back(std::move(hang));
+  }
+  std::erase_if(pending_, [&](const Pending& each) { return each.wait == wait; });
+  if (pending_.size() >= pending_limit) pending_.erase(pending_.begin());
+  pending_.push_back({longest_path(now_, wait->pid), wait, mark_of(record)});
+}
+
+// `releaser` has released what chains ended at: those in which it waited itself were cycles.
+void HangWatch::resolve(Pid releaser, const Fence& fence, std::uint64_t lock) {
+  for (Pending& each : pending_) {
+    if (each.path.empty()) continue;
+    const WaitStep& last = each.path.back();
+    const bool same = fence ? last.fence == fence : (last.wait && !last.wait->fence && last.wait->lock == lock);
+    const bool known = last.owner.kind != Actor::Kind::nobody;
+    const auto from = step_of(each.path, releaser);
+    if (!same || known || !from || each.path.size() - *from < 2) continue;
+    ObservedHang hang;
+    hang.how = HangEnd::gave_up;
+    hang.path.assign(each.path.begin() + static_cast<std::ptrdiff_t>(*from), each.path.end());
+    hang.path.back().owner = task_actor(releaser);
+    hang.hindsight = true;
+    hang.breaking = each.wait;
+    hang.ended = each.ended;
+    for (std::size_t index = 0; index < *from; ++index) {
+      if (each.path[index].wait) hang.followers.push_back(each.path[index].wait);
+    }
+    if (candidates_.size() < candidates_limit) candidates_.push_back(std::move(hang));
+    each.path.clear();
+  }
+}
+
+void HangWatch::add_late(const WaitRef& wait, const WaitPath& path) {
+  if (!now_.facts().timed || waited(now_.facts(), *wait) < late_) return;
+  if (std::ranges::any_of(hangs_.late, [&](const LateWait& each) { return each.wait == wait; })) return;
+  if (hangs_.late.size() < late_limit) {
+    hangs_.late.push_back({wait, path});
+  } else {
+    ++hangs_.late_more;
+  }
+}
+
+Hangs HangWatch::finish(bool at_the_end) {
+  if (at_the_end)
+    for (const Pid pid : waiting_) look_at_the_end(pid);
+  for (const Pending& each : pending_) {
+    if (!each.path.empty() && each.wait->how == WaitEnd::gave_up) add_late(each.wait, each.path);
+  }
+  std::erase_if(candidates_, [&](const ObservedHang& hang) { return !stands(hang); });
+  for (ObservedHang& hang : candidates_) {
+    if (hang.closed) rotate_to_first(hang.path);
+    hang.kind = hang.how == HangEnd::open ? FindingKind::deadlock : FindingKind::stall;
+    const bool signalled =
+        std::ranges::any_of(hang.path, [](const WaitStep& step) { return step.fence && step.fence->signalled.seen(); });
+    if (hang.how == HangEnd::gave_up && !signalled) hang.kind = FindingKind::deadlock;
+  }
+  std::ranges::stable_sort(candidates_, {}, closing_line);
+  accept_cycles();
+  accept_chains();
+  std::erase_if(hangs_.late, [&](const LateWait& each) { return told_.contains(each.wait.get()); });
+  return std::move(hangs_);
+}
+
+void HangWatch::look_at_the_end(Pid pid) {
+  const WaitRef wait = now_.waiting(pid);
+  if (!wait) return;
+  const TraceFacts& facts = now_.facts();
+  const auto cycle = cycle_through(now_, pid);
+  if (!cycle || cycle->size() < 2) return add_late(wait, longest_path(now_, pid));
+  std::uint64_t closed = 0;
+  for (const WaitStep& step : *cycle) {
+    if (step.wait) closed = std::max(closed, step.since);
+  }
+  if (facts.timed && facts.last_time < closed + long_wait) {
+    ++hangs_.short_open;
+    return;
+  }
+  ObservedHang hang;
+  hang.path = *cycle;
+  candidates_.push_back(std::move(hang));
+}
+
+// Is it still what it looked like when it was seen?
+bool HangWatch::stands(const ObservedHang& hang) const {
+  // In hindsight the task has done something else in between, whether or not it waited again.
+  if (hang.how == HangEnd::gave_up && !hang.hindsight) {
+    const Wait& wait = *hang.breaking;
+    if (wait.how != WaitEnd::gave_up || wait.end_line != hang.ended.line) return false;
+  }
+  if (hang.inferred && !now_.interrupt_driven(hang.path.back().fence->driver)) return false;
+  return std::ranges::none_of(hang.path, [&](const WaitStep& step) {
+    return step.fence && step.fence->user_signalled != nullptr && step.owner.kind == Actor::Kind::task &&
+           now_.delegating().contains(step.owner.pid);
+  });
+}
+
+// Is anything missing from the trace while the hang lasted?
+bool HangWatch::may_have_ended(const ObservedHang& hang) const {
+  const std::uint32_t last = hang.ended.seen() ? hang.ended.line : now_.facts().last_line;
+  const std::uint32_t first = hang.path.front().line;
+  return std::ranges::any_of(now_.facts().gaps, [&](TraceGap gap) { return gap.from <= last && gap.to >= first; });
+}
+
+bool HangWatch::long_enough(const Wait& wait, std::uint64_t time) const {
+  return !now_.facts().timed || time >= wait.first().begin + long_wait;
+}
+
+void HangWatch::accept_cycles() {
+  for (ObservedHang& hang : candidates_) {
+    if (!hang.closed) continue;
+    const bool known = std::ranges::any_of(
+        hang.path, [&](const WaitStep& step) { return step.wait && told_.contains(step.wait.get()); });
+    if (known) continue;
+    for (const WaitStep& step : hang.path) {
+      if (step.wait) told_.insert(step.wait.get());
+    }
+    // A timer or a recovery ends a cycle for sure, whatever else is missing.
+    if ((hang.how == HangEnd::open || hang.how == HangEnd::gave_up) && may_have_ended(hang)) {
+      ++hangs_.hidden;
+    } else {
+      hangs_.found.push_back(hang);
+    }
+  }
+}
+
+// Chains that end at one fence are one problem: the longest is told, the others follow.
+void HangWatch::accept_chains() {
+  std::map<const FenceLife*, std::size_t> hang_of;  // index into hangs_.found
+  const auto follow = [&](ObservedHang& hang, const WaitRef& wait) {
+    if (told_.insert(wait.get()).second) hang.followers.push_back(wait);
+  };
+  for (ObservedHang& chain : candidates_) {
+    const WaitRef& wait = chain.path.front().wait;
+    if (chain.closed || told_.contains(wait.get())) continue;
+    const auto into = std::ranges::find_if(hangs_.found, [&](const ObservedHang& hang) {
+      return std::ranges::any_of(chain.path, [&](const WaitStep& mine) {
+        return std::ranges::any_of(hang.path,
+                                   [&](const WaitStep& step) { return step.wait && step.wait == mine.wait; });
+      });
+    });
+    const auto same_end = hang_of.find(chain.path.back().fence.get());
+    if (same_end != hang_of.end()) {
+      ObservedHang& hang = hangs_.found[same_end->second];
+      if (chain.path.size() <= hang.path.size()) {
+        follow(hang, wait);
+        continue;
+      }
+      for (const WaitStep& step : hang.path) {
+        const bool kept = std::ranges::any_of(chain.path, [&](const WaitStep& mine) { return mine.wait == step.wait; });
+        if (step.wait && !kept) hang.followers.push_back(step.wait);
+      }
+      hang.path = chain.path;
+      for (const WaitStep& step : chain.path) told_.insert(step.wait.get());
+    } else if (into != hangs_.found.end()) {
+      follow(*into, wait);
+    } else {
+      for (const WaitStep& step : chain.path) {
+        if (step.wait) told_.insert(step.wait.get());
+      }
+      hang_of.emplace(chain.path.back().fence.get(), hangs_.found.size());
+      hangs_.found.push_back(chain);
+    }
+  }
+}
+
+std::uint64_t waited(const TraceFacts& facts, const Wait& wait) {
+  if (!facts.timed) return 0;
+  const std::uint64_t end = wait.how == WaitEnd::open ? facts.last_time : wait.end;
+  return end > wait.first().begin ? end - wait.first().begin : 0;
+}
+
+}  // namespace fencecheck::observed

@@ -1,47 +1,104 @@
-// Hangs that a trace shows: closed cycles of waits, and waits that only a timer ended.
+// Hangs that a trace shows: closed cycles of waits, and waits that only a timer or a recovery ended.
 //
-// At every moment each task waits for at most one fence (its innermost wait),
-// and a fence of user_signalled_table is owed by the task that created it. So
-// "waits for what … owes" is a partial function of tasks, and the wait that
-// closes a cycle is the one from which the walk comes back to its own task.
-// Nothing is concluded about fences of other drivers: who submitted work to
-// hardware does not signal it.
+// The watch looks at the moment just before a wait ends, when everybody who
+// waits still does, and at the end of the trace. A wait that lasted long and
+// was given up may turn out later to have been part of a cycle: when the fence
+// or the lock at the end of its chain is released by a task of that very chain.
+// Nothing is concluded about who signals the fences of hardware.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
-#include "graph/input/trace.hpp"
-#include "graph/input/wait_history.hpp"
+#include "graph/input/wait_graph.hpp"
+#include "graph/model/finding.hpp"
 
-namespace fencecheck {
+namespace fencecheck::observed {
 
-// Shorter waits that give up may be polls, and are not reported.
+// Shorter waits may be polls, and are not reported.
 inline constexpr std::uint64_t long_wait = 1'000'000'000;  // ns
+
+enum class HangEnd : std::uint8_t { open, timer, recovery, gave_up };
 
 struct ObservedHang {
   FindingKind kind = FindingKind::stall;
-  std::vector<NeedId> needs;      // each waits for a fence that the task of the next one owes
-  bool closed = true;             // the last waits for a fence that the task of the first one owes
-  std::optional<Pid> idle;        // not closed: who owes the last fence and does not wait; nothing if unknown
-  NeedId closing = 0;             // the need that began last
-  NeedId breaking = 0;            // the need that ended first
-  std::vector<NeedId> followers;  // needs from outside that ended in the same way
+  HangEnd how = HangEnd::open;
+  WaitPath path;                   // closed: from the wait that began first
+  bool closed = true;              // the last step's owner is the first step's waiter
+  bool hindsight = false;          // who releases the last step was seen only when it did
+  bool inferred = false;           // that it was a recovery is concluded, not recorded
+  WaitRef breaking;                // whose end ended it; nullptr: nobody's
+  Mark ended;                      // not seen: open at the end of the trace
+  std::string recovery;            // the event, or what it is concluded from
+  std::vector<WaitRef> followers;  // from outside, that ended in the same way
+};
+
+// A long wait that belongs to no hang, and what it was for.
+struct LateWait {
+  WaitRef wait;
+  WaitPath path;
 };
 
 struct Hangs {
   std::vector<ObservedHang> found;  // in the order of the trace
+  std::vector<LateWait> late;       // of at least the limit, in the order of the trace
+  std::size_t late_more = 0;        // that are not in `late`
   std::size_t short_lived = 0;      // cycles and timer-ended waits that were shorter than long_wait
+  std::size_t short_open = 0;       // cycles that had closed less than long_wait before the end
   std::size_t hidden = 0;           // hangs that events missing from the trace may have ended
 };
 
-// O(events + waits * length of the chains they close).
-[[nodiscard]] Hangs find_hangs(const Trace& trace, const WaitHistory& history);
+class HangWatch {
+ public:
+  HangWatch(const Reconstruction& now, std::uint64_t late) : now_(now), late_(late) {}
+  // Around each Reconstruction::apply().
+  void before(const TraceRecord& record);
+  void after(const TraceRecord& record);
+  // `at_the_end`: of the trace, so that what is still closed counts.
+  [[nodiscard]] Hangs finish(bool at_the_end);
+
+ private:
+  struct Affected {
+    WaitRef wait;
+    WaitPath path;
+    bool closed = false;
+  };
+  struct Pending {  // given up; who releases the end of its path is not known yet
+    WaitPath path;
+    WaitRef wait;
+    Mark ended;
+  };
+
+  void see_signal(const Fence& fence, const TraceRecord& record);
+  void see_give_up(const WaitRef& wait, const TraceRecord& record);
+  void judge_signal(const TraceRecord& record);
+  void resolve(Pid releaser, const Fence& fence, std::uint64_t lock);
+  void add_late(const WaitRef& wait, const WaitPath& path);
+  void look_at_the_end(Pid pid);
+  [[nodiscard]] std::string recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const;
+  [[nodiscard]] bool stands(const ObservedHang& hang) const;
+  [[nodiscard]] bool may_have_ended(const ObservedHang& hang) const;
+  [[nodiscard]] bool long_enough(const Wait& wait, std::uint64_t time) const;
+  void accept_cycles();
+  void accept_chains();
+
+  const Reconstruction& now_;
+  std::uint64_t late_;
+  Hangs hangs_;
+  std::vector<ObservedHang> candidates_;
+  std::vector<Pending> pending_;
+  std::vector<Affected> affected_;  // by the signal that is being applied
+  Fence signalling_;
+  std::set<Pid> waiting_;  // may hold some that do not wait any more
+  std::set<const Wait*> told_;
+};
 
 // From the first wait's begin to the signal, to the last wait's end, or to the
 // end of the trace; in nanoseconds; 0 if the clock only counts.
-[[nodiscard]] std::uint64_t waited(const Trace& trace, const Need& need);
+[[nodiscard]] std::uint64_t waited(const TraceFacts& facts, const Wait& wait);
 
-}  // namespace fencecheck
+}  // namespace fencecheck::observed

@@ -69,18 +69,21 @@ void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fen
   fields.read("imports", fence.imports);
   fields.read("array", fence.array);
   fields.read("on-wait", fence.on_wait);
+  fields.read("seen-as", fence.seen_as);
 }
 
 void read_timeline(const YamlEntry& entry, const KeyRow&, TimelineDeclaration& timeline, Diagnostics& diagnostics) {
   const Fields<Context::timeline> fields(entry, diagnostics);
   fields.read("kind", timeline.kind);
   fields.read("points", timeline.points);
+  fields.read("seen-as", timeline.seen_as);
 }
 
 void read_lock(const YamlEntry& entry, const KeyRow& row, LockDeclaration& lock, Diagnostics& diagnostics) {
   if (!is_long(*entry.value, row)) return read_part(*entry.value, row, lock.kind, diagnostics);
   const Fields<Context::lock_object> fields(entry, diagnostics);
   fields.read("kind", lock.kind);
+  fields.read("seen-as", lock.seen_as);
 }
 
 void read_variable(const YamlEntry& entry, const KeyRow& row, VariableDeclaration& variable, Diagnostics& diagnostics) {
@@ -115,6 +118,7 @@ void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& que
   check_kind(fields.entry("address-space"), !worker, queue, "engines and user queues", diagnostics);
   check_kind(fields.entry("suspended"), queue.kind == QueueKind::user, queue, "user queues", diagnostics);
   check_kind(fields.entry("rescuer"), worker, queue, "worker queues", diagnostics);
+  fields.read("seen-as", queue.seen_as);
 }
 
 // The steps of something that is there for its steps.
@@ -142,6 +146,7 @@ void read_thread(const YamlEntry& entry, const KeyRow&, ThreadDeclaration& threa
   fields.read("kind", thread.kind);
   fields.read("group", thread.group);
   fields.read("address-space", thread.address_space);
+  fields.read("seen-as", thread.seen_as);
   const Key<Context::thread> steps("steps");
   if (const YamlEntry* list = fields.entry(steps)) thread.steps = read_program(*list->value, steps.row, diagnostics);
 }
@@ -243,6 +248,7 @@ Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
   fields.read_table("shrinkers", scenario.shrinkers, read_procedure);
   fields.read_table("notifiers", scenario.notifiers, read_procedure);
   fields.read_table("works", scenario.works, read_work);
+  fields.read("outside", scenario.outside);
   fields.read_table("threads", scenario.threads, read_thread);
   return scenario;
 }

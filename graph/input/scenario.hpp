@@ -38,17 +38,20 @@ struct FenceDeclaration {
   std::optional<Name> imports;          // a dma-fence that stands for this user-controlled fence
   std::vector<Name> array;              // a fence array: signals when all of these have signalled
   std::optional<Name> on_wait;          // the work that the first wait queues
+  std::vector<std::string> seen_as{};   // how recordings call it; see graph/conform.hpp
 };
 
 struct TimelineDeclaration {
   Name name;
   FenceKind kind = FenceKind::kernel;
-  std::uint32_t points = 0;  // points 1 … points; signalling one signals all before it
+  std::uint32_t points = 0;            // points 1 … points; signalling one signals all before it
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct LockDeclaration {
   Name name;
   LockKind kind = LockKind::mutex;
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct VariableDeclaration {
@@ -66,10 +69,11 @@ enum class QueueKind : std::uint8_t { engine, worker, user, last_ = user };
 struct QueueDeclaration {
   Name name;
   QueueKind kind = QueueKind::engine;
-  std::uint32_t width = 1;            // how many jobs may run at once; jobs start in order
-  std::optional<Name> address_space;  // engine, user: whose memory its jobs use
-  bool suspended = false;             // user: from the start
-  bool rescuer = true;                // worker: WQ_MEM_RECLAIM
+  std::uint32_t width = 1;             // how many jobs may run at once; jobs start in order
+  std::optional<Name> address_space;   // engine, user: whose memory its jobs use
+  bool suspended = false;              // user: from the start
+  bool rescuer = true;                 // worker: WQ_MEM_RECLAIM
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 struct RegionDeclaration {
@@ -330,8 +334,9 @@ struct ThreadDeclaration {
   Name name;
   ThreadKind kind = ThreadKind::user;
   Block steps;
-  std::optional<Name> group;          // whom its allocations are charged to
-  std::optional<Name> address_space;  // whose buffers it works for
+  std::optional<Name> group;           // whom its allocations are charged to
+  std::optional<Name> address_space;   // whose buffers it works for
+  std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
 };
 
 // A work item: a program that runs on a worker queue whenever it is queued.
@@ -375,6 +380,7 @@ struct Scenario {
   std::vector<ProcedureDeclaration> notifiers;
   std::vector<WorkDeclaration> works;
   std::vector<ThreadDeclaration> threads;
+  std::vector<std::string> outside{};  // what recordings show and the design says nothing about, on purpose
 };
 
 }  // namespace fencecheck

@@ -38,6 +38,10 @@ enum class FindingKind : std::uint8_t {
 inline constexpr std::string_view deadlock_freedom = "deadlock-freedom";
 inline constexpr std::string_view memory_management = "memory-management";
 inline constexpr std::string_view contract_kept = "contract";
+// What a recording answers about hangs.
+inline constexpr std::string_view observed_hangs = "observed-hangs";
+inline constexpr std::string_view lock_order = "lock-order";
+inline constexpr std::string_view prediction = "prediction";
 
 struct FindingInfo {
   FindingKind kind;
@@ -90,7 +94,30 @@ constexpr const FindingInfo& info(FindingKind kind) { return finding_table[stati
 
 // Rules of the DMA-fence contract; ids as in the kernel's own documents where
 // they have one, else ours. Ids never change: users suppress and search them.
-enum class Rule : std::uint8_t { indefinite_fence, reserved_slot, container, last_ = container };
+enum class Rule : std::uint8_t {
+  late_fence,
+  lock_held_across_wait,
+  reservation_in_signalling,
+  mmap_lock_in_signalling,
+  reclaim_in_signalling,
+  notifier_in_signalling,
+  wait_in_signalling,
+  sleep_in_callback,
+  destroyed_unsignalled,
+  indefinite_fence,
+  mmap_lock_under_reservation,
+  reservation_in_notifier,
+  reserved_slot,
+  container,
+  reservations_without_ticket,
+  reservation_in_shrinker,
+  wait_in_run_job,
+  lock_in_recovery,
+  sleep_in_atomic,
+  nesting_without_lock,
+  surplus_dependency,
+  last_ = surplus_dependency
+};
 
 struct RuleInfo {
   Rule rule;
@@ -101,16 +128,67 @@ struct RuleInfo {
 };
 
 inline constexpr auto rule_table = std::to_array<RuleInfo>({
+    {Rule::late_fence, "FDG001", "a fence signals later than in reasonable time, and nothing recovers it",
+     "give every submission a timeout and a recovery that signals its fences",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::lock_held_across_wait, "FDG005",
+     "a lock that a signalling path takes is held elsewhere across a wait for a fence",
+     "drop the lock before the wait or the allocation, or do not take it between publishing a fence and signalling it",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Signalling Annotations"},
+    {Rule::reservation_in_signalling, "FDG006", "a reservation object is locked on the way to a signal",
+     "collect and lock what the job needs before its fence is published; in a worker use dma_resv_trylock()",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::mmap_lock_in_signalling, "FDG007", "mmap_lock is taken, or user memory is touched, on the way to a signal",
+     "copy from and to user memory before the fence is published",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::reclaim_in_signalling, "FDG008", "an allocation on the way to a signal may reclaim memory",
+     "allocate before the fence is published, or with GFP_ATOMIC or GFP_NOWAIT and a way to go on without",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::notifier_in_signalling, "FDG009", "an allocation on the way to a signal may run MMU notifiers",
+     "GFP_NOFS and GFP_NOIO do not help: allocate before the fence is published, or with GFP_ATOMIC or GFP_NOWAIT",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::wait_in_signalling, "FDG011", "a fence is waited for on the way to a signal",
+     "make the other fence a dependency of the job, or wait before this one is published",
+     "drivers/dma-buf/dma-fence.c, __dma_fence_might_wait"},
+    {Rule::sleep_in_callback, "FDG015",
+     "enable_signaling or a fence's callback may sleep, or takes the fence's lock again",
+     "queue a work item from the callback, and do there what may sleep",
+     "include/linux/dma-fence.h, dma_fence_ops and dma_fence_func_t"},
+    {Rule::destroyed_unsignalled, "FDG018", "a fence is freed although it has not signalled and a task waits for it",
+     "signal the fence, with an error if need be, before the last reference is dropped",
+     "drivers/dma-buf/dma-fence.c, dma_fence_release()"},
     {Rule::indefinite_fence, "FDG020", "a kernel fence depends on a fence that userspace controls",
      "wait for the user fence in userspace before submitting, or give the job a preempt fence instead of an "
      "end-of-batch fence; a timeout does not help",
      "Documentation/driver-api/dma-buf.rst, Indefinite DMA Fences"},
+    {Rule::mmap_lock_under_reservation, "FDG032", "mmap_lock is taken while a reservation object is locked",
+     "fault user memory in and pin it before the reservation object is locked",
+     "Documentation/gpu/drm-vm-bind-locking.rst"},
+    {Rule::reservation_in_notifier, "FDG033", "an MMU notifier locks a reservation object or the VM",
+     "in the notifier only raise the sequence number under the notifier lock, and wait for fences",
+     "Documentation/gpu/drm-vm-bind-locking.rst"},
     {Rule::reserved_slot, "FDG040", "a fence is added to a reservation object without a reserved slot",
      "call dma_resv_reserve_fences() under the same lock; slots are gone when it is released",
      "drivers/dma-buf/dma-resv.c, dma_resv_add_fence"},
     {Rule::container, "FDG041", "a fence array or chain is added to a reservation object, or to another array",
      "add its members one by one (dma_fence_unwrap_for_each), each with a slot of its own",
      "drivers/dma-buf/dma-resv.c, dma_resv_add_fence; drivers/dma-buf/dma-fence-array.c"},
+    {Rule::reservations_without_ticket, "FDG043", "two reservation objects are locked without a common ww ticket",
+     "lock all of them in one drm_exec or ww_acquire_ctx, and start again on -EDEADLK", "drivers/dma-buf/dma-resv.c"},
+    {Rule::reservation_in_shrinker, "FDG044", "memory reclaim waits for the lock of a reservation object",
+     "use dma_resv_trylock() in shrinkers, and skip what is locked; free such objects from a worker",
+     "drivers/dma-buf/dma-resv.c, dma_resv_lockdep"},
+    {Rule::wait_in_run_job, "FDG063", "run_job, prepare_job or free_job waits for a fence",
+     "return the fence from prepare_job, and let the scheduler wait", "include/drm/gpu_scheduler.h"},
+    {Rule::lock_in_recovery, "FDG067", "recovery from a timeout takes a lock that is held across a wait for a fence",
+     "recover without that lock, or signal the hung fences before it is taken",
+     "Documentation/driver-api/dma-buf.rst, DMA Fence Cross-Driver Contract"},
+    {Rule::sleep_in_atomic, "LCK001", "a lock that may sleep is taken where nothing may sleep",
+     "do it from a work item, or outside the spinlock or interrupt", "Documentation/locking/locktypes.rst"},
+    {Rule::nesting_without_lock, "LCK002", "locks of one class are nested without the lock that orders them",
+     "take the lock that is named in the nesting annotation first", "include/linux/lockdep.h, lock_acquire nest_lock"},
+    {Rule::surplus_dependency, "CNF001", "a recording shows a dependency that the design does not permit",
+     "take the dependency out of the driver, or put it into the design and check that again", "docs/snapshots.md"},
 });
 static_assert(covers(rule_table, &RuleInfo::rule, Rule::last_));
 constexpr const RuleInfo& info(Rule rule) { return rule_table[static_cast<std::size_t>(rule)]; }
@@ -181,6 +259,7 @@ struct Finding {
   std::string fingerprint;             // 16 hexadecimal digits; see fingerprint()
   std::uint64_t count = 1;             // how many findings of the input have this fingerprint; this is the first
   std::optional<std::string> known{};  // in the baseline, with this comment
+  std::string property{};              // the answer that it belongs to; empty: that of its rule or kind
 };
 
 // A hash of kind, rule and the canonical rotation of the parties' names and

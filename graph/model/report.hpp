@@ -36,6 +36,7 @@ struct CutFindings {
   std::optional<Rule> rule;
   bool known = false;       // in the baseline
   std::uint64_t count = 0;  // of these
+  std::string property{};   // as of a finding
 };
 
 struct Report {
@@ -48,10 +49,12 @@ struct Report {
   std::vector<CutFindings> cut;   // by kind, rule and whether they are known; see --findings
   std::vector<Loss> losses;
   std::vector<std::string> assumptions;  // what the answers rest on
+  std::vector<std::string> summary;      // of a trace: what each timeline did
   std::vector<std::string> figures;      // what designs are compared by, apart from any verdict
   std::optional<Expectation> expect;
   std::shared_ptr<const DependencyGraph> graph;
   std::vector<Cycle> cycles;  // of `graph`, to be highlighted
+  bool whole_graph = true;    // false: not every wait of a trace is in `graph`
 };
 
 }  // namespace fencecheck

@@ -37,8 +37,10 @@ bool unknown_counts(const Run& run, const Checked& input) {
 
 bool baseline_fails(const Run& run) { return run.stale_fails && !run.stale.empty(); }
 
-const Answer& answer_to(const Report& report, FindingKind kind, std::optional<Rule> rule) {
-  const std::string_view property = rule ? contract_kept : info(kind).property;
+const Answer& answer_to(const Report& report, FindingKind kind, std::optional<Rule> rule,
+                        std::string_view own_property) {
+  const std::string_view usual = rule ? contract_kept : info(kind).property;
+  const std::string_view property = own_property.empty() ? usual : own_property;
   const auto own = std::ranges::find(report.answers, property, &Answer::property);
   if (own != report.answers.end()) return *own;
   const auto violated = std::ranges::find(report.answers, Verdict::violated, &Answer::verdict);

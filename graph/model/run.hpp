@@ -98,11 +98,12 @@ constexpr const ExcuseInfo& info(Excuse excuse) { return excuse_table[static_cas
 // What would remove the finding: its own fix, else that of its rule or kind.
 [[nodiscard]] std::string_view fix_of(const Finding& finding);
 
-// The answer that a finding of this kind and rule belongs to: the contract's if
-// there is a rule, else that of the kind's property; where the report answers
-// under another name, the first answer that is violated. Throws std::logic_error
-// if there is none.
-[[nodiscard]] const Answer& answer_to(const Report& report, FindingKind kind, std::optional<Rule> rule);
+// The answer that a finding of this kind and rule belongs to: its own property if
+// it names one, else the contract's if there is a rule, else that of the kind's
+// property; where the report answers under another name, the first answer that is
+// violated. Throws std::logic_error if there is none.
+[[nodiscard]] const Answer& answer_to(const Report& report, FindingKind kind, std::optional<Rule> rule,
+                                      std::string_view own_property = {});
 
 // The number of findings that are not in the report; and of those that the baseline knows.
 [[nodiscard]] std::uint64_t left_out(const Report& report);

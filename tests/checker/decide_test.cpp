@@ -119,6 +119,12 @@ TEST_CASE("an array of fences is neither added to a reservation object nor to an
   CHECK(broken.answers.back().reason == "rule FDG041");
   CHECK(decided(fences + attach + "fence: x" + signal).findings.empty());
   const std::string threads = "threads: {t: {kind: worker, steps: [{signal: [x, y]}]}}\n";
+  CHECK(decided("fences: {x: kernel, y: kernel, all: {array: [x, y]}}\nbuffers: {bo: {size: 1GiB, region: vram}}\n"
+                "regions: {vram: {capacity: 4GiB}}\n"
+                "address-spaces: {vm: {mode: preempt-fence, buffers: [bo], fence: all}}\n"
+                "threads: {t: {kind: worker, steps: [{signal: [x, y]}]}}\n")
+            .answers.back()
+            .reason == "rule FDG041");
   const Decision nested = decided(fences + ", more: {array: [all, x]}}\n" + threads);
   REQUIRE(nested.findings.size() == 1);
   CHECK(nested.findings.front().message == "fence 'all' is an array, and is added to the array 'more'");
@@ -141,6 +147,22 @@ TEST_CASE("an eviction by hand leaves what is pinned, and what can go nowhere") 
       "threads: {t: {kind: ioctl, steps: [{evict: {buffer: a, locking: lock}}, {validate: b}]}}\n";
   CHECK(kinds(full).empty());
   CHECK(kinds("environment: {swap: false}\n" + full) == std::vector{FindingKind::starvation});
+}
+
+TEST_CASE("where a job is killed that waits for others nothing is said of deadlocks") {
+  const auto verdict = [](const std::string& in) {
+    return decided(
+               "fences: {never: kernel, first: kernel}\nregions: {vram: {capacity: 4GiB}}\n"
+               "buffers: {a: {size: 1GiB, region: vram}}\n"
+               "address-spaces: {vm: {mode: no-preemption, buffers: [a]}}\n"
+               "queues: {gfx: {kind: engine, address-space: vm}}\n"
+               "threads:\n  t: {kind: ioctl, steps: [{submit: {queue: gfx, job: j" +
+               in + "}}, {kill: j}]}\n  w: {kind: worker, steps: [{signal: [never, first]}]}\n")
+        .answers.front()
+        .verdict;
+  };
+  CHECK(verdict(", in: [first]") == Verdict::unknown);
+  CHECK(verdict("") == Verdict::holds);
 }
 
 TEST_CASE("the second eviction finds the buffer where the first has left it") {

@@ -76,6 +76,9 @@ TEST_CASE("a finding belongs to the answer of its property, or of its rule", "[g
   CHECK(answer_to(report, FindingKind::contract, Rule::reserved_slot).property == "contract");
   report.answers = {{"contract", Verdict::holds, ""}, {"observed-hangs", Verdict::violated, ""}};
   CHECK(answer_to(report, FindingKind::deadlock, {}).property == "observed-hangs");
+  report.answers.push_back({"prediction", Verdict::violated, ""});
+  CHECK(answer_to(report, FindingKind::deadlock, {}, prediction).property == "prediction");
+  report.answers.pop_back();
   report.answers.pop_back();
   CHECK_THROWS_AS(answer_to(report, FindingKind::deadlock, {}), std::logic_error);
 }

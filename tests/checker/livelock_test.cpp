@@ -211,14 +211,14 @@ class Fixpoint {
 
 std::map<std::string, State> reachable(const System& system, std::size_t most) {
   std::map<std::string, State> states;
-  std::vector<State> todo{initial_state(system)};
-  while (!todo.empty() && states.size() <= most) {
-    const State state = todo.back();
-    todo.pop_back();
+  std::vector<State> worklist{initial_state(system)};
+  while (!worklist.empty() && states.size() <= most) {
+    const State state = worklist.back();
+    worklist.pop_back();
     if (!states.emplace(key(state), state).second) continue;
     std::vector<Move> all = moves(system, state);
     if (at_rest(system, state)) std::ranges::copy(timeouts(system, state), std::back_inserter(all));
-    for (const Move& move : all) todo.push_back(after(system, state, move));
+    for (const Move& move : all) worklist.push_back(after(system, state, move));
   }
   return states;
 }

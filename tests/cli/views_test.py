@@ -125,7 +125,7 @@ class Draw(Case):
     def test_wrong_requests(self):
         name = self.file("cycle.dot", CYCLE_DOT)
         self.assertIn("requires --view schedule", self.expect(USAGE, "draw", name, "--finding", "0123").stderr)
-        self.assertIn("a folder: draw takes one input", self.expect(BAD_INPUT, "draw", ".").stderr)
+        self.assertIn("a folder: draw takes files", self.expect(BAD_INPUT, "draw", ".").stderr)
 
     def test_a_graph_has_no_schedule(self):
         done = self.expect(USAGE, "draw", self.file("cycle.dot", CYCLE_DOT), "--view", "schedule", "-o", "x.svg")

@@ -274,6 +274,17 @@ TEST_CASE("what is moved or evicted leaves from where it is by then, unless it i
   CHECK(whereabouts(system, state, {bo, vram}) == nowhere);
 }
 
+TEST_CASE("without swap memory stays where it is if others took the room that it was to have") {
+  System system;
+  add_region(system, "vram", 4 * GiB);
+  add_region(system, "gtt", 1 * GiB);
+  const BufferId bo = add_buffer(system, "bo", 2 * GiB, {vram, gtt});
+  system.threads = {thread({step(Relocate{bo, gtt})})};
+  CHECK_FALSE(go(system, initial_state(system), 0).memory.places[bo.index]);
+  system.swap = false;
+  CHECK(go(system, initial_state(system), 0).memory.places[bo.index] == vram);
+}
+
 TEST_CASE("a reserved slot is needed unless an entry can be replaced") {
   System system;
   for (const std::uint32_t point : {1U, 2U, 3U}) {

@@ -16,23 +16,56 @@ namespace {
 const std::string init =
     "  a-1 [000] .....  1.000000: dma_fence_init: driver=vgem timeline=unbound context=4 seqno=1\n";
 
+// A record whose words outlive the reader.
+struct Event {
+  TraceEventKind kind = TraceEventKind::stack;
+  TraceContext context = TraceContext::task;
+  std::uint32_t pid = 0;
+  std::uint64_t time = 0;
+  FenceKey fence;
+  std::string driver;
+  std::string timeline;
+  std::uint64_t number_pid = 0;
+  std::string state;
+  std::vector<std::string> frames;
+};
+
 struct Read {
-  std::optional<Trace> trace;
+  bool ok = false;
+  TraceFacts facts;
+  std::vector<Event> events;
   Source source;
   Diagnostics diagnostics;
 };
 
 Read read(const std::string& text) {
-  Read result{{}, {"t.trace", "", {}}, {}};
+  Read result{false, {}, {}, {"t.trace", "", {}}, {}};
   std::istringstream in(text);
-  result.trace = read_ftrace(in, result.source, result.diagnostics);
+  FtraceReader reader(in, result.source, result.diagnostics);
+  TraceRecord record;
+  while (reader.next(record)) {
+    Event event{record.kind,
+                record.context,
+                record.pid,
+                record.time,
+                record.fence(),
+                std::string(record.word(TraceField::driver)),
+                std::string(record.word(TraceField::timeline)),
+                record.number(TraceField::pid),
+                std::string(record.word(TraceField::state)),
+                {}};
+    event.frames.assign(record.frames.begin(), record.frames.end());
+    result.events.push_back(std::move(event));
+  }
+  result.facts = reader.facts();
+  result.ok = result.diagnostics.ok();
   return result;
 }
 
 // "t.trace:1:2: message\n<line>\n<caret>\n" of the first error
 std::string error(const std::string& text) {
   const Read result = read(text);
-  CHECK_FALSE(result.trace);
+  CHECK_FALSE(result.ok);
   const auto all = result.diagnostics.sorted();
   REQUIRE_FALSE(all.empty());
   return position(result.source, all[0].at) + ": " + all[0].message;
@@ -40,21 +73,21 @@ std::string error(const std::string& text) {
 
 std::string losses(const std::string& text) {
   const Read result = read(text);
-  REQUIRE(result.trace);
+  REQUIRE(result.ok);
   std::string all;
-  for (const Loss& loss : result.trace->losses) {
+  for (const Loss& loss : result.facts.losses) {
     all += loss.what + " " + std::to_string(loss.count) + " @" + std::to_string(loss.first.line) +
            (loss.gap ? " gap;" : ";");
   }
   return all;
 }
 
-TraceEvent only_event(const std::string& line) {
+Event only_event(const std::string& line) {
   const Read result = read(line + "\n");
-  REQUIRE(result.trace);
-  REQUIRE(result.trace->losses.empty());
-  REQUIRE(result.trace->events.size() == 1);
-  return result.trace->events[0];
+  REQUIRE(result.ok);
+  REQUIRE(result.facts.losses.empty());
+  REQUIRE(result.events.size() == 1);
+  return result.events[0];
 }
 
 }  // namespace
@@ -77,11 +110,10 @@ TEST_CASE("an event line may have flags of four or five columns, a TGID, an inst
   CHECK(parsed->cpu == 1);
   CHECK(parsed->time == 2'500'000'000U);
   CHECK(parsed->event == "dma_fence_init");
-  const auto fence = parse_fence_arguments(parsed->arguments);
-  REQUIRE(fence);
-  CHECK(fence->driver == "vgem");
-  CHECK(fence->timeline == "unbound");
-  CHECK(fence->fence == FenceKey{4, 7});
+  const Event fence = only_event(text);
+  CHECK(fence.driver == "vgem");
+  CHECK(fence.timeline == "unbound");
+  CHECK(fence.fence == FenceKey{4, 7});
 }
 
 TEST_CASE("a comm is everything before the last number, whatever it holds") {
@@ -101,17 +133,15 @@ TEST_CASE("a comm is everything before the last number, whatever it holds") {
 }
 
 TEST_CASE("fence arguments are read from the right and cut to 32 bits") {
-  const auto spaced = parse_fence_arguments("driver=amdgpu tlb fence timeline=user proxy context=5 seqno=6");
-  REQUIRE(spaced);
-  CHECK(spaced->driver == "amdgpu tlb fence");
-  CHECK(spaced->timeline == "user proxy");
-  const auto empty = parse_fence_arguments("driver=x timeline= context=4294967301 seqno=4294967295");
-  REQUIRE(empty);
-  CHECK(empty->timeline.empty());
-  CHECK(empty->fence == FenceKey{5, 4294967295U});
-  CHECK_FALSE(parse_fence_arguments("driver=x timeline=y context=-1 seqno=1"));
-  CHECK_FALSE(parse_fence_arguments("driver=x timeline=y context=1 seqno="));
-  CHECK_FALSE(parse_fence_arguments("timeline=y context=1 seqno=1"));
+  const std::string begin = "  a-1 [000] .....  1.000000: dma_fence_init: ";
+  const Event spaced = only_event(begin + "driver=amdgpu tlb fence timeline=user proxy context=5 seqno=6");
+  CHECK(spaced.driver == "amdgpu tlb fence");
+  CHECK(spaced.timeline == "user proxy");
+  const Event empty = only_event(begin + "driver=x timeline= context=4294967301 seqno=4294967295");
+  CHECK(empty.timeline.empty());
+  CHECK(empty.fence == FenceKey{5, 4294967295U});
+  CHECK(losses(begin + "driver=x timeline=y context=1 seqno=\n") == "malformed-line 1 @1 gap;");
+  CHECK(losses(begin + "timeline=y context=1 seqno=1\n") == "malformed-line 1 @1 gap;");
 }
 
 TEST_CASE("the third flag, the idle task and ksoftirqd mean interrupt context") {
@@ -129,36 +159,66 @@ TEST_CASE("the third flag, the idle task and ksoftirqd mean interrupt context") 
 
 TEST_CASE("the old names of the fence events are the same events") {
   for (const TraceEventInfo& row : trace_event_table) {
-    if (row.old_id.empty()) continue;
+    if (row.system != "fence") continue;
     const std::string arguments = ": driver=x timeline=y context=1 seqno=1";
-    CHECK(only_event("  a-1 [000] .... 1.000000: " + std::string(row.old_id) + arguments).kind == row.kind);
     CHECK(only_event("  a-1 [000] .... 1.000000: " + std::string(row.id) + arguments).kind == row.kind);
+    CHECK(only_event("  a-1 [000] .... 1.000000: dma_" + std::string(row.id) + arguments).kind == row.kind);
   }
 }
 
-TEST_CASE("an exiting task is seen in all three forms of sched_switch") {
+TEST_CASE("sched_switch is read in all three forms") {
   const std::string rest = GENERATE(as<std::string>{},                                                       //
                                     "prev_comm=a b prev_pid=9 prev_prio=120 prev_state=Z ==> next_comm=x ",  //
                                     "prev_comm=a b prev_pid=9 prev_prio=120 prev_state=32 ==> next_comm=x",  //
                                     "a b:9 [120] X ==> swapper/1:0 [120]");
-  const TraceEvent event = only_event("  a b-9 [000] d..2. 1.000000: sched_switch: " + rest);
-  CHECK(event.kind == TraceEventKind::sched_switch);
-  CHECK(event.pid == 9);
-  CHECK_FALSE(parse_switch_arguments("a:9 [120] S ==> b:0 [120]")->exited);
-  CHECK_FALSE(parse_switch_arguments("prev_comm=a prev_pid=9 prev_prio=1 prev_state=1 ==> next_comm=x")->exited);
-  CHECK_FALSE(parse_switch_arguments("nonsense"));
+  const Event event = only_event("  a b-9 [000] d..2. 1.000000: sched_switch: " + rest);
+  CHECK(event.kind == TraceEventKind::task_switch);
+  CHECK(event.number_pid == 9);
+  CHECK_FALSE(event.state.empty());
+  CHECK(losses("  a-9 [000] d..2. 1.000000: sched_switch: nonsense\n") == "malformed-line 1 @1 gap;");
 }
 
-TEST_CASE("a stack belongs to the last event of its own task") {
+TEST_CASE("a stack follows its event, in the order of the file") {
   const Read result = read(
       "  a-1 [000] ..... 1.000000: dma_fence_wait_start: driver=x timeline=y context=1 seqno=1\n"
       "  b-2 [001] ..... 1.000001: dma_fence_wait_start: driver=x timeline=y context=2 seqno=1\n"
       "  a-1 [000] ..... 1.000002: <stack trace>\n => first\n => second\n"
       "  b-2 [001] ..... 1.000003: kernel_stack: <stack trace >\n=> third (ffffffff81000000)\n");
-  REQUIRE(result.trace);
-  CHECK(result.trace->losses.empty());
-  CHECK(result.trace->stacks[result.trace->events[0].stack] == std::vector<std::string>{"first", "second"});
-  CHECK(result.trace->stacks[result.trace->events[1].stack] == std::vector<std::string>{"third"});
+  REQUIRE(result.ok);
+  CHECK(result.facts.losses.empty());
+  REQUIRE(result.events.size() == 4);
+  CHECK(result.events[2].pid == 1);
+  CHECK(result.events[2].frames == std::vector<std::string>{"first", "second"});
+  CHECK(result.events[3].pid == 2);
+  CHECK(result.events[3].frames == std::vector<std::string>{"third"});
+}
+
+TEST_CASE("latency format has its own columns") {
+  const Read result = read(
+      "# tracer: nop\n#\n# nop latency trace v1.1.5 on 7.3.4\n"
+      "vk timel-217       0..... 38597us+: dma_fence_init: driver=x timeline=y context=7 seqno=143\n"
+      "  <idle>-0        12d.h1. 38619us : dma_fence_signaled: driver=x timeline=y context=7 seqno=143\n"
+      "     b us-3        1d..1  38620us!: sched_waking: comm=x pid=1 prio=1\n");
+  REQUIRE(result.ok);
+  CHECK(result.facts.losses.empty());
+  REQUIRE(result.events.size() == 3);
+  CHECK(result.events[0].pid == 217);
+  CHECK(result.events[0].time == 38'597'000U);
+  CHECK(result.events[1].context == TraceContext::interrupt);
+  CHECK(result.events[2].pid == 3);
+}
+
+TEST_CASE("of an HTML page only the trace counts, and atrace's first lines do not") {
+  const std::string page =
+      "<!DOCTYPE html>\n<html><script>a-1 [000]</script>\n<script class=\"trace-data\" type=\"application/text\">\n"
+      "PROCESS DUMP\nroot 1 0\n# tracer: nop\n" +
+      init + "</script>\nnonsense\n</html>\n";
+  const Read result = read(page);
+  REQUIRE(result.ok);
+  CHECK(result.events.size() == 1);
+  CHECK(result.facts.losses.empty());
+  CHECK(error("<!DOCTYPE html>\n<html></html>\n") == "t.trace:1:1: an HTML page without a trace in it");
+  CHECK(losses("capturing trace... done\nTRACE:\n# tracer: nop\n" + init).empty());
 }
 
 TEST_CASE("what is skipped is counted, and a gap where events are missing") {
@@ -180,10 +240,10 @@ TEST_CASE("what is skipped is counted, and a gap where events are missing") {
 
 TEST_CASE("lost events lie between two lines of their CPU") {
   const Read result = read(init + "  b-2 [001] ..... 1.5: sched_waking: comm=x pid=1\nCPU:0 [LOST 2 EVENTS]\n" + init);
-  REQUIRE(result.trace);
-  REQUIRE(result.trace->gaps.size() == 1);
-  CHECK(result.trace->gaps[0].from == 1);
-  CHECK(result.trace->gaps[0].to == 3);
+  REQUIRE(result.ok);
+  REQUIRE(result.facts.gaps.size() == 1);
+  CHECK(result.facts.gaps[0].from == 1);
+  CHECK(result.facts.gaps[0].to == 3);
 }
 
 TEST_CASE("what cannot be read is refused at its place") {
@@ -194,8 +254,6 @@ TEST_CASE("what cannot be read is refused at its place") {
         "t.trace:1:1: this is not ftrace text; expected '<task>-<pid> [<cpu>] <time>: <event>: ...'");
   CHECK(error(init + "  a" + std::string(1, '\0') + "b\n") ==
         "t.trace:2:4: a NUL byte: this is binary data, not ftrace text");
-  CHECK(error("# tracer: nop\n# nop latency trace v1.1.5 on 7.3.4\n") ==
-        "t.trace:2:1: a trace in latency format has no absolute times; record with 'echo 0 > options/latency-format'");
   CHECK(error("# tracer: function_graph\n") ==
         "t.trace:1:1: the function_graph tracer writes events without their task; record with 'echo nop > "
         "current_tracer'");
@@ -207,8 +265,8 @@ TEST_CASE("what cannot be read is refused at its place") {
 }
 
 TEST_CASE("an empty recording is no error") {
-  CHECK(read("# tracer: nop\n#\n# entries-in-buffer/entries-written: 0/0   #P:2\n").trace);
-  CHECK(read("cpus=1\nCPU 0 is empty\n").trace);
+  CHECK(read("# tracer: nop\n#\n# entries-in-buffer/entries-written: 0/0   #P:2\n").ok);
+  CHECK(read("cpus=1\nCPU 0 is empty\n").ok);
 }
 
 namespace {
@@ -234,7 +292,9 @@ TEST_CASE("a line that is too long is refused before it is buffered") {
   std::istream in(&endless);
   Source source{"t.trace", "", {}};
   Diagnostics diagnostics;
-  CHECK_FALSE(read_ftrace(in, source, diagnostics));
+  TraceRecord record;
+  FtraceReader reader(in, source, diagnostics);
+  CHECK_FALSE(reader.next(record));
   REQUIRE(diagnostics.sorted().size() == 1);
   CHECK(diagnostics.sorted()[0].message == "a line of more than 1048576 bytes: this is not ftrace text");
   CHECK(diagnostics.sorted()[0].at.line == 1);
@@ -247,25 +307,25 @@ TEST_CASE("no cut of a trace goes unnoticed") {
     if (length == 14 + init.size()) continue;  // between two lines, without a header that counts them
     INFO("cut to " << length << " bytes");
     const Read result = read(text.substr(0, length));
-    CHECK((!result.trace || (!result.trace->losses.empty() && result.trace->losses.back().gap)));
+    CHECK((!result.ok || (!result.facts.losses.empty() && result.facts.losses.back().gap)));
   }
 }
 
 TEST_CASE("a comment says what should be found") {
   const auto expect = [](const std::string& words) {
-    return read("# tracer: nop\n# fencecheck expect: " + words + "\n" + init).trace->expect;
+    return read("# tracer: nop\n# fencecheck expect: " + words + "\n" + init).facts.expect;
   };
   CHECK(expect("holds")->verdict == Verdict::holds);
   CHECK(expect("unknown")->verdict == Verdict::unknown);
   CHECK(expect("stall, deadlock")->verdict == Verdict::violated);
   CHECK(expect("stall, deadlock")->findings == std::vector{FindingKind::deadlock, FindingKind::stall});
   CHECK(expect("stall")->at == Place{2, 22, 5});
-  CHECK_FALSE(read(init + "# fencecheck expect: stall\n").trace->expect);
+  CHECK_FALSE(read(init + "# fencecheck expect: stall\n").facts.expect);
 }
 
 TEST_CASE("a wrong expectation is an error with its column and a suggestion") {
   const Read result = read("# fencecheck expect: stall, dedlock\n" + init);
-  CHECK_FALSE(result.trace);
+  CHECK_FALSE(result.ok);
   const auto all = result.diagnostics.sorted();
   REQUIRE(all.size() == 1);
   CHECK(all[0].message == "no verdict and no finding is called 'dedlock'; did you mean 'deadlock'?");
@@ -275,15 +335,26 @@ TEST_CASE("a wrong expectation is an error with its column and a suggestion") {
   CHECK(error("# fencecheck expect:\n" + init) == "t.trace:1:21: a verdict or a kind of finding is missing here");
 }
 
-TEST_CASE("lines that messages quote are kept, others are not") {
-  const Read result = read("  b-2 [000] ..... 0.5: sched_waking: comm=x pid=1\n" + init);
-  REQUIRE(result.source.kept.size() == 1);
-  CHECK(result.source.kept.at(2) + "\n" == init);
-}
-
 TEST_CASE("a clock that counts is noticed") {
   const Read result =
       read("  a-1 (  1) [000] ..... 4: dma_fence_init: driver=vgem timeline=unbound context=4 seqno=1\n");
-  REQUIRE(result.trace);
-  CHECK_FALSE(result.trace->timed);
+  REQUIRE(result.ok);
+  CHECK_FALSE(result.facts.timed);
+}
+
+TEST_CASE("reading ends when it has to, and says so, also where nothing is understood") {
+  std::string text = init;
+  for (int i = 0; i < 10'000; ++i) text += "  a-1 [000] .....  1.000000: something: else\n";
+  std::istringstream in(text + init);
+  Source source{"t.trace", "", {}};
+  Diagnostics diagnostics;
+  FtraceReader reader(in, source, diagnostics,
+                      [](const TraceFacts& facts) { return facts.events > 5000 ? "enough" : ""; });
+  TraceRecord record;
+  CHECK(reader.next(record));
+  CHECK_FALSE(reader.next(record));
+  CHECK(reader.facts().stopped == "enough");
+  CHECK(reader.facts().events < 10'000);
+  CHECK(std::ranges::count(reader.facts().losses, "not-read", &Loss::what) == 1);
+  CHECK(diagnostics.ok());
 }

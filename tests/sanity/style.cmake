@@ -37,7 +37,7 @@ foreach(file IN LISTS files top)
   string(REGEX REPLACE "[][;\\]" "." text "${text}")
 
   # Paths of somebody's machine. What a test expects of a foreign text may contain anything.
-  if(NOT file MATCHES "^(tests/golden|cases/traces|tests/rejected)/")
+  if(NOT file MATCHES "^(tests/golden|tests/fuzz/corpus|cases/traces|cases/snapshots|tests/rejected)/")
     complain("${file}" "[^A-Za-z0-9_.}>)-]/(home|work|tmp)/" "names a place of one machine")
     complain("${file}" "[ \t]\n" "space at the end of the line")
     if(NOT text MATCHES "\n$" AND NOT text STREQUAL "")

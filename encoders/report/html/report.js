@@ -294,7 +294,7 @@
     view.table_rows.forEach(({ row, step, cell }, index) => {
       const is_now = step.stuck ? at_end : index === position - 1;
       row.classList.toggle("now", is_now);
-      row.classList.toggle("todo", !step.stuck && index >= position);
+      row.classList.toggle("ahead", !step.stuck && index >= position);
       if (is_now) cell.setAttribute("aria-current", "step");
       else cell.removeAttribute("aria-current");
       if (index === position - 1) now = row;

@@ -1,0 +1,148 @@
+// Each rule is a glance at what the current task is doing when something happens.
+#include "graph/input/observed_contract.hpp"
+
+#include <fmt/format.h>
+
+#include "graph/input/lock_names.hpp"
+
+namespace fencecheck::observed {
+namespace {
+
+constexpr std::size_t locks_limit = 10'000;
+
+}  // namespace
+
+void ContractWatch::before(const TraceRecord& record) {
+  if (record.kind != TraceEventKind::fence_destroy) return;
+  const Fence fence = now_.find(record.fence());
+  if (!fence || fence->signalled.seen()) return;
+  for (const auto& each : fence->waits) {
+    const WaitRef wait = each.lock();
+    if (!wait || wait->how != WaitEnd::open) continue;
+    const std::string name = now_.fence_name(*fence);
+    report(Rule::destroyed_unsignalled, name, record.line,
+           fmt::format("fence {} is freed unsignalled while {} waits for it since line {}", name,
+                       now_.task_name(wait->pid), wait->first().line),
+           {});
+  }
+}
+
+void ContractWatch::after(const TraceRecord& record) {
+  if (record.context == TraceContext::interrupt) return;
+  switch (record.kind) {
+    case TraceEventKind::lock_acquire:
+      return take_lock(record);
+    case TraceEventKind::mmap_lock_wait:
+      if (const std::string where = section(record.pid); !where.empty()) {
+        report(Rule::mmap_lock_in_signalling, now_.task_name(record.pid), record.line,
+               fmt::format("{} takes an mmap_lock in {}", now_.task_name(record.pid), where), {});
+      }
+      return;
+    case TraceEventKind::reclaim_begin:
+      if (const std::string where = section(record.pid); !where.empty()) {
+        report(Rule::reclaim_in_signalling, now_.task_name(record.pid), record.line,
+               fmt::format("{} enters reclaim in {}", now_.task_name(record.pid), where), {});
+      }
+      return;
+    case TraceEventKind::wait_start:
+      return take_wait(record);
+    default:
+      return;
+  }
+}
+
+std::string ContractWatch::section(Pid pid) const {
+  const Task* task = now_.task(pid);
+  if (task == nullptr) return {};
+  if (task->running) return "run_job of " + now_.job_name(*task->running);
+  return task->annotated > 0 ? "a fence signalling section" : std::string{};
+}
+
+void ContractWatch::take_lock(const TraceRecord& record) {
+  const Task* task = now_.task(record.pid);
+  const std::string where = section(record.pid);
+  if (task == nullptr || task->held.empty() || where.empty()) return;
+  const HeldLock& lock = task->held.back();
+  const std::string who = now_.task_name(record.pid);
+  if (lock.name == "fs_reclaim") {
+    report(Rule::reclaim_in_signalling, who, record.line,
+           fmt::format("{} allocates memory with reclaim in {}", who, where), {});
+  }
+  if (lock.tried) return;
+  if (lock.name.starts_with("reservation_ww_class_mutex")) {
+    report(Rule::reservation_in_signalling, who, record.line,
+           fmt::format("{} locks a reservation object in {}", who, where), {});
+  }
+  if (lock.name.starts_with("&mm->mmap_lock")) {
+    report(Rule::mmap_lock_in_signalling, who, record.line, fmt::format("{} takes an mmap_lock in {}", who, where), {});
+  }
+  if (!task->running || is_annotation(lock.name) || in_run_job_.size() >= locks_limit) return;
+  const LockOfRing key{lock.address, task->running->ring};
+  in_run_job_.try_emplace(key, Use{lock.name, record.pid, record.line, now_.job_name(*task->running), lock.shared});
+  meet(key);
+}
+
+void ContractWatch::take_wait(const TraceRecord& record) {
+  const Fence fence = now_.find(record.fence());
+  const Task* task = now_.task(record.pid);
+  if (!fence || task == nullptr || fence->signalled.seen()) return;
+  const std::string who = now_.task_name(record.pid);
+  if (const std::string where = section(record.pid); !where.empty()) {
+    report(task->running ? Rule::wait_in_run_job : Rule::wait_in_signalling, who, record.line,
+           fmt::format("{} waits for fence {} in {}", who, now_.fence_name(*fence), where), {});
+  }
+  const auto job = fence->job.lock();
+  if (!job || over_wait_.size() >= locks_limit) return;
+  for (const HeldLock& lock : task->held) {
+    if (is_annotation(lock.name)) continue;
+    const LockOfRing key{lock.address, job->ring};
+    over_wait_.try_emplace(key, Use{lock.name, record.pid, record.line, now_.fence_name(*fence), lock.shared});
+    meet(key);
+  }
+}
+
+// The lock is taken inside run_job of a ring, and held over a wait for a fence of that ring.
+void ContractWatch::meet(LockOfRing lock) {
+  const auto taken = in_run_job_.find(lock);
+  const auto held = over_wait_.find(lock);
+  if (taken == in_run_job_.end() || held == over_wait_.end()) return;
+  const Use& worker = taken->second;
+  const Use& waiter = held->second;
+  if (worker.name != waiter.name || worker.pid == waiter.pid || (worker.shared && waiter.shared)) return;
+  Party first;
+  first.name = now_.task_name(waiter.pid);
+  first.holds = {fmt::format("holds lock {}", waiter.name)};
+  first.waits_for = "fence " + waiter.what;
+  first.released_by = fmt::format("{} returning from run_job", now_.task_name(worker.pid));
+  first.at = {waiter.line, 0, 1};
+  Party second;
+  second.name = now_.task_name(worker.pid);
+  second.holds = {fmt::format("runs {}", worker.what)};
+  second.waits_for = "lock " + worker.name;
+  second.cause = Cause::lock;
+  second.released_by = fmt::format("{} releasing it, after its wait", first.name);
+  second.at = {worker.line, 0, 1};
+  report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
+         fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "
+                     "(line {}): in another order neither goes on",
+                     first.name, waiter.name, waiter.what, waiter.line, second.name, worker.what, worker.line),
+         {first, second});
+}
+
+void ContractWatch::report(Rule rule, const std::string& key, std::uint32_t line, std::string message,
+                           std::vector<Party> parties) {
+  constexpr std::size_t most = 1000;
+  if (findings_.size() >= most || !known_.emplace(rule, key).second) return;
+  Finding finding;
+  finding.kind = FindingKind::contract;
+  finding.strength = Strength::observed;
+  finding.rule = rule;
+  finding.at = {line, 0, 1};
+  finding.message = std::move(message);
+  finding.parties = std::move(parties);
+  for (const Party& party : finding.parties) finding.needs = finding.needs.with(party.cause);
+  finding.fingerprint = fingerprint(finding);
+  findings_.push_back(std::move(finding));
+}
+
+}  // namespace fencecheck::observed

@@ -1,0 +1,52 @@
+// Rules of the DMA-fence contract that a trace shows to be broken, whether or not anything hung.
+//
+// A task is in the signalling path between run_job's begin and the signal of
+// the scheduled fence, and, where lockdep's events are recorded, between
+// dma_fence_begin_signalling() and dma_fence_end_signalling().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/input/reconstruction.hpp"
+#include "graph/model/finding.hpp"
+
+namespace fencecheck::observed {
+
+class ContractWatch {
+ public:
+  explicit ContractWatch(const Reconstruction& now) : now_(now) {}
+  // Around each Reconstruction::apply().
+  void before(const TraceRecord& record);
+  void after(const TraceRecord& record);
+  // One for each rule and place of the code, as far as that is known; in the order of the trace.
+  [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+
+ private:
+  struct Use {  // of a lock
+    std::string name;
+    Pid pid = 0;
+    std::uint32_t line = 0;
+    std::string what;  // "job 8:49 of ring gfx"
+    bool shared = false;
+  };
+  using LockOfRing = std::pair<std::uint64_t, std::uint32_t>;  // address, ring
+
+  void take_lock(const TraceRecord& record);
+  void take_wait(const TraceRecord& record);
+  void meet(LockOfRing lock);
+  void report(Rule rule, const std::string& key, std::uint32_t line, std::string message, std::vector<Party> parties);
+  [[nodiscard]] std::string section(Pid pid) const;
+
+  const Reconstruction& now_;
+  std::vector<Finding> findings_;
+  std::set<std::pair<Rule, std::string>> known_;
+  std::map<LockOfRing, Use> in_run_job_;
+  std::map<LockOfRing, Use> over_wait_;
+};
+
+}  // namespace fencecheck::observed

@@ -1,0 +1,164 @@
+// Patterns, taken apart once, and matched from either side.
+#include "graph/input/trace_event.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <unordered_map>
+
+namespace fencecheck {
+namespace {
+
+std::optional<TraceField> field_named(std::string_view id) {
+  const auto row = std::ranges::find(trace_field_table, id, &TraceFieldInfo::id);
+  return row == trace_field_table.end() ? std::nullopt : std::optional(row->field);
+}
+
+EventPattern compile(const TraceEventInfo& row) {
+  EventPattern pattern;
+  pattern.row = &row;
+  std::string_view text = row.pattern;
+  pattern.from_left = text.starts_with('<');
+  if (pattern.from_left) text.remove_prefix(1);
+  while (!text.empty()) {
+    PatternPart part;
+    const auto open = text.find('{');
+    part.literal = text.substr(0, open);
+    text.remove_prefix(std::min(open, text.size()));
+    if (!text.empty()) {
+      const auto close = text.find('}');
+      const std::string_view name = text.substr(1, close - 1);
+      const auto equal = name.find('=');
+      part.kernel_field = name.substr(0, equal);
+      if (!name.empty()) part.field = field_named(equal == std::string_view::npos ? name : name.substr(equal + 1));
+      text.remove_prefix(close + 1);
+    }
+    pattern.parts.push_back(part);
+  }
+  return pattern;
+}
+
+struct Hash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using PatternIndex = std::unordered_map<std::string, std::vector<EventPattern>, Hash, std::equal_to<>>;
+
+PatternIndex make_index() {
+  PatternIndex index;
+  for (const TraceEventInfo& row : trace_event_table) index[std::string(row.id)].push_back(compile(row));
+  return index;
+}
+
+// A number and perhaps more text behind it, which no digit or letter begins.
+bool take_number(TraceField field, std::string_view text, TraceRecord& record) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const bool marked = text.starts_with("0x");
+  if (marked) text.remove_prefix(2);
+  std::uint64_t number = 0;
+  const auto [end, wrong] =
+      std::from_chars(text.data(), text.data() + text.size(), number, marked || info(field).hexadecimal ? 16 : 10);
+  if (wrong != std::errc{}) return text == "(null)" || text == "NULL";  // %p of nothing
+  const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
+  if (!rest.empty() && std::string_view(", ):\t").find(rest.front()) == std::string_view::npos) return false;
+  record.set(field, negative ? ~number + 1 : number);
+  return true;
+}
+
+bool take(const PatternPart& part, std::string_view value, TraceRecord& record) {
+  if (!part.field) return true;
+  if (is_number(*part.field)) return take_number(*part.field, value, record);
+  record.set(*part.field, value);
+  return true;
+}
+
+// The last place of the literal; as string_view::rfind, which compares at every byte.
+std::size_t last_place(std::string_view text, std::string_view literal) {
+  if (literal.empty() || literal.size() > text.size()) return literal.empty() ? text.size() : std::string_view::npos;
+  for (std::size_t at = text.size() - literal.size() + 1; at-- > 0;)
+    if (text[at] == literal.front() && text.substr(at).starts_with(literal)) return at;
+  return std::string_view::npos;
+}
+
+bool match_left(const EventPattern& pattern, std::string_view text, TraceRecord& record) {
+  for (std::size_t index = 0; index < pattern.parts.size(); ++index) {
+    const PatternPart& part = pattern.parts[index];
+    if (!text.starts_with(part.literal)) return false;
+    text.remove_prefix(part.literal.size());
+    const bool last = index + 1 == pattern.parts.size();
+    const auto end = last ? text.size() : text.find(pattern.parts[index + 1].literal);
+    if (end == std::string_view::npos || !take(part, text.substr(0, end), record)) return false;
+    text.remove_prefix(end);
+  }
+  return true;
+}
+
+bool match_right(const EventPattern& pattern, std::string_view text, TraceRecord& record) {
+  // Cheaper than to find out at the end that another of the event's patterns is meant.
+  if (!pattern.parts.empty() && !text.starts_with(pattern.parts.front().literal)) return false;
+  for (std::size_t index = pattern.parts.size(); index-- > 0;) {
+    const PatternPart& part = pattern.parts[index];
+    const auto at =
+        index == 0 ? (text.starts_with(part.literal) ? 0 : std::string_view::npos) : last_place(text, part.literal);
+    if (at == std::string_view::npos) return false;
+    if (!take(part, text.substr(at + part.literal.size()), record)) return false;
+    text = text.substr(0, at);
+  }
+  return true;
+}
+
+}  // namespace
+
+void TraceRecord::set(TraceField field, std::uint64_t value) {
+  numbers.at(static_cast<std::size_t>(field)) = value;
+  present |= 1U << static_cast<unsigned>(field);
+}
+
+void TraceRecord::set(TraceField field, std::string_view value) {
+  words.at(static_cast<std::size_t>(field) - trace_numbers) = value;
+  present |= 1U << static_cast<unsigned>(field);
+}
+
+std::string told(const TraceRecord& record) {
+  std::string text = record.file.empty() ? "" : fmt::format("{}:{}: ", record.file, record.file_line);
+  if (!record.text.empty()) return text.append(record.text);
+  text += fmt::format("{}-{} {}.{:06}: {}:", record.comm, record.pid, record.time / 1'000'000'000U,
+                      record.time / 1000 % 1'000'000, record.row == nullptr ? "" : record.row->id);
+  for (const TraceFieldInfo& field : trace_field_table) {
+    if (!record.has(field.field)) continue;
+    if (!is_number(field.field)) {
+      text += fmt::format(" {}={}", field.id, record.word(field.field));
+    } else if (field.hexadecimal) {
+      text += fmt::format(" {}={:x}", field.id, record.number(field.field));
+    } else {
+      text += fmt::format(" {}={}", field.id, record.number(field.field));
+    }
+  }
+  return text;
+}
+
+const std::vector<EventPattern>& patterns_of(std::string_view event) {
+  static const PatternIndex index = make_index();
+  static const std::vector<EventPattern> none;
+  const auto known = index.find(event);
+  return known == index.end() ? none : known->second;
+}
+
+bool match(const std::vector<EventPattern>& patterns, std::string_view arguments, TraceRecord& record) {
+  for (const EventPattern& pattern : patterns) {
+    record.present = 0;
+    record.numbers.fill(0);
+    record.words.fill({});
+    record.row = pattern.row;
+    record.kind = pattern.row->kind;
+    if (pattern.from_left ? match_left(pattern, arguments, record) : match_right(pattern, arguments, record))
+      return true;
+  }
+  record.row = nullptr;
+  return false;
+}
+
+}  // namespace fencecheck
