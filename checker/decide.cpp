@@ -211,39 +211,12 @@ Answer contract_answer(const std::vector<Finding>& findings) {
           fmt::format("rule{} {}", broken.size() == 1 ? "" : "s", fmt::join(broken, " and "))};
 }
 
-// A job that is killed while it waits for other fences signals at once in this calculus; the kernel waits for them
-// first (drm_sched_entity_kill). So nothing can be said of deadlocks among them.
-std::string killed_while_waiting(const System& system) {
-  for (const Thread& thread : system.threads)
-    for (const Step& step : thread.program) {
-      const auto* kill = std::get_if<Kill>(&step.action);
-      if (kill == nullptr || !system[kill->use].job) continue;
-      const Thread& job = system[*system[kill->use].job];
-      const auto waits = [](const Step& each) {
-        return std::holds_alternative<Wait>(each.action) || std::holds_alternative<WaitSet>(each.action);
-      };
-      if (std::any_of(job.program.begin(), job.program.begin() + system[kill->use].begins, waits)) return job.name;
-    }
-  return {};
-}
-
-void doubt_kills(const System& system, std::vector<Answer>& answers) {
-  const std::string job = killed_while_waiting(system);
-  for (Answer& answer : answers)
-    if (!job.empty() && answer.property == "deadlock-freedom" && answer.verdict == Verdict::holds) {
-      answer.verdict = Verdict::unknown;
-      answer.reason =
-          fmt::format("'{}' may be killed while it waits for others, and its fence then signals before theirs", job);
-    }
-}
-
 }  // namespace
 
 Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision = decide_deadlocks(system, graph, budget);
   std::ranges::move(broken_contracts(system, graph), std::back_inserter(decision.findings));
   decision.answers.push_back(contract_answer(decision.findings));
-  doubt_kills(system, decision.answers);
   std::ranges::stable_sort(decision.findings, {}, &Finding::kind);
   return decision;
 }

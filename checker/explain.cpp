@@ -213,6 +213,10 @@ std::string outcome(const System& system, const State& state, const Step& step, 
   if (std::holds_alternative<PickVictim>(step.action))
     return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
   if (const auto* locate = std::get_if<Locate>(&step.action)) return found_at(system, state, *locate);
+  if (const auto* relocate = std::get_if<Relocate>(&step.action))
+    if (relocate->to && state.memory.places[relocate->buffer.index] != relocate->to &&
+        !has_room(system, state, *relocate->to, system[relocate->buffer].size))
+      return system.swap ? ": it is full, so to system memory" : ": it is full, so it stays";
   if (const auto* choose = std::get_if<Choose>(&step.action); choose != nullptr && never_waits(*choose))
     return move.branch == 0 ? ": yes" : ": no";
   const auto* allocate = std::get_if<Allocate>(&step.action);

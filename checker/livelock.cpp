@@ -7,7 +7,10 @@
 #include <functional>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <span>
+#include <unordered_map>
+#include <utility>
 
 #include "checker/pulse.hpp"
 #include "checker/state_store.hpp"
@@ -131,33 +134,85 @@ std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, con
   return members;
 }
 
+// What is to stay open in a component, and which edges its cycle must have.
+struct Question {
+  Filter has = every;
+  std::optional<Debt> debt;  // nothing: thrashing
+};
+
 // A component in which a debt stays open: does a fair run stay in it?
 class Component {
  public:
   Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
-            Filter filter);
-  // A cycle through its first state that is fair to every thread and has such an edge; nothing if there is none.
-  [[nodiscard]] std::optional<std::vector<Edge>> fair_cycle(const Filter& has) const;
+            Filter filter, Question question);
+  // The states and edges that no fair run in here comes to again and again. Without them a smaller one may be left.
+  struct Excluded {
+    std::set<Number> states;
+    std::set<const Edge*> edges;
+    [[nodiscard]] bool nothing() const { return states.empty() && edges.empty(); }
+  };
+  [[nodiscard]] Excluded excluded() const;
+  // A cycle through its first state that is fair and has such an edge; nothing if there is none. Requires that nothing
+  // is excluded.
+  [[nodiscard]] std::optional<std::vector<const Edge*>> fair_cycle() const;
 
  private:
+  // In a state: fair threads that can move; those of them in line for something; moves of who owes, if it chooses.
+  struct Facts {
+    std::vector<bool> pressing;
+    std::vector<bool> in_line;
+    std::vector<const Edge*> choices;
+  };
+  struct EdgeFacts {
+    std::vector<BufferId> passed_over;
+    std::vector<BufferId> used;
+  };
+  using Way = std::vector<const Edge*>;
+
   [[nodiscard]] std::optional<std::uint32_t> local(Number number) const;
-  [[nodiscard]] std::optional<std::vector<Edge>> way(Number from, const Filter& goal) const;
+  [[nodiscard]] std::optional<Way> way(Number from, const Filter& goal) const;
+  [[nodiscard]] std::optional<Way> through(const std::vector<Filter>& goals) const;
+  [[nodiscard]] std::optional<Filter> complaint(const Way& cycle) const;
+  [[nodiscard]] bool stays(Number from, const Edge& edge) const { return local(edge.to) && filter_(from, edge); }
+  void look_at(const System& system, Causes causes, Number number, const State& state);
 
   const StateGraph& graph_;
   const std::vector<Number>& states_;
   Filter filter_;
+  Question question_;
   std::size_t threads_;
-  std::vector<std::vector<bool>> pressing_;  // in each state: fair threads that can move
+  std::vector<Facts> facts_;                            // of each state
+  std::unordered_map<const Edge*, EdgeFacts> buffers_;  // of the edges that have any
+  std::vector<bool> moves_;                             // each thread: somewhere in here
+  std::set<BufferId> used_;                             // somewhere in here
 };
 
 Component::Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
-                     Filter filter)
-    : graph_(graph), states_(states), filter_(std::move(filter)), threads_(system.threads.size()) {
-  for (const Number number : states_) {
-    const State state = graph.state(number);
-    std::vector<bool>& pressing = pressing_.emplace_back(threads_, false);
-    for (const Move& move : moves(system, state, causes))
-      pressing[move.thread.index] = fair(system, state, move.thread);
+                     Filter filter, Question question)
+    : graph_(graph),
+      states_(states),
+      filter_(std::move(filter)),
+      question_(std::move(question)),
+      threads_(system.threads.size()),
+      moves_(threads_, false) {
+  for (const Number number : states_) look_at(system, causes, number, graph.state(number));
+}
+
+void Component::look_at(const System& system, Causes causes, Number number, const State& state) {
+  Facts& facts = facts_.emplace_back(Facts{std::vector<bool>(threads_, false), std::vector<bool>(threads_, false), {}});
+  for (const Move& move : moves(system, state, causes)) {
+    const std::size_t thread = move.thread.index;
+    facts.pressing[thread] = fair(system, state, move.thread, question_.debt);
+    facts.in_line[thread] = facts.pressing[thread] && waits_in_line(system, state, move.thread);
+  }
+  for (const Edge& edge : graph_.from(number)) {
+    if (question_.debt && !edge.move.timeout && chooses_by_itself(*question_.debt, edge.move.thread))
+      facts.choices.push_back(&edge);
+    if (!stays(number, edge)) continue;
+    moves_[edge.move.thread.index] = true;
+    EdgeFacts here{passed_over(system, state, edge.move), used_anew(system, state, edge.move)};
+    used_.insert(here.used.begin(), here.used.end());
+    if (!here.passed_over.empty() || !here.used.empty()) buffers_.emplace(&edge, std::move(here));
   }
 }
 
@@ -167,12 +222,27 @@ std::optional<std::uint32_t> Component::local(Number number) const {
   return static_cast<std::uint32_t>(place - states_.begin());
 }
 
+Component::Excluded Component::excluded() const {
+  Excluded result;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    for (std::size_t thread = 0; thread < threads_; ++thread)
+      if (facts_[i].in_line[thread] && !moves_[thread]) result.states.insert(states_[i]);
+    const auto leaves = [&](const Edge* edge) { return !stays(states_[i], *edge); };
+    if (std::ranges::any_of(facts_[i].choices, leaves))
+      std::ranges::remove_copy_if(facts_[i].choices, std::inserter(result.edges, result.edges.end()), leaves);
+  }
+  for (const auto& [edge, facts] : buffers_)
+    if (std::ranges::any_of(facts.passed_over, [&](BufferId buffer) { return !used_.contains(buffer); }))
+      result.edges.insert(edge);
+  return result;
+}
+
 // The shortest way inside the component whose last edge is the goal.
-std::optional<std::vector<Edge>> Component::way(Number from, const Filter& goal) const {
-  std::vector<std::optional<std::pair<Number, Edge>>> reached(states_.size());
+std::optional<Component::Way> Component::way(Number from, const Filter& goal) const {
+  std::vector<std::optional<std::pair<Number, const Edge*>>> reached(states_.size());
   std::deque<Number> worklist{from};
   const auto back_to_start = [&](Number last, const Edge& edge) {
-    std::vector<Edge> result{edge};
+    Way result{&edge};
     while (last != from) {
       const auto& [before, by] = *reached[*local(last)];
       result.push_back(by);
@@ -183,40 +253,81 @@ std::optional<std::vector<Edge>> Component::way(Number from, const Filter& goal)
   };
   for (; !worklist.empty(); worklist.pop_front())
     for (const Edge& edge : graph_.from(worklist.front())) {
-      const auto to = local(edge.to);
-      if (!to || !filter_(worklist.front(), edge)) continue;
+      if (!stays(worklist.front(), edge)) continue;
       if (goal(worklist.front(), edge)) return back_to_start(worklist.front(), edge);
+      const auto to = local(edge.to);
       if (edge.to == from || reached[*to]) continue;
-      reached[*to] = {worklist.front(), edge};
+      reached[*to] = {worklist.front(), &edge};
       worklist.push_back(edge.to);
     }
   return std::nullopt;
 }
 
-std::optional<std::vector<Edge>> Component::fair_cycle(const Filter& has) const {
+// A cycle through the first state that has an edge of every kind.
+std::optional<Component::Way> Component::through(const std::vector<Filter>& goals) const {
   const Number start = states_.front();
-  std::vector<bool> contented = pressing_.front();  // threads that moved, or could not
-  contented.flip();
-  const auto contents = [&](std::size_t thread, const Edge& edge) {
-    return edge.move.thread.index == thread || !pressing_[*local(edge.to)][thread];
-  };
-  std::vector<Edge> cycle;
-  bool has_it = false;
+  Way cycle;
+  const auto here = [&] { return cycle.empty() ? start : cycle.back()->to; };
+  std::vector<bool> met(goals.size(), false);
   const auto go = [&](const Filter& goal) {
-    const auto next = way(cycle.empty() ? start : cycle.back().to, goal);
+    const auto next = way(here(), goal);
     if (!next) return false;
-    for (const Edge& edge : *next) {
-      has_it = has_it || has(cycle.empty() ? start : cycle.back().to, edge);
-      for (std::size_t i = 0; i < threads_; ++i) contented[i] = contented[i] || contents(i, edge);
+    for (const Edge* edge : *next) {
+      for (std::size_t i = 0; i < goals.size(); ++i) met[i] = met[i] || goals[i](here(), *edge);
       cycle.push_back(edge);
     }
     return true;
   };
-  for (std::size_t i = 0; i < threads_; ++i)
-    if (!contented[i] && !go([&](Number, const Edge& edge) { return contents(i, edge); })) return std::nullopt;
-  if (!has_it && !go(has)) return std::nullopt;
-  if (cycle.empty() || cycle.back().to != start) go([&](Number, const Edge& edge) { return edge.to == start; });
+  for (std::size_t i = 0; i < goals.size(); ++i)
+    if (!met[i] && !go(goals[i])) return std::nullopt;
+  if (cycle.empty() || cycle.back()->to != start) go([&](Number, const Edge& edge) { return edge.to == start; });
   return cycle;
+}
+
+// An edge that the cycle lacks to be fair.
+std::optional<Filter> Component::complaint(const Way& cycle) const {
+  std::vector<bool> moving(threads_, false);
+  std::set<BufferId> used;
+  std::set<const Edge*> taken(cycle.begin(), cycle.end());
+  for (const Edge* edge : cycle) {
+    moving[edge->move.thread.index] = true;
+    if (const auto facts = buffers_.find(edge); facts != buffers_.end())
+      used.insert(facts->second.used.begin(), facts->second.used.end());
+  }
+  Number from = states_.front();
+  for (const Edge* edge : cycle) {
+    const Facts& facts = facts_[*local(std::exchange(from, edge->to))];
+    for (std::size_t thread = 0; thread < threads_; ++thread)
+      if (facts.in_line[thread] && !moving[thread])
+        return [thread](Number, const Edge& each) { return each.move.thread.index == thread; };
+    if (std::ranges::find(facts.choices, edge) != facts.choices.end())
+      for (const Edge* wanted : facts.choices)
+        if (!taken.contains(wanted)) return [wanted](Number, const Edge& each) { return &each == wanted; };
+    const auto passing = buffers_.find(edge);
+    if (passing == buffers_.end()) continue;
+    for (const BufferId buffer : passing->second.passed_over)
+      if (!used.contains(buffer))
+        return [this, buffer](Number, const Edge& each) {
+          const auto found = buffers_.find(&each);
+          return found != buffers_.end() && std::ranges::find(found->second.used, buffer) != found->second.used.end();
+        };
+  }
+  return std::nullopt;
+}
+
+std::optional<std::vector<const Edge*>> Component::fair_cycle() const {
+  std::vector<Filter> goals{question_.has};
+  for (std::size_t thread = 0; thread < threads_; ++thread)
+    goals.emplace_back([this, thread](Number from, const Edge& edge) {
+      return edge.move.thread.index == thread || !facts_[*local(from)].pressing[thread];
+    });
+  for (;;) {
+    auto cycle = through(goals);
+    if (!cycle) return std::nullopt;
+    const auto lacking = complaint(*cycle);
+    if (!lacking) return cycle;
+    goals.push_back(*lacking);
+  }
 }
 
 class Search {
@@ -227,9 +338,15 @@ class Search {
 
  private:
   void look_into(const std::vector<Number>& states);
+  struct Loop {
+    Number start = 0;
+    std::vector<const Edge*> cycle;
+  };
+  [[nodiscard]] std::optional<Loop> fair_loop(const std::vector<Number>& states, const Filter& filter,
+                                              const Question& question) const;
   void look_for(const Debt& debt, const std::vector<Number>& states);
   void look_for_evictions(const std::vector<Number>& states);
-  void add(Lasso lasso, const std::vector<Edge>& cycle);
+  void add(Lasso lasso, const std::vector<const Edge*>& cycle);
   [[nodiscard]] bool known(const Debt& debt) const { return std::ranges::find(explained_, debt) != explained_.end(); }
 
   const System& system_;
@@ -240,18 +357,18 @@ class Search {
 };
 
 // The lasso with its cycle; the debts that are open all along it are explained by it.
-void Search::add(Lasso lasso, const std::vector<Edge>& cycle) {
-  std::vector<Debt> throughout = debts(system_, graph_.state(cycle.back().to));
+void Search::add(Lasso lasso, const std::vector<const Edge*>& cycle) {
+  std::vector<Debt> throughout = debts(system_, graph_.state(cycle.back()->to));
   std::vector<bool> waiting(system_.threads.size(), true);
-  for (const Edge& edge : cycle) {
-    lasso.cycle.push_back(edge.move);
-    const State state = graph_.state(edge.to);
+  for (const Edge* edge : cycle) {
+    lasso.cycle.push_back(edge->move);
+    const State state = graph_.state(edge->to);
     const std::vector<Debt> here = debts(system_, state);
     std::erase_if(throughout, [&](const Debt& each) { return std::ranges::find(here, each) == here.end(); });
     std::vector<bool> able(waiting.size(), false);
     for (const Move& move : moves(system_, state, options_.causes)) able[move.thread.index] = true;
     for (std::size_t i = 0; i < waiting.size(); ++i) waiting[i] = waiting[i] && able[i];
-    waiting[edge.move.thread.index] = false;
+    waiting[edge->move.thread.index] = false;
   }
   for (std::uint32_t i = 0; i < waiting.size(); ++i)
     if (waiting[i]) lasso.waiting.push_back({i});
@@ -259,29 +376,45 @@ void Search::add(Lasso lasso, const std::vector<Edge>& cycle) {
   result_.lassos.push_back(std::move(lasso));
 }
 
-void Search::look_for(const Debt& debt, const std::vector<Number>& states) {
-  for (const std::vector<Number>& component : lasting_components(graph_, states, every)) {
-    const auto cycle = Component(system_, graph_, options_.causes, component, every).fair_cycle(every);
-    if (!cycle) continue;
-    add({graph_.way_to(component.front()), {}, debt, {}}, *cycle);
-    return;
+// Strong fairness by exclusion: what no fair run in a component comes to again and again is taken out, and what is left
+// falls into smaller components, until nothing is to be taken out (the emptiness test for Streett conditions).
+std::optional<Search::Loop> Search::fair_loop(const std::vector<Number>& states, const Filter& filter,
+                                              const Question& question) const {
+  for (const std::vector<Number>& each : lasting_components(graph_, states, filter)) {
+    const Component component(system_, graph_, options_.causes, each, filter, question);
+    const Component::Excluded out = component.excluded();
+    if (out.nothing()) {
+      if (auto cycle = component.fair_cycle()) return Loop{each.front(), std::move(*cycle)};
+      continue;
+    }
+    std::vector<Number> rest;
+    std::ranges::copy_if(each, std::back_inserter(rest), [&](Number number) { return !out.states.contains(number); });
+    const Filter allowed = [&](Number from, const Edge& edge) {
+      return filter(from, edge) && !out.edges.contains(&edge);
+    };
+    if (auto loop = fair_loop(rest, allowed, question)) return loop;
   }
+  return std::nullopt;
+}
+
+void Search::look_for(const Debt& debt, const std::vector<Number>& states) {
+  if (const auto loop = fair_loop(states, every, {every, debt}))
+    add({graph_.way_to(loop->start), {}, debt, {}}, loop->cycle);
 }
 
 // Thrashing: every run of every work ends, and together they never come to rest.
 void Search::look_for_evictions(const std::vector<Number>& states) {
   const Filter by_kernel = [&](Number, const Edge& edge) { return !acts_for_userspace(system_[edge.move.thread]); };
-  for (const std::vector<Number>& component : lasting_components(graph_, states, by_kernel)) {
-    std::optional<BufferId> evicted;
-    const Filter evicts = [&](Number from, const Edge& edge) {
-      const auto buffer = evicts_by_itself(system_, graph_.state(from), edge.move);
-      if (buffer && std::ranges::binary_search(component, edge.to)) evicted = buffer;
-      return buffer.has_value();
-    };
-    const auto cycle = Component(system_, graph_, options_.causes, component, by_kernel).fair_cycle(evicts);
-    if (!cycle) continue;
-    add({graph_.way_to(component.front()), {}, *evicted, {}}, *cycle);
-    return;
+  const auto evicted = [&](Number from, const Edge& edge) {
+    return evicts_by_itself(system_, graph_.state(from), edge.move);
+  };
+  const Filter evicts = [&](Number from, const Edge& edge) { return evicted(from, edge).has_value(); };
+  const auto loop = fair_loop(states, by_kernel, {evicts, std::nullopt});
+  if (!loop) return;
+  Number from = loop->start;
+  for (const Edge* edge : loop->cycle) {
+    if (const auto buffer = evicted(std::exchange(from, edge->to), *edge))
+      return add({graph_.way_to(loop->start), {}, *buffer, {}}, loop->cycle);
   }
 }
 

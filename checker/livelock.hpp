@@ -2,8 +2,8 @@
 //
 // All states, without reduction: what a reduction keeps are the states at rest,
 // and a livelock never is. In the graph of the states in which one debt is open,
-// a strongly connected component is a livelock exactly if every fair thread
-// moves in it or cannot move, somewhere in it (docs/semantics.md, "Exploration").
+// a strongly connected part that is fair to everybody is a livelock
+// (docs/semantics.md, "Runs that never end").
 #pragma once
 
 #include <cstddef>

@@ -27,4 +27,29 @@ std::vector<Step> Program::finish() {
   return std::move(steps_);
 }
 
+namespace {
+
+template <class Function>
+void for_each_successor(Step& step, const Function& function) {
+  for (StepIndex& next : step.next) function(next);
+  if (step.timeout) function(step.timeout->next);
+}
+
+bool leads_to(std::vector<Step>& steps, StepIndex goal) {
+  bool result = false;
+  for (Step& step : steps) for_each_successor(step, [&](const StepIndex& next) { result = result || next == goal; });
+  return result;
+}
+
+}  // namespace
+
+std::vector<Step> with_first_step_apart(std::vector<Step> steps) {
+  const auto end = static_cast<StepIndex>(steps.size());
+  if (!leads_to(steps, 0) || !leads_to(steps, end)) return steps;
+  steps.push_back(steps.front());
+  for (Step& step : steps)
+    for_each_successor(step, [&](StepIndex& next) { next = next == end ? end + 1 : next == 0 ? end : next; });
+  return steps;
+}
+
 }  // namespace fencecheck

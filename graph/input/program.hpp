@@ -76,4 +76,8 @@ class Program {
   OpenEnds exits_;
 };
 
+// The same program, but with a copy of its first step for whoever comes back to it: so that a thread that stands at its
+// first step has not begun. Unchanged if no step leads back, or if none leads to the end: a server begins again.
+[[nodiscard]] std::vector<Step> with_first_step_apart(std::vector<Step> steps);
+
 }  // namespace fencecheck

@@ -19,23 +19,39 @@ namespace fencecheck {
 
 struct Debt {
   Obligation obligation;
-  // lock: ThreadId of the holder; task: the step at which it stands; job: 1 for the run that has begun, 0 for one that
-  // is queued, so that work which queues itself again owes something new each time; else 0
+  // lock: ThreadId of the holder; thread: 0 if it can still come to its end, which it owes, else 1 + the step at which
+  // it stands (a server, or userspace); job: 1 for the run that has begun, 0 for one that is queued, so that work which
+  // queues itself again owes something new each time; else 0
   std::uint32_t since = 0;
   friend bool operator==(const Debt&, const Debt&) = default;
 };
 
-// The debts open in a state: owed(), apart by holder and by step. In the order of owed().
+// The debts open in a state: owed(), apart by holder and by step, and calls into the kernel that go round, wherever
+// they stand.
 [[nodiscard]] std::vector<Debt> debts(const System& system, const State& state);
 
 // Weak fairness: a thread that from some moment on can always move does move.
 // It is promised to hardware, interrupts, kernel threads, and to tasks inside the
 // kernel: what holds them up is only what the calculus knows. To userspace it is
-// not: a task that stands before its first step, or outside the kernel, may never go on.
-[[nodiscard]] bool fair(const System& system, const State& state, ThreadId thread);
+// not: a task that stands before its first step, or outside the kernel, may never go on, unless that is what is owed.
+[[nodiscard]] bool fair(const System& system, const State& state, ThreadId thread, const std::optional<Debt>& owed);
 
-// The buffer that this move takes out of the best of its placements on behalf of another, while no task of userspace
-// asks for anything: a move of the kernel's own works.
+// Strong fairness: who waits in line for a lock or for a pool gets it if it is free again and again, whoever else takes
+// it meanwhile (kernel/locking/mutex.c hands over, wait queues are in order). Everybody else gets weak fairness.
+[[nodiscard]] bool waits_in_line(const System& system, const State& state, ThreadId thread);
+
+// Is it this thread that owes it? Then it does not choose the same between its moves for ever: a loop that ends by
+// chance ends.
+[[nodiscard]] bool chooses_by_itself(const Debt& debt, ThreadId thread);
+
+// The buffers that this move leaves alone although the kernel may evict them as well as its victim. Victims come in the
+// order of the LRU: none is passed over for ever unless it is used again and again.
+[[nodiscard]] std::vector<BufferId> passed_over(const System& system, const State& state, Move move);
+// The buffers that this move puts at the end of the LRU, or takes out of the region.
+[[nodiscard]] std::vector<BufferId> used_anew(const System& system, const State& state, Move move);
+
+// The buffer that this move takes away on behalf of another, while no task of userspace asks for anything: a move of
+// the kernel's own works, as a victim, or by a program that brings another one in.
 [[nodiscard]] std::optional<BufferId> evicts_by_itself(const System& system, const State& state, Move move);
 
 // Userspace, or a task that it has sent into the kernel.

@@ -6,6 +6,16 @@
 namespace fencecheck {
 namespace {
 
+bool is_killed_somewhere(const System& system, const HardwareUse& use) {
+  if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
+  const auto kills = [&](const Step& step) {
+    const auto* kill = std::get_if<Kill>(&step.action);
+    return kill != nullptr && &system[kill->use] == &use;
+  };
+  return std::ranges::any_of(system.threads,
+                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, kills); });
+}
+
 // Collects the uses of one step. One overload of add() for each action and
 // none for the rest: an action without a footprint does not compile.
 class Uses {
@@ -83,6 +93,12 @@ class Uses {
   void add(const Push& push) {
     use(Part::job_pushed, push.job.index, Access::raise);
     use(Part::queue_order, system_[push.job].queue->index, Access::write);
+    const auto& gate = system_[*system_[push.job].queue].gate;
+    for (const HardwareUse& hardware : system_.uses) {
+      if (!gate || hardware.gate != gate || !is_killed_somewhere(system_, hardware)) continue;
+      use_memory();
+      take_off(push.job);
+    }
   }
 
   // Joining the end of the queue does not disturb the job in front. From now on
@@ -233,6 +249,12 @@ class Uses {
   void take_off(ThreadId job) {
     add(Cancel{job});
     add(Signal{signalled_by_kill(system_, system_[job])});
+    for (const Step& step : system_[job].program) {
+      if (const auto* take = std::get_if<Take>(&step.action)) use(Part::pool_returned, take->pool.index, Access::raise);
+      if (const auto* acquire = std::get_if<Acquire>(&step.action)) add(Release{acquire->lock});
+      if (const auto* attempt = std::get_if<TryAcquire>(&step.action)) add(Release{attempt->lock});
+      if (const auto* acquire = std::get_if<AcquireWithTicket>(&step.action)) add(Release{acquire->lock});
+    }
   }
 
   void use(Part part, std::uint32_t index, Access access) { result_.uses.push_back({part, index, access}); }
@@ -280,16 +302,6 @@ bool is_copy(const System& system, FenceId fence) {
            const auto* attach = std::get_if<Attach>(&step.action);
            return attach != nullptr && counts(attach->fence, attach->usage);
          });
-}
-
-bool is_killed_somewhere(const System& system, const HardwareUse& use) {
-  if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
-  const auto kills = [&](const Step& step) {
-    const auto* kill = std::get_if<Kill>(&step.action);
-    return kill != nullptr && &system[kill->use] == &use;
-  };
-  return std::ranges::any_of(system.threads,
-                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, kills); });
 }
 
 // Somebody else may end this job, by killing this hardware.

@@ -185,6 +185,8 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
       if (const auto* unmap = std::get_if<Unmap>(&t.step().action); unmap != nullptr) {
         incident.about = fmt::format("'{}' unmaps '{}'", system[t.move.thread].name, system[unmap->buffer].name);
         if (unmap->chosen_by) explain_choice(t, *unmap->chosen_by, unmap->buffer, incident);
+      } else {
+        incident.fix = "kill only what has hung; userspace has to see the error of its fence and submit again";
       }
       out.push_back(std::move(incident));
     }

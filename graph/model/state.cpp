@@ -206,16 +206,18 @@ void forget_slots(const Change& change, LockId lock) {
     if (change.system.reservations[i].lock == lock) change.state.slots[i] = 0;
 }
 
-void apply(const Change& change, const Release& release) {
-  LockState& lock = change.state.locks[release.lock.index];
-  if (lock.owner == change.self) {
-    forget_slots(change, release.lock);
+void release(const Change& change, LockId id, ThreadId holder) {
+  LockState& lock = change.state.locks[id.index];
+  if (lock.owner == holder) {
+    forget_slots(change, id);
     lock.owner.reset();
     lock.with_ticket = false;
-  } else if (const auto reader = std::ranges::find(lock.readers, change.self); reader != lock.readers.end()) {
+  } else if (const auto reader = std::ranges::find(lock.readers, holder); reader != lock.readers.end()) {
     lock.readers.erase(reader);
   }
 }
+
+void apply(const Change& change, const Release& each) { release(change, each.lock, change.self); }
 
 void apply(const Change& change, const Take& take) {
   if (change.waits) change.state.taken[take.pool.index] += take.amount;
@@ -225,9 +227,37 @@ void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
 }
 
+// A reset frees what the hardware has taken: locks, and what it took of pools on its way here.
+void give_back(const Change& change, ThreadId job) {
+  for (std::uint32_t i = 0; i < change.system.locks.size(); ++i) release(change, {i}, job);
+  const std::vector<std::int64_t> holds = taken_on_the_way(change.system, job, change.state.at[job.index]);
+  for (std::size_t i = 0; i < holds.size(); ++i)  // nothing was taken where the cause is switched off
+    change.state.taken[i] = std::max<std::int64_t>(0, change.state.taken[i] - holds[i]);
+}
+
+// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
+// reset). What userspace waits for in memory is never written.
+void take_off(const Change& change, ThreadId job) {
+  const Thread& thread = change.system[job];
+  StepIndex& at = change.state.at[job.index];
+  QueueState& queue = change.state.queues[thread.queue->index];
+  give_back(change, job);
+  std::erase(queue.waiting, job);
+  if (at != 0 && at != thread.end()) --queue.running;
+  at = repeats(thread) ? 0 : thread.end();
+  for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
+}
+
+// What is pushed onto a dead ring fails at once.
 void push(const Change& change, ThreadId job) {
-  if (!is_waiting(change.system, change.state, job))
-    change.state.queues[change.system[job].queue->index].waiting.push_back(job);
+  const QueueId queue = *change.system[job].queue;
+  if (is_waiting(change.system, change.state, job)) return;
+  change.state.queues[queue.index].waiting.push_back(job);
+  const auto is_dead = [&](const HardwareUse& use) {
+    return use.gate && use.gate == change.system[queue].gate &&
+           change.state.memory.killed[static_cast<std::size_t>(&use - change.system.uses.data())];
+  };
+  if (std::ranges::any_of(change.system.uses, is_dead)) take_off(change, job);
 }
 
 void apply(const Change& change, const Push& each) { push(change, each.job); }
@@ -356,18 +386,6 @@ void apply(const Change& change, const Relocate& move) {
   for_each_mapping(change.system, move.buffer, [&](std::uint32_t space, std::size_t index) {
     memory.old[space][index] = memory.mapped[space][index];
   });
-}
-
-// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
-// reset). What userspace waits for in memory is never written.
-void take_off(const Change& change, ThreadId job) {
-  const Thread& thread = change.system[job];
-  StepIndex& at = change.state.at[job.index];
-  QueueState& queue = change.state.queues[thread.queue->index];
-  std::erase(queue.waiting, job);
-  if (at != 0 && at != thread.end()) --queue.running;
-  at = repeats(thread) ? 0 : thread.end();
-  for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
 }
 
 bool is_under_way(const System& system, const State& state, ThreadId job) {

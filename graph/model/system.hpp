@@ -446,8 +446,12 @@ struct System {
 // The jobs of the queue that runs only while this variable is not 0. O(threads).
 [[nodiscard]] std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate);
 
-// The kernel fences that a killed job leaves signalled: those that its steps signal, of a timeline its own point. O(steps).
+// The kernel fences that a killed job leaves signalled: those that its steps signal, of a timeline its own point.
+// O(steps).
 [[nodiscard]] std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job);
+
+// What of each pool a thread holds that stands at that step: along the shortest way to it. O(steps + pools).
+[[nodiscard]] std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to);
 
 // A Choose has at most this many branches.
 inline constexpr std::size_t most_branches = 64;
