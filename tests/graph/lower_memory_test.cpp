@@ -61,8 +61,9 @@ TEST_CASE("an if has a branch for each condition that fails, retry leads back") 
       "{if: {when: {x: 1, y: 0}, then: [{retry: l}], else: [{set: {y: 2}}]}}]}}]}}\n");
   CHECK(program(system, "t") ==
         "0 sets x = 1 -> 1\n"
-        "1 looks whether x = 1 and y = 0 -> 0 2 2\n"
-        "2 sets y = 2 -> end\n");
+        "1 looks whether x = 1 and y = 0 -> 3 2 2\n"
+        "2 sets y = 2 -> end\n"
+        "3 sets x = 1 -> 1\n");  // the second time it has begun
 }
 
 TEST_CASE("a call into the kernel is not userspace, apart from its first step") {

@@ -479,7 +479,6 @@ TEST_CASE("a job cannot be killed before it is pushed, and one that is pushed on
   CHECK_FALSE(go(killed.system, state, 2).memory.killed[0]);
 
   System system;
-  system.variables = {{"ring", 1, {}}};
   system.fences = {{"done", FenceKind::kernel, true, {}}};
   const HardwareUseId ring = add_user_queue(system, "ring", add_space(system, AddressSpaceMode::dma_fence, {}));
   system.queues = {{"ring", 1, {}, VariableId{0}}};
