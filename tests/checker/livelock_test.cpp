@@ -233,8 +233,8 @@ class Fixpoint {
     Set stay;
     for (const auto& [key, state] : states_) {
       const auto open = debts(system_, state);
-      const bool unjust = std::ranges::any_of(still, [&](std::uint32_t each) {
-        return can_move(state, each) && fair(system_, state, {each}, debt) && waits_in_line(system_, state, {each});
+      const bool unjust = std::ranges::any_of(still, [&, &here = state](std::uint32_t each) {
+        return can_move(here, each) && fair(system_, here, {each}, debt) && waits_in_line(system_, here, {each});
       });
       if (!unjust && std::ranges::find(open, debt) != open.end()) stay.insert(key);
     }
