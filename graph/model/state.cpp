@@ -153,6 +153,7 @@ struct Change {
   ThreadId self;
   std::uint32_t branch;
   bool waits;  // the step's cause is switched on
+  Causes causes;
 };
 
 template <class T>
@@ -227,12 +228,36 @@ void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
 }
 
+// What of each pool a thread holds that stands at that step: along the shortest way to it, by steps whose cause is
+// switched on.
+std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to, Causes causes) {
+  std::vector<std::int64_t> result(system.pools.size(), 0);
+  if (result.empty()) return result;
+  const std::vector<Step>& program = system[thread].program;
+  std::vector<std::optional<StepIndex>> before(program.size() + 1);
+  std::vector<StepIndex> worklist{0};
+  for (std::size_t i = 0; i < worklist.size() && !before[to]; ++i)
+    if (worklist[i] != program.size())
+      for (const StepIndex next : program[worklist[i]].next)
+        if (next != 0 && !before[next]) {
+          before[next] = worklist[i];
+          worklist.push_back(next);
+        }
+  for (StepIndex at = to; at != 0 && before[at]; at = *before[at]) {
+    const Step& step = program[*before[at]];
+    if (!causes.has(step.cause)) continue;
+    if (const auto* take = std::get_if<Take>(&step.action)) result[take->pool.index] += take->amount;
+    if (const auto* give = std::get_if<Give>(&step.action)) result[give->pool.index] -= give->amount;
+  }
+  return result;
+}
+
 // A reset frees what the hardware has taken: locks, and what it took of pools on its way here.
 void give_back(const Change& change, ThreadId job) {
   for (std::uint32_t i = 0; i < change.system.locks.size(); ++i) release(change, {i}, job);
-  const std::vector<std::int64_t> holds = taken_on_the_way(change.system, job, change.state.at[job.index]);
-  for (std::size_t i = 0; i < holds.size(); ++i)  // nothing was taken where the cause is switched off
-    change.state.taken[i] = std::max<std::int64_t>(0, change.state.taken[i] - holds[i]);
+  const StepIndex at = change.state.at[job.index];
+  const std::vector<std::int64_t> holds = taken_on_the_way(change.system, job, at, change.causes);
+  for (std::size_t i = 0; i < holds.size(); ++i) change.state.taken[i] -= holds[i];
 }
 
 // A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
@@ -567,10 +592,10 @@ State after(const System& system, State state, Move move, Causes causes) {
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
     if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
-    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause)}, move.thread);
+    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
     return state;
   }
-  const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
+  const Change change{system, state, move.thread, move.branch, causes.has(step.cause), causes};
   const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
   if (at == before) at = step.next[move.branch];  // else it has killed itself

@@ -137,27 +137,6 @@ std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job) 
   return result;
 }
 
-std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to) {
-  std::vector<std::int64_t> result(system.pools.size(), 0);
-  if (result.empty()) return result;
-  const std::vector<Step>& program = system[thread].program;
-  std::vector<std::optional<StepIndex>> before(program.size() + 1);
-  std::vector<StepIndex> worklist{0};
-  for (std::size_t i = 0; i < worklist.size() && !before[to]; ++i)
-    if (worklist[i] != program.size())
-      for (const StepIndex next : program[worklist[i]].next)
-        if (next != 0 && !before[next]) {
-          before[next] = worklist[i];
-          worklist.push_back(next);
-        }
-  for (StepIndex at = to; at != 0 && before[at]; at = *before[at]) {
-    const Action& action = program[*before[at]].action;
-    if (const auto* take = std::get_if<Take>(&action)) result[take->pool.index] += take->amount;
-    if (const auto* give = std::get_if<Give>(&action)) result[give->pool.index] -= give->amount;
-  }
-  return result;
-}
-
 std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate) {
   std::vector<ThreadId> result;
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)

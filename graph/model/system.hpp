@@ -450,9 +450,6 @@ struct System {
 // O(steps).
 [[nodiscard]] std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job);
 
-// What of each pool a thread holds that stands at that step: along the shortest way to it. O(steps + pools).
-[[nodiscard]] std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to);
-
 // A Choose has at most this many branches.
 inline constexpr std::size_t most_branches = 64;
 
