@@ -45,6 +45,8 @@ std::string bounds(const System& system, const Exploration& seen) {
 
 std::string unfinished(const Exploration& seen) {
   if (!seen.gave_up.empty()) return seen.gave_up;
+  if (!seen.unseen.empty())
+    return fmt::format("while others run on for ever {}, and what follows was not explored", seen.unseen);
   return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
 }
 

@@ -282,6 +282,7 @@ Exploration explore(const System& system, const State& from, const ExploreOption
       system, from,
       {options.causes, options.with_timeouts, options.max_states, options.most_livelocks, options.budget});
   result.livelocks = std::move(livelocks.lassos);
+  result.unseen = std::move(livelocks.unseen);
   if (!livelocks.gave_up.empty()) result.gave_up = "looking for livelocks, " + livelocks.gave_up;
   return result;
 }

@@ -68,6 +68,10 @@ class HangFindings {
  private:
   [[nodiscard]] bool is_known(const Finding& finding) const;
   [[nodiscard]] static std::vector<ThreadId> movers(const Lasso& lasso);
+  [[nodiscard]] std::optional<Hang> stuck_beside(const Lasso& lasso) const;
+  void add_stuck_beside(const Lasso& lasso, const Hang& hang);
+  struct Told;
+  [[nodiscard]] Told told_of(const Lasso& lasso) const;
   void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
   void add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const;

@@ -137,7 +137,8 @@ std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, con
 // What is to stay open in a component, and which edges its cycle must have.
 struct Question {
   Filter has = every;
-  std::optional<Debt> debt;  // nothing: thrashing
+  std::optional<Debt> debt;  // nothing: thrashing, or a queue that stays suspended
+  bool everybody = false;    // goes on if it can, userspace too
 };
 
 // A component in which a debt stays open: does a fair run stay in it?
@@ -145,6 +146,7 @@ class Component {
  public:
   Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
             Filter filter, Question question);
+  [[nodiscard]] const std::vector<bool>& moving() const { return moves_; }
   // The states and edges that no fair run in here comes to again and again. Without them a smaller one may be left.
   struct Excluded {
     std::set<Number> states;
@@ -176,6 +178,7 @@ class Component {
   [[nodiscard]] bool stays(Number from, const Edge& edge) const { return local(edge.to) && filter_(from, edge); }
   void look_at(const System& system, Causes causes, Number number, const State& state);
 
+  const System& system_;
   const StateGraph& graph_;
   const std::vector<Number>& states_;
   Filter filter_;
@@ -189,7 +192,8 @@ class Component {
 
 Component::Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
                      Filter filter, Question question)
-    : graph_(graph),
+    : system_(system),
+      graph_(graph),
       states_(states),
       filter_(std::move(filter)),
       question_(std::move(question)),
@@ -202,11 +206,11 @@ void Component::look_at(const System& system, Causes causes, Number number, cons
   Facts& facts = facts_.emplace_back(Facts{std::vector<bool>(threads_, false), std::vector<bool>(threads_, false), {}});
   for (const Move& move : moves(system, state, causes)) {
     const std::size_t thread = move.thread.index;
-    facts.pressing[thread] = fair(system, state, move.thread, question_.debt);
+    facts.pressing[thread] = question_.everybody || fair(system, state, move.thread, question_.debt);
     facts.in_line[thread] = facts.pressing[thread] && waits_in_line(system, state, move.thread);
   }
   for (const Edge& edge : graph_.from(number)) {
-    if (question_.debt && !edge.move.timeout && chooses_by_itself(*question_.debt, edge.move.thread))
+    if (question_.debt && !edge.move.timeout && chooses_by_itself(system, *question_.debt, edge.move.thread))
       facts.choices.push_back(&edge);
     if (!stays(number, edge)) continue;
     moves_[edge.move.thread.index] = true;
@@ -222,8 +226,21 @@ std::optional<std::uint32_t> Component::local(Number number) const {
   return static_cast<std::uint32_t>(place - states_.begin());
 }
 
+// May something happen to this thread that passes_unseen tells of?
+bool may_pass(const System& system, ThreadId thread, const State& state) {
+  if (state.at[thread.index] == system[thread].end()) return false;
+  const Step& step = system[thread].program[state.at[thread.index]];
+  return step.timeout || std::holds_alternative<Expire>(step.action) || std::holds_alternative<Flush>(step.action);
+}
+
 Component::Excluded Component::excluded() const {
   Excluded result;
+  const State some = graph_.state(states_.front());
+  for (std::uint32_t i = 0; i < threads_; ++i) {
+    if (moves_[i] || !may_pass(system_, {i}, some)) continue;  // who does not move stands at the same step everywhere
+    for (const Number number : states_)
+      if (!passes_unseen(system_, graph_.state(number), {i}, moves_).empty()) result.states.insert(number);
+  }
   for (std::size_t i = 0; i < states_.size(); ++i) {
     for (std::size_t thread = 0; thread < threads_; ++thread)
       if (facts_[i].in_line[thread] && !moves_[thread]) result.states.insert(states_[i]);
@@ -346,6 +363,9 @@ class Search {
                                               const Question& question) const;
   void look_for(const Debt& debt, const std::vector<Number>& states);
   void look_for_evictions(const std::vector<Number>& states);
+  void look_for_unseen(const std::vector<Number>& states);
+  [[nodiscard]] std::vector<Number> never_resumed(HardwareUseId use) const;
+  void look_for_suspended(HardwareUseId use);
   void add(Lasso lasso, const std::vector<const Edge*>& cycle);
   [[nodiscard]] bool known(const Debt& debt) const { return std::ranges::find(explained_, debt) != explained_.end(); }
 
@@ -418,6 +438,49 @@ void Search::look_for_evictions(const std::vector<Number>& states) {
   }
 }
 
+// Whether something happens in the long run that was not followed.
+void Search::look_for_unseen(const std::vector<Number>& states) {
+  const Component component(system_, graph_, options_.causes, states, every, {});
+  const State some = graph_.state(states.front());
+  for (std::uint32_t i = 0; i < system_.threads.size() && result_.unseen.empty(); ++i) {
+    if (component.moving()[i] || !may_pass(system_, {i}, some)) continue;
+    for (const Number number : states) {
+      const State state = graph_.state(number);
+      const auto all = moves(system_, state, options_.causes);
+      const bool able = std::ranges::any_of(all, [&](const Move& move) { return move.thread.index == i; });
+      if (!able) result_.unseen = passes_unseen(system_, state, {i}, component.moving());
+      if (!result_.unseen.empty()) break;
+    }
+  }
+}
+
+// The states in which the queue is suspended, and from which no way leads to one where it is not.
+std::vector<Number> Search::never_resumed(HardwareUseId use) const {
+  std::vector<bool> hope(graph_.size(), false);
+  for (Number number = 0; number < graph_.size(); ++number) {
+    const State state = graph_.state(number);
+    hope[number] = !is_left_suspended(system_, state, use) || cut_off(system_, state);
+  }
+  for (bool news = true; news;) {
+    news = false;
+    for (Number number = static_cast<Number>(graph_.size()); number-- > 0;) {
+      if (hope[number]) continue;
+      hope[number] = std::ranges::any_of(graph_.from(number), [&](const Edge& edge) { return hope[edge.to]; });
+      news = news || hope[number];
+    }
+  }
+  std::vector<Number> result;
+  for (Number number = 0; number < graph_.size(); ++number)
+    if (!hope[number]) result.push_back(number);
+  return result;
+}
+
+void Search::look_for_suspended(HardwareUseId use) {
+  const std::vector<Number> lost = never_resumed(use);
+  const auto loop = fair_loop(lost, every, {every, std::nullopt, true});
+  if (loop) add({graph_.way_to(loop->start), {}, use, {}}, loop->cycle);
+}
+
 void Search::look_into(const std::vector<Number>& states) {
   std::vector<std::pair<Debt, std::vector<Number>>> open;  // the states in which each debt is
   for (const Number number : states)
@@ -438,7 +501,10 @@ Livelocks Search::run() {
   for (const std::vector<Number>& component : lasting_components(graph_, all, every)) {
     look_into(component);
     if (result_.lassos.empty()) look_for_evictions(component);
+    if (result_.unseen.empty()) look_for_unseen(component);
   }
+  for (std::uint32_t i = 0; i < system_.uses.size(); ++i)
+    if (system_.uses[i].gate && result_.lassos.empty()) look_for_suspended({i});
   return std::move(result_);
 }
 

@@ -28,6 +28,7 @@ struct LivelockOptions {
 
 struct Livelocks {
   std::vector<Lasso> lassos;  // no two for one debt; shortest stems first
+  std::string unseen;         // what happens while it runs on for ever, and was not followed; empty if nothing
   std::string gave_up;        // empty if every state was seen
 };
 

@@ -57,28 +57,32 @@ namespace {
 // What a cycle that is gone through again and again does to those who are promised fairness.
 class Justice {
  public:
-  Justice(const System& system, const std::optional<Debt>& debt, Causes causes)
+  Justice(const System& system, const Lasso& lasso, Causes causes)
       : system_(system),
-        debt_(debt),
+        debt_(std::holds_alternative<Debt>(lasso.harm) ? std::optional(std::get<Debt>(lasso.harm)) : std::nullopt),
+        everybody_(std::holds_alternative<HardwareUseId>(lasso.harm)),
         causes_(causes),
         moved_(system.threads.size(), false),
         kept_waiting_(system.threads.size(), false),
-        could_not_(system.threads.size(), false) {}
+        could_not_(system.threads.size(), false) {
+    for (const Move& move : lasso.cycle) moved_[move.thread.index] = true;
+  }
 
   void see(const State& state, const Move& move) {
     const std::vector<Move> able = moves(system_, state, causes_);
     for (std::uint32_t i = 0; i < system_.threads.size(); ++i) {
       const bool can = std::ranges::any_of(able, [&](const Move& each) { return each.thread.index == i; });
-      if (!can || !fair(system_, state, {i}, debt_)) {
+      if (!can || !(everybody_ || fair(system_, state, {i}, debt_))) {
         could_not_[i] = true;
       } else if (waits_in_line(system_, state, {i})) {
         kept_waiting_[i] = true;
       }
     }
-    moved_[move.thread.index] = true;
+    for (std::uint32_t i = 0; i < system_.threads.size() && unseen_.empty(); ++i)
+      unseen_ = passes_unseen(system_, state, {i}, moved_);
     std::ranges::copy(passed_over(system_, state, move), std::inserter(passed_over_, passed_over_.end()));
     std::ranges::copy(used_anew(system_, state, move), std::inserter(used_, used_.end()));
-    if (!debt_ || move.timeout || !chooses_by_itself(*debt_, move.thread)) return;
+    if (!debt_ || move.timeout || !chooses_by_itself(system_, *debt_, move.thread)) return;
     taken_.emplace(key(state), move.branch);
     for (const Move& each : able)
       if (each.thread == move.thread) open_.emplace(key(state), each.branch);
@@ -92,6 +96,7 @@ class Justice {
       if (!could_not_[i]) return fmt::format("'{}' can move all the time and never does", name);
       if (kept_waiting_[i]) return fmt::format("'{}' is first in line again and again and never gets it", name);
     }
+    if (!unseen_.empty()) return unseen_;
     for (const BufferId each : passed_over_)
       if (!used_.contains(each)) return fmt::format("'{}' is never used and never evicted", system_[each].name);
     if (!std::ranges::includes(taken_, open_)) return "a task always chooses the same";
@@ -101,7 +106,9 @@ class Justice {
  private:
   const System& system_;
   std::optional<Debt> debt_;
+  bool everybody_;  // is promised fairness
   Causes causes_;
+  std::string unseen_;
   std::vector<bool> moved_;
   std::vector<bool> kept_waiting_;  // in line for what is free
   std::vector<bool> could_not_;     // or was promised nothing
@@ -123,21 +130,24 @@ std::string refute(const System& system, const Lasso& lasso, Causes causes) {
   if (!std::ranges::all_of(lasso.stem, go)) return "a move of the stem is not possible";
   const std::string start = key(state);
   const auto* debt = std::get_if<Debt>(&lasso.harm);
-  Justice justice(system, debt != nullptr ? std::optional(*debt) : std::nullopt, causes);
+  const auto* queue = std::get_if<HardwareUseId>(&lasso.harm);
+  Justice justice(system, lasso, causes);
   bool evicted = false;
   for (const Move& move : lasso.cycle) {
     if (cut_off(system, state)) return "the cycle stands at a bound, beyond which nothing is known";
     const std::vector<Debt> open = debts(system, state);
     if (debt != nullptr && std::ranges::find(open, *debt) == open.end())
       return "what is owed is discharged on the cycle";
-    if (debt == nullptr && acts_for_userspace(system[move.thread])) return "userspace takes part in the cycle";
+    if (queue != nullptr && !is_left_suspended(system, state, *queue)) return "the queue runs on the cycle";
+    if (debt == nullptr && queue == nullptr && acts_for_userspace(system[move.thread]))
+      return "userspace takes part in the cycle";
     evicted = evicted || evicts_by_itself(system, state, move).has_value();
     if (!possible(system, state, move, causes)) return "a move of the cycle is not possible";
     justice.see(state, move);
     go(move);
   }
   if (lasso.cycle.empty() || key(state) != start) return "the cycle does not return to where it began";
-  if (debt == nullptr && !evicted) return "nothing is evicted on the cycle";
+  if (debt == nullptr && queue == nullptr && !evicted) return "nothing is evicted on the cycle";
   return justice.complaint();
 }
 

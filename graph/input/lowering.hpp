@@ -46,6 +46,11 @@ struct Journey {
   std::optional<PickVictim> chosen_by{};
 };
 
+// Where a buffer is that gets memory elsewhere; none: in no region.
+struct Arrival {
+  std::optional<RegionId> from;
+};
+
 // Eviction on behalf of an allocation, or of a limit.
 struct Search {
   PickVictim pick;
@@ -247,6 +252,14 @@ class Lowering {
               const std::optional<QueueId>& by, CopyJobs& copies);
   [[nodiscard]] Journey next_journey(BufferId memory, RegionId from) const;
   CopyJob copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue);
+  const CopyJob& prepare_copy(Program& program, const Frame& frame, Place at, std::uint32_t buffer, Usage up_to,
+                              QueueId by, CopyJobs& copies);
+  void hand_over(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                 const CopyJob& copy);
+  void after_arrival(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                     const CopyJob* copy);
+  void attempts(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                const std::optional<Arrival>& arrival, CopyJobs& copies, OpenEnds& denied);
   void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
                 CopyJobs& copies, OpenEnds& denied);
   void evict_some(Program& program, const Frame& frame, Place at, const Search& search, CopyJobs& copies);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +61,11 @@ class Program {
 
   // Leads every open end back to an earlier step.
   void back_to(StepIndex step) { connect(step); }
+  // Gives those who come back to this step, from steps after it, a copy of it, so that who stands there has not begun.
+  // Nothing if nobody comes back. Returns the copy.
+  std::optional<StepIndex> set_apart(StepIndex first);
+  // Does anything lead on from here, or to the thread's end?
+  [[nodiscard]] bool may_go_on() const { return !ends_.empty() || !exits_.empty(); }
   // Leads every open end to the thread's end, whatever is added later.
   void leave() {
     exits_.insert(exits_.end(), ends_.begin(), ends_.end());
@@ -75,9 +81,5 @@ class Program {
   OpenEnds ends_;
   OpenEnds exits_;
 };
-
-// The same program, but with a copy of its first step for whoever comes back to it: so that a thread that stands at its
-// first step has not begun. Unchanged if no step leads back, or if none leads to the end: a server begins again.
-[[nodiscard]] std::vector<Step> with_first_step_apart(std::vector<Step> steps);
 
 }  // namespace fencecheck

@@ -1,5 +1,7 @@
 #include "graph/model/debts.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "graph/model/memory.hpp"
@@ -32,7 +34,12 @@ bool brings_in_another(const Thread& thread, BufferId buffer) {
   });
 }
 
-bool is_call(const Thread& thread) { return thread.kind == ThreadKind::ioctl && !thread.queue; }
+// Inside the kernel on behalf of userspace, and some way leads back to userspace.
+bool is_call(const Thread& thread, StepIndex at) {
+  if (at == thread.end() || thread.queue) return false;
+  if (thread.kind == ThreadKind::user) return !thread.program[at].userspace;
+  return thread.kind == ThreadKind::ioctl && may_end(thread, at);
+}
 
 // Only where it waits does a signal end a call: while it goes round, nothing does.
 bool can_be_interrupted(const System& system, const State& state, ThreadId thread) {
@@ -56,7 +63,7 @@ std::vector<Debt> debts(const System& system, const State& state) {
       const Thread& thread = system.threads[obligation.index];
       const StepIndex at = state.at[obligation.index];
       const bool owes_its_end = info(thread.kind).kernel_owed && may_end(thread, at);
-      if (!is_call(thread) || !may_end(thread, at)) result.push_back({obligation, owes_its_end ? 0 : 1 + at});
+      if (!is_call(thread, at)) result.push_back({obligation, owes_its_end ? 0 : 1 + at});
     } else if (obligation.kind == Obligation::Kind::job) {
       const ThreadId job{obligation.index};
       if (is_waiting(system, state, job)) result.push_back({obligation, 0});
@@ -66,9 +73,7 @@ std::vector<Debt> debts(const System& system, const State& state) {
     }
   }
   for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
-    const StepIndex at = state.at[i];
-    if (is_call(system.threads[i]) && at != system.threads[i].end() && may_end(system.threads[i], at) &&
-        !can_be_interrupted(system, state, {i}))
+    if (is_call(system.threads[i], state.at[i]) && !can_be_interrupted(system, state, {i}))
       result.push_back({{Obligation::Kind::thread, i}, 0});
   }
   return result;
@@ -88,7 +93,12 @@ bool waits_in_line(const System& system, const State& state, ThreadId thread) {
          std::holds_alternative<Take>(action);
 }
 
-bool chooses_by_itself(const Debt& debt, ThreadId thread) {
+bool chooses_by_itself(const System& system, const Debt& debt, ThreadId thread) {
+  const auto signals = [&](const Step& step) {
+    const auto* signal = std::get_if<Signal>(&step.action);
+    return signal != nullptr &&
+           std::ranges::find(signal->fences, FenceId{debt.obligation.index}) != signal->fences.end();
+  };
   switch (debt.obligation.kind) {
     case Obligation::Kind::thread:
       return debt.obligation.index == thread.index && debt.since == 0;
@@ -97,9 +107,21 @@ bool chooses_by_itself(const Debt& debt, ThreadId thread) {
     case Obligation::Kind::lock:
       return debt.since == thread.index;
     case Obligation::Kind::fence:
-      return false;
+      return std::ranges::any_of(system[thread].program, signals);
   }
   return false;
+}
+
+std::string passes_unseen(const System& system, const State& state, ThreadId thread, const std::vector<bool>& moving) {
+  if (moving[thread.index] || state.at[thread.index] == system[thread].end()) return {};
+  const auto* flush = std::get_if<Flush>(&system[thread].program[state.at[thread.index]].action);
+  if (flush != nullptr && moving[flush->work.index])
+    return fmt::format("'{}' waits for one turn of '{}', which queues itself", system[thread].name,
+                       system[flush->work].name);
+  const auto fires = [&](const Move& move) { return move.thread == thread; };
+  if (std::ranges::any_of(timeouts(system, state), fires))
+    return fmt::format("the timeout of '{}' comes to its end", system[thread].name);
+  return {};
 }
 
 std::vector<BufferId> passed_over(const System& system, const State& state, Move move) {
@@ -123,6 +145,12 @@ std::vector<BufferId> used_anew(const System& system, const State& state, Move m
     for (std::uint32_t i = 0; i < system.buffers.size(); ++i)
       if (system.buffers[i].reservation == attach->reservation) result.push_back({i});
   return result;
+}
+
+bool is_left_suspended(const System& system, const State& state, HardwareUseId use) {
+  const auto& gate = system[use].gate;
+  return gate && state.memory.has_run[use.index] && !state.memory.killed[use.index] &&
+         state.variables[gate->index] == 0;
 }
 
 bool acts_for_userspace(const Thread& thread) {

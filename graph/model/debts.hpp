@@ -40,9 +40,14 @@ struct Debt {
 // it meanwhile (kernel/locking/mutex.c hands over, wait queues are in order). Everybody else gets weak fairness.
 [[nodiscard]] bool waits_in_line(const System& system, const State& state, ThreadId thread);
 
-// Is it this thread that owes it? Then it does not choose the same between its moves for ever: a loop that ends by
-// chance ends.
-[[nodiscard]] bool chooses_by_itself(const Debt& debt, ThreadId thread);
+// Is it this thread that owes it, or signals it? Then it does not choose the same between its moves for ever: a loop
+// that ends by chance ends.
+[[nodiscard]] bool chooses_by_itself(const System& system, const Debt& debt, ThreadId thread);
+
+// What happens to a thread that stays at its step while those go on for ever, and does not happen in this calculus: its
+// timeout fires only at rest, and a flush waits for all turns of a work instead of one. Empty: nothing.
+[[nodiscard]] std::string passes_unseen(const System& system, const State& state, ThreadId thread,
+                                        const std::vector<bool>& moving);
 
 // The buffers that this move leaves alone although the kernel may evict them as well as its victim. Victims come in the
 // order of the LRU: none is passed over for ever unless it is used again and again.
@@ -54,6 +59,9 @@ struct Debt {
 // the kernel's own works, as a victim, or by a program that brings another one in.
 [[nodiscard]] std::optional<BufferId> evicts_by_itself(const System& system, const State& state, Move move);
 
+// Has the user queue run, and is it suspended, though not killed?
+[[nodiscard]] bool is_left_suspended(const System& system, const State& state, HardwareUseId use);
+
 // Userspace, or a task that it has sent into the kernel.
 [[nodiscard]] bool acts_for_userspace(const Thread& thread);
 
@@ -61,8 +69,9 @@ struct Debt {
 struct Lasso {
   std::vector<Move> stem;
   std::vector<Move> cycle;
-  // What is wrong with it: open in all states of the cycle; or evicted on it, by the kernel alone, and restored.
-  std::variant<Debt, BufferId> harm;
+  // What is wrong with it: open in all states of the cycle; evicted on it, by the kernel alone, and restored; or a user
+  // queue that has run, suspended in all states, though userspace does all that it can.
+  std::variant<Debt, BufferId, HardwareUseId> harm;
   std::vector<ThreadId> waiting;  // userspace that could go on all the time, and never does
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/model/debts.hpp"
 #include "graph/model/memory.hpp"
 #include "graph/model/remedies.hpp"
 
@@ -158,7 +159,8 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
          fmt::format("{} on '{}' before its copy", user, buffer),
          fmt::format("{} runs on '{}' before the kernel's copy into or out of that memory is finished", user, buffer),
          {},
-         at});
+         at,
+         fmt::format("wait for the KERNEL fences of '{}' before {} runs on it", buffer, user)});
   });
   tell_new(running_although_signalled(system, t.before), running_although_signalled(system, t.after),
            [&](const Broken& each) {
@@ -334,7 +336,7 @@ std::vector<Incident> incidents_at_rest(const System& system, const State& state
   if (!moves(system, state).empty()) return result;  // of a user thread that stopped, and may go on
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
     const HardwareUse& use = system.uses[i];
-    if (!state.memory.has_run[i] || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
+    if (!is_left_suspended(system, state, {i})) continue;
     result.push_back({FindingKind::lost_wakeup,
                       {},
                       title(system, use),

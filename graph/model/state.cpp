@@ -302,6 +302,8 @@ void apply(const Change& change, const Attach& attach) {
   if (needs_slot(change.system, change.state, attach)) {
     std::uint32_t& slots = change.state.slots[attach.reservation.index];
     if (slots > 0) --slots;
+  } else if (const auto old = replaced(change.system, change.state, attach)) {
+    std::erase(attached, *old);
   }
   insert_sorted(attached, Attachment{attach.fence, attach.usage});
 }
@@ -384,13 +386,23 @@ void for_each_mapping(const System& system, BufferId buffer, const Function& fun
     if (const auto index = index_in(system.spaces[space], buffer)) function(space, *index);
 }
 
+// What page tables show leads to the old memory from now on, until that thread has copied it.
+void leave_to(const Change& change, BufferId buffer, ThreadId copy) {
+  MemoryState& memory = change.state.memory;
+  for_each_mapping(change.system, buffer, [&](std::uint32_t space, std::size_t index) {
+    if (memory.mapped[space][index] && memory.old[space][index] == 0) memory.old[space][index] = copy.index + 1;
+  });
+}
+
 void apply(const Change& change, const Allocate& allocate) {
   if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate)) return;
-  // From a place that does not suit; what leads to the old memory waits for the copy.
   MemoryState& memory = change.state.memory;
-  for_each_mapping(change.system, allocate.buffer, [&](std::uint32_t space, std::size_t index) {
-    if (!memory.old[space][index]) memory.mapped[space][index] = false;
-  });
+  if (allocate.moves)
+    leave_to(change, allocate.buffer, allocate.copied_by.value_or(change.self));
+  else
+    for_each_mapping(change.system, allocate.buffer, [&](std::uint32_t space, std::size_t index) {
+      if (memory.old[space][index] == 0) memory.mapped[space][index] = false;
+    });
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
@@ -407,10 +419,7 @@ void apply(const Change& change, const Relocate& move) {
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
   if (!fits && !change.system.swap) return;  // others took the room meanwhile: it stays
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
-  if (!move.copied_later) return;
-  for_each_mapping(change.system, move.buffer, [&](std::uint32_t space, std::size_t index) {
-    memory.old[space][index] = memory.mapped[space][index];
-  });
+  if (move.copied_by) leave_to(change, move.buffer, *move.copied_by);
 }
 
 bool is_under_way(const System& system, const State& state, ThreadId job) {
@@ -450,8 +459,9 @@ void apply(const Change& change, const Unmap& unmap) {
     running.push_back(runs(change.system, change.state, HardwareUseId{i}));
   for_each_mapping(change.system, unmap.buffer, [&](std::uint32_t space, std::size_t index) {
     const bool was_mapped = memory.mapped[space][index];
-    if (unmap.only_old && !memory.old[space][index]) return;
-    memory.mapped[space][index] = memory.old[space][index] = false;
+    if (unmap.only_old && memory.old[space][index] != change.self.index + 1) return;
+    memory.mapped[space][index] = false;
+    memory.old[space][index] = 0;
     if (!was_mapped || change.system.spaces[space].mode != AddressSpaceMode::no_preemption) return;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
       if (change.system.uses[i].space.index == space && running[i]) kill(change, HardwareUseId{i});
@@ -463,7 +473,7 @@ void apply(const Change& change, const Map& map) {
   MemoryState& memory = change.state.memory;
   if (!index || !memory.places[map.buffer.index]) return;
   memory.mapped[map.space.index][*index] = true;
-  memory.old[map.space.index][*index] = false;
+  memory.old[map.space.index][*index] = 0;
 }
 
 void apply(const Change& change, const Pin& pin) {

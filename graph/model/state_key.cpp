@@ -133,7 +133,8 @@ void transfer_memory(Key& key, AnyMemory& memory) {
   for (auto& group : memory.charged) key.number(group.index);
   for (auto& pins : memory.pins) key.number(pins);
   for (auto& mapped : memory.mapped) key.flags(mapped);
-  for (auto& old : memory.old) key.flags(old);
+  for (auto& space : memory.old)
+    for (auto& old : space) key.number(old);
   key.flags(memory.killed);
   key.flags(memory.has_run);
   for (auto& group : memory.maximum)

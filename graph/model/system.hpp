@@ -310,6 +310,8 @@ struct Allocate {
   BufferId buffer;
   RegionId region;
   bool force = false;
+  bool moves = false;                   // from where it is: page tables lead there until the Unmap of
+  std::optional<ThreadId> copied_by{};  // this copy job, or else of the same thread
 };
 enum class VictimLocking : std::uint8_t { trylock, ticket, none };
 // One buffer of the region that the kernel's test permits to evict; any of
@@ -336,12 +338,12 @@ struct Relocate {  // the buffer's memory is in that region from now on; none: i
   BufferId buffer;
   std::optional<RegionId> to;
   std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
-  bool copied_later = false;              // page tables lead to the old memory until the copy's Unmap, or a Map
+  std::optional<ThreadId> copied_by{};    // page tables lead to the old memory until this job's Unmap, or a Map
 };
 struct Unmap {  // from every address space
   BufferId buffer;
   std::optional<PickVictim> chosen_by{};
-  bool only_old = false;  // what leads to the memory that has been copied
+  bool only_old = false;  // by a copy job: what leads to the memory that it has copied
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;

@@ -203,8 +203,12 @@ class Fixpoint {
     for (const Thread& thread : system.threads)
       for (const Step& step : thread.program)
         if (std::holds_alternative<Acquire>(step.action) || std::holds_alternative<AcquireWithTicket>(step.action) ||
-            std::holds_alternative<Take>(step.action))
+            std::holds_alternative<Take>(step.action) || std::holds_alternative<Expire>(step.action) || step.timeout)
           in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
+        else if (const auto* flush = std::get_if<Flush>(&step.action)) {
+          in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
+          in_line_.insert(flush->work.index);
+        }
   }
 
   bool lasts(const Debt& debt) const {
@@ -233,7 +237,10 @@ class Fixpoint {
     Set stay;
     for (const auto& [key, state] : states_) {
       const auto open = debts(system_, state);
+      std::vector<bool> moving(system_.threads.size(), true);
+      for (const std::uint32_t each : still) moving[each] = false;
       const bool unjust = std::ranges::any_of(still, [&, &here = state](std::uint32_t each) {
+        if (!passes_unseen(system_, here, {each}, moving).empty()) return true;
         return can_move(here, each) && fair(system_, here, {each}, debt) && waits_in_line(system_, here, {each});
       });
       if (!unjust && std::ranges::find(open, debt) != open.end()) stay.insert(key);
@@ -265,7 +272,7 @@ class Fixpoint {
   bool forbid_choices(const Debt& debt, const Set& inside, std::set<const To*>& forbidden) const {
     const std::size_t before = forbidden.size();
     const auto chooses = [&](const To& edge) {
-      return !edge.move.timeout && chooses_by_itself(debt, edge.move.thread);
+      return !edge.move.timeout && chooses_by_itself(system_, debt, edge.move.thread);
     };
     for (const std::string& from : inside) {
       if (!edges_.contains(from)) continue;
@@ -321,7 +328,7 @@ class Fixpoint {
   const System& system_;
   const std::map<std::string, State>& states_;
   std::map<std::string, std::vector<To>> edges_;
-  std::set<std::uint32_t> in_line_;  // threads that somewhere wait in line
+  std::set<std::uint32_t> in_line_;  // threads of which it matters whether they move
 };
 
 std::map<std::string, State> reachable(const System& system, std::size_t most) {

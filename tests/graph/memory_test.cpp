@@ -292,9 +292,9 @@ TEST_CASE("a copy takes away the page tables' entries that lead to the old memor
   const BufferId bo = add_buffer(system, "bo", 2 * GiB, {vram, gtt});
   const AddressSpaceId space = add_space(system, AddressSpaceMode::dma_fence, {bo});
   system.spaces[space.index].mapped = true;
-  const Unmap after_copy{bo, std::nullopt, true};
+  const Unmap after_copy{bo, std::nullopt, true};  // by the copy, which is this thread here
   for (const bool mapped_again : {false, true}) {
-    std::vector<Step> steps{step(Relocate{bo, gtt, std::nullopt, true})};
+    std::vector<Step> steps{step(Relocate{bo, gtt, std::nullopt, ThreadId{0}})};
     if (mapped_again) steps.push_back(step(Map{space, bo}));
     steps.push_back(step(after_copy));
     system.threads = {thread(std::move(steps))};

@@ -35,6 +35,7 @@ class Generator {
   Action resource_action();
   Action sync_action(bool looping);
   Action memory_action(bool looping);
+  std::optional<ThreadId> copier();
   void add_memory(System& system);
   void add_works(System& system);
   BufferId buffer() { return {dice_.below(buffers)}; }
@@ -98,11 +99,15 @@ Action Generator::sync_action(bool looping) {
   }
 }
 
+std::optional<ThreadId> Generator::copier() {
+  return dice_.one_in(2) ? std::optional(ThreadId{dice_.below(2)}) : std::nullopt;
+}
+
 Action Generator::memory_action(bool looping) {
   switch (dice_.below(14)) {
     case 0:
     case 1:
-      return Allocate{buffer(), region(), dice_.one_in(2)};
+      return Allocate{buffer(), region(), dice_.one_in(2), dice_.one_in(2), copier()};
     case 2: {
       PickVictim pick;
       pick.region = region();
@@ -117,8 +122,7 @@ Action Generator::memory_action(bool looping) {
     }
     case 3:
     case 4:
-      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt, std::nullopt,
-                      dice_.one_in(2)};
+      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt, std::nullopt, copier()};
     case 5:
       return dice_.one_in(2) ? Action(Unmap{buffer(), std::nullopt, dice_.one_in(2)})
                              : Action(Locate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt});
