@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "checker/pulse.hpp"
@@ -37,10 +38,13 @@ class StateGraph {
   }
   [[nodiscard]] State state(Number number) const {
     State result = shape_;
-    std::string key;
-    store_.key(number, key);
-    read_key(key, result);
+    read(number, result);
     return result;
+  }
+  // The same into a state of the same system: many are read, one after the other.
+  void read(Number number, State& into) const {
+    store_.key(number, key_);
+    read_key(key_, into);
   }
   [[nodiscard]] std::vector<Move> way_to(Number number) const;
 
@@ -49,6 +53,7 @@ class StateGraph {
 
   State shape_;
   StateStore store_;
+  mutable std::string key_;  // room for one
   std::vector<Number> parents_;
   std::vector<std::size_t> first_{0};
   std::vector<Edge> edges_;
@@ -70,6 +75,7 @@ StateGraph::StateGraph(const System& system, const State& from, const LivelockOp
   store_.insert(key);
   parents_.push_back(0);
   State state = from;
+  State next = from;
   for (Number number = 0; number < store_.size(); ++number) {
     const std::uint64_t bytes = store_.bytes() + parents_.capacity() * sizeof(Number) +
                                 edges_.capacity() * sizeof(Edge) + first_.capacity() * sizeof(std::size_t);
@@ -79,7 +85,9 @@ StateGraph::StateGraph(const System& system, const State& from, const LivelockOp
     store_.key(number, key);
     read_key(key, state);
     for (const Move& move : moves_of(system, state, options)) {
-      write_key(after(system, state, move, options.causes), key);
+      next = state;  // into the same memory
+      next = after(system, std::move(next), move, options.causes);
+      write_key(next, key);
       const auto [to, news] = store_.insert(key);
       if (news) parents_.push_back(number);
       edges_.push_back({to, move});
@@ -149,11 +157,12 @@ class Component {
   [[nodiscard]] const std::vector<bool>& moving() const { return moves_; }
   // The states and edges that no fair run in here comes to again and again. Without them a smaller one may be left.
   struct Excluded {
-    std::set<Number> states;
-    std::set<const Edge*> edges;
+    std::unordered_set<Number> states;
+    std::unordered_set<const Edge*> edges;
     [[nodiscard]] bool nothing() const { return states.empty() && edges.empty(); }
   };
   [[nodiscard]] Excluded excluded() const;
+  bool exclude_more(Excluded& out) const;
   // A cycle through its first state that is fair and has such an edge; nothing if there is none. Requires that nothing
   // is excluded.
   [[nodiscard]] std::optional<std::vector<const Edge*>> fair_cycle() const;
@@ -199,7 +208,11 @@ Component::Component(const System& system, const StateGraph& graph, Causes cause
       question_(std::move(question)),
       threads_(system.threads.size()),
       moves_(threads_, false) {
-  for (const Number number : states_) look_at(system, causes, number, graph.state(number));
+  State state = graph.state(states_.front());
+  for (const Number number : states_) {
+    graph.read(number, state);
+    look_at(system, causes, number, state);
+  }
 }
 
 void Component::look_at(const System& system, Causes causes, Number number, const State& state) {
@@ -241,17 +254,35 @@ Component::Excluded Component::excluded() const {
     for (const Number number : states_)
       if (!passes_unseen(system_, graph_.state(number), {i}, moves_).empty()) result.states.insert(number);
   }
-  for (std::size_t i = 0; i < states_.size(); ++i) {
+  for (std::size_t i = 0; i < states_.size(); ++i)
     for (std::size_t thread = 0; thread < threads_; ++thread)
       if (facts_[i].in_line[thread] && !moves_[thread]) result.states.insert(states_[i]);
-    const auto leaves = [&](const Edge* edge) { return !stays(states_[i], *edge); };
-    if (std::ranges::any_of(facts_[i].choices, leaves))
-      std::ranges::remove_copy_if(facts_[i].choices, std::inserter(result.edges, result.edges.end()), leaves);
-  }
   for (const auto& [edge, facts] : buffers_)
     if (std::ranges::any_of(facts.passed_over, [&](BufferId buffer) { return !used_.contains(buffer); }))
       result.edges.insert(edge);
+  while (exclude_more(result)) {
+  }
   return result;
+}
+
+// What follows from what is excluded: a choice that leads out takes the others with it, and who can go nowhere is out.
+// All at once, for each round of its own would decompose what is left again.
+bool Component::exclude_more(Excluded& out) const {
+  const std::size_t before = out.states.size() + out.edges.size();
+  for (std::size_t i = states_.size(); i-- > 0;) {
+    const Number from = states_[i];
+    if (out.states.contains(from)) continue;
+    const auto leaves = [&](const Edge* edge) {
+      return !stays(from, *edge) || out.states.contains(edge->to) || out.edges.contains(edge);
+    };
+    const auto& choices = facts_[i].choices;
+    if (std::ranges::any_of(choices, leaves))
+      for (const Edge* edge : choices)
+        if (stays(from, *edge)) out.edges.insert(edge);
+    if (std::ranges::all_of(graph_.from(from), [&](const Edge& edge) { return leaves(&edge); }))
+      out.states.insert(from);
+  }
+  return out.states.size() + out.edges.size() > before;
 }
 
 // The shortest way inside the component whose last edge is the goal.
@@ -425,8 +456,16 @@ void Search::look_for(const Debt& debt, const std::vector<Number>& states) {
 // Thrashing: every run of every work ends, and together they never come to rest.
 void Search::look_for_evictions(const std::vector<Number>& states) {
   const Filter by_kernel = [&](Number, const Edge& edge) { return !acts_for_userspace(system_[edge.move.thread]); };
-  const auto evicted = [&](Number from, const Edge& edge) {
-    return evicts_by_itself(system_, graph_.state(from), edge.move);
+  std::vector<bool> relocates;
+  for (const Thread& thread : system_.threads)
+    relocates.push_back(!acts_for_userspace(thread) && std::ranges::any_of(thread.program, [](const Step& step) {
+      return std::holds_alternative<Relocate>(step.action);
+    }));
+  State state = graph_.state(states.front());
+  const auto evicted = [&](Number from, const Edge& edge) -> std::optional<BufferId> {
+    if (!relocates[edge.move.thread.index]) return std::nullopt;
+    graph_.read(from, state);
+    return evicts_by_itself(system_, state, edge.move);
   };
   const Filter evicts = [&](Number from, const Edge& edge) { return evicted(from, edge).has_value(); };
   const auto loop = fair_loop(states, by_kernel, {evicts, std::nullopt});
@@ -457,8 +496,9 @@ void Search::look_for_unseen(const std::vector<Number>& states) {
 // The states in which the queue is suspended, and from which no way leads to one where it is not.
 std::vector<Number> Search::never_resumed(HardwareUseId use) const {
   std::vector<bool> hope(graph_.size(), false);
+  State state = graph_.state(0);
   for (Number number = 0; number < graph_.size(); ++number) {
-    const State state = graph_.state(number);
+    graph_.read(number, state);
     hope[number] = !is_left_suspended(system_, state, use) || cut_off(system_, state);
   }
   for (bool news = true; news;) {
@@ -483,12 +523,15 @@ void Search::look_for_suspended(HardwareUseId use) {
 
 void Search::look_into(const std::vector<Number>& states) {
   std::vector<std::pair<Debt, std::vector<Number>>> open;  // the states in which each debt is
-  for (const Number number : states)
-    for (const Debt& debt : debts(system_, graph_.state(number))) {
+  State state = graph_.state(states.front());
+  for (const Number number : states) {
+    graph_.read(number, state);
+    for (const Debt& debt : debts(system_, state)) {
       auto place = std::ranges::find(open, debt, &std::pair<Debt, std::vector<Number>>::first);
       if (place == open.end()) place = open.insert(open.end(), {debt, {}});
       place->second.push_back(number);
     }
+  }
   for (const auto& [debt, where] : open)
     if (result_.lassos.size() < options_.most && !known(debt)) look_for(debt, where);
 }

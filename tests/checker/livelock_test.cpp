@@ -142,7 +142,8 @@ TEST_CASE("who is stuck while others run on is found although nothing ever comes
                            {step(Assign{VariableId{0}, 1}, {1}), step(Assign{VariableId{0}, 0}, {0})})};
   const auto stuck = lassos(system);
   const auto holds_a = [](const Lasso& lasso) {
-    return lasso.harm == std::variant<Debt, BufferId>(Debt{{Obligation::Kind::lock, 0}, 0});
+    const auto* debt = std::get_if<Debt>(&lasso.harm);
+    return debt != nullptr && *debt == Debt{{Obligation::Kind::lock, 0}, 0};
   };
   CHECK(std::ranges::any_of(stuck, holds_a));
 }
@@ -201,14 +202,15 @@ class Fixpoint {
                                used_anew(system, state, move)});
     }
     for (const Thread& thread : system.threads)
-      for (const Step& step : thread.program)
+      for (const Step& step : thread.program) {
         if (std::holds_alternative<Acquire>(step.action) || std::holds_alternative<AcquireWithTicket>(step.action) ||
             std::holds_alternative<Take>(step.action) || std::holds_alternative<Expire>(step.action) || step.timeout)
           in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
-        else if (const auto* flush = std::get_if<Flush>(&step.action)) {
-          in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
-          in_line_.insert(flush->work.index);
-        }
+        const auto* flush = std::get_if<Flush>(&step.action);
+        if (flush == nullptr) continue;
+        in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
+        in_line_.insert(flush->work.index);
+      }
   }
 
   bool lasts(const Debt& debt) const {
