@@ -9,9 +9,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <sstream>
 
 #include "checker/decide.hpp"
+#include "checker/design.hpp"
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
 #include "checker/predict.hpp"
@@ -31,8 +31,6 @@
 
 namespace fencecheck {
 namespace {
-
-constexpr std::uintmax_t largest_text = std::uintmax_t{64} << 20U;  // scenarios and graphs are read whole
 
 std::string file_title(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
@@ -92,6 +90,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   report.findings = std::move(decision.findings);
   report.assumptions = environment(*scenario);
   std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
+  report.assumptions.push_back(fmt::format("the engine that decided is right: {}", info(decision.engine).id));
   report.figures = round_trips(*system);
   report.expect = scenario->expect;
   report.graph = graph.graph;
@@ -188,21 +187,6 @@ std::optional<Report> check_snapshot(const Source& source, Diagnostics& diagnost
   const std::optional<Snapshot> snapshot = read_snapshot(source, diagnostics);
   if (!snapshot) return std::nullopt;
   return observed_report(observe(*snapshot), source, "snapshot", snapshot->expect);
-}
-
-std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
-  std::ostringstream text;
-  std::string block(sniffed_bytes, '\0');
-  std::uintmax_t size = 0;
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
-    size += static_cast<std::uintmax_t>(in.gcount());
-    if (size > largest_text) {
-      diagnostics.error({}, fmt::format("larger than {} MiB", largest_text >> 20U));
-      return {};
-    }
-    text.write(block.data(), in.gcount());
-  }
-  return std::move(text).str();
 }
 
 // Inputs that are read whole.

@@ -87,6 +87,7 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
   if (violated(memory_management) || tracks_memory(system))
     found.decision.answers.push_back(conclude(memory_management, violated(memory_management), open_end, all));
+  found.decision.engine = Engine::explore;
   return std::move(found.decision);
 }
 

@@ -13,6 +13,7 @@
 #include "checker/search.hpp"
 #include "graph/dependencies.hpp"
 #include "graph/model/debts.hpp"
+#include "graph/model/engine.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
@@ -25,6 +26,7 @@ struct Decision {
   std::vector<Finding> findings;         // worst first
   std::vector<Cycle> cycles;             // of the findings, in the dependency graph
   std::vector<std::string> assumptions;  // and remarks that are no findings
+  Engine engine = Engine::automatic;     // which one decided
 };
 
 struct Hang {
