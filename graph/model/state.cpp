@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "graph/model/control_flow.hpp"
 #include "graph/model/memory.hpp"
 #include "graph/model/overloaded.hpp"
 
@@ -226,30 +227,6 @@ void apply(const Change& change, const Take& take) {
 
 void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
-}
-
-// What of each pool a thread holds that stands at that step: along the shortest way to it, by steps whose cause is
-// switched on.
-std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to, Causes causes) {
-  std::vector<std::int64_t> result(system.pools.size(), 0);
-  if (result.empty()) return result;
-  const std::vector<Step>& program = system[thread].program;
-  std::vector<std::optional<StepIndex>> before(program.size() + 1);
-  std::vector<StepIndex> worklist{0};
-  for (std::size_t i = 0; i < worklist.size() && !before[to]; ++i)
-    if (worklist[i] != program.size())
-      for (const StepIndex next : program[worklist[i]].next)
-        if (next != 0 && !before[next]) {
-          before[next] = worklist[i];
-          worklist.push_back(next);
-        }
-  for (StepIndex at = to; at != 0 && before[at]; at = *before[at]) {
-    const Step& step = program[*before[at]];
-    if (!causes.has(step.cause)) continue;
-    if (const auto* take = std::get_if<Take>(&step.action)) result[take->pool.index] += take->amount;
-    if (const auto* give = std::get_if<Give>(&step.action)) result[give->pool.index] -= give->amount;
-  }
-  return result;
 }
 
 // A reset frees what the hardware has taken: locks, and what it took of pools on its way here.
@@ -538,27 +515,6 @@ std::optional<ThreadId> next_to_begin(const State& state, QueueId queue) {
 bool gate_closed(const System& system, const State& state, ThreadId job) {
   const auto& queue = system[job].queue;
   return queue && system[*queue].gate && state.variables[system[*queue].gate->index] == 0;
-}
-
-State initial_state(const System& system) {
-  State state;
-  state.at.assign(system.threads.size(), 0);
-  for (const Fence& fence : system.fences) state.published.push_back(fence.published);
-  state.signalled.assign(system.fences.size(), false);
-  state.locks.resize(system.locks.size());
-  for (const Variable& variable : system.variables) state.variables.push_back(variable.initial);
-  state.taken.assign(system.pools.size(), 0);
-  state.queues.resize(system.queues.size());
-  for (const Reservation& reservation : system.reservations) {
-    auto& attached = state.reservations.emplace_back(reservation.attached);
-    std::ranges::sort(attached);
-  }
-  state.requested.assign(system.fences.size(), false);
-  state.slots.assign(system.reservations.size(), 0);
-  state.sets.resize(system.sets.size());
-  state.tickets.assign(system.threads.size(), 0);
-  state.memory = initial_memory(system);
-  return state;
 }
 
 std::vector<Move> moves(const System& system, const State& state, Causes causes) {
