@@ -1,6 +1,8 @@
 // A window over the stream, never much larger than the longest line.
 #include "graph/input/line_reader.hpp"
 
+#include <algorithm>
+
 namespace fencecheck {
 
 bool LineReader::next() {
@@ -18,6 +20,7 @@ bool LineReader::next() {
   ++number_;
   line_ = std::string_view(buffer_).substr(begin_, end - begin_);
   too_long_ = line_.size() > limit_;
+  binary_ = binary_ || zero_ < end;
   begin_ = found ? end + 1 : end;
   return !too_long_;
 }
@@ -25,11 +28,13 @@ bool LineReader::next() {
 bool LineReader::fill() {
   constexpr std::size_t chunk = 65'536;
   buffer_.erase(0, begin_);
+  if (zero_ != std::string::npos) zero_ -= std::min(zero_, begin_);
   begin_ = 0;
   const std::size_t used = buffer_.size();
   buffer_.resize(used + chunk);
   in_.read(buffer_.data() + used, static_cast<std::streamsize>(chunk));
   buffer_.resize(used + static_cast<std::size_t>(in_.gcount()));
+  if (zero_ == std::string::npos) zero_ = buffer_.find('\0', used);
   return buffer_.size() > used;
 }
 

@@ -21,6 +21,8 @@ class LineReader {
   [[nodiscard]] std::uint32_t number() const { return number_; }  // from 1
   [[nodiscard]] bool complete() const { return complete_; }       // false: the text ends without a newline
   [[nodiscard]] bool too_long() const { return too_long_; }
+  // Is there a zero byte in the line, or was there one before? Costs nothing for each line.
+  [[nodiscard]] bool binary() const { return binary_; }
 
  private:
   bool fill();
@@ -33,6 +35,8 @@ class LineReader {
   std::uint32_t number_ = 0;
   bool complete_ = true;
   bool too_long_ = false;
+  std::size_t zero_ = std::string::npos;  // the first zero byte in buffer_
+  bool binary_ = false;
 };
 
 }  // namespace fencecheck
