@@ -1,7 +1,6 @@
 // From the CPU in brackets to both sides: task to the left, flags, time and event to the right.
 #include "graph/input/ftrace_line.hpp"
 
-#include <charconv>
 #include <limits>
 
 namespace fencecheck {
@@ -51,6 +50,7 @@ std::string_view take_word(std::string_view& text) {
 // trace-cmd writes the name of a buffer instance at the very beginning of the
 // line, where the kernel and trace-cmd otherwise pad the comm with blanks.
 std::string_view without_instance(std::string_view line) {
+  if (line.empty() || is_blank(line.front())) return line;
   const auto blank = find_blank(line);
   const bool instance = blank > 1 && blank < line.size() && line[blank] == ' ' && line[blank - 1] == ':';
   return instance ? line.substr(blank) : line;
@@ -74,7 +74,9 @@ bool parse_task(std::string_view text, EventLine& event) {
 
 // Softirqs that run in their own thread print that thread's name.
 bool is_interrupt(const EventLine& event, std::string_view flags) {
-  if (event.pid == 0 || event.comm.starts_with("ksoftirqd/") || event.comm.starts_with("ktimers/")) return true;
+  if (event.pid == 0) return true;
+  const bool may_be_thread = event.comm.starts_with('k');
+  if (may_be_thread && (event.comm.starts_with("ksoftirqd/") || event.comm.starts_with("ktimers/"))) return true;
   return flags.size() > 2 && std::string_view("hHszZ").find(flags[2]) != std::string_view::npos;
 }
 
@@ -82,10 +84,11 @@ bool is_interrupt(const EventLine& event, std::string_view flags) {
 bool parse_time(std::string_view word, EventLine& event) {
   if (!word.ends_with(':')) return false;
   word.remove_suffix(1);
-  const auto point = word.find('.');
+  std::size_t point = 0;
+  while (point < word.size() && word[point] != '.') ++point;
   const auto whole = parse_number(word.substr(0, point));
   if (!whole) return false;
-  event.timed = point != std::string_view::npos;
+  event.timed = point != word.size();
   event.time = *whole;
   if (!event.timed) return true;
   const std::string_view digits = word.substr(point + 1);
@@ -100,15 +103,16 @@ bool parse_time(std::string_view word, EventLine& event) {
 
 bool parse_event(std::string_view text, EventLine& event) {
   text = trimmed(text);
-  if (text.starts_with("<stack trace")) {
+  if (text.starts_with('<') && text.starts_with("<stack trace")) {
     event.event = "<stack trace>";
     return true;
   }
-  const auto colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
-  if (colon == std::string_view::npos || name.find(' ') != std::string_view::npos) {
+  std::size_t colon = 0;
+  while (colon < text.size() && text[colon] != ':' && text[colon] != ' ') ++colon;
+  if (colon == text.size() || text[colon] == ' ') {
     return text.find(" <-") != std::string_view::npos;  // "function <-caller"
   }
+  const std::string_view name = text.substr(0, colon);
   event.event = name;
   event.arguments = trimmed(text.substr(colon + 1));
   if (name == "kernel_stack" && event.arguments.starts_with("<stack trace")) event.event = "<stack trace>";
@@ -132,13 +136,6 @@ bool parse_rest(std::string_view text, EventLine& event) {
 }  // namespace
 
 std::string_view trimmed(std::string_view text) { return trimmed_right(text.substr(skip_blanks(text))); }
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || wrong != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::optional<EventLine> parse_event_line(std::string_view line) {
   for (auto open = line.find('['); open != std::string_view::npos; open = line.find('[', open + 1)) {

@@ -4,15 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <istream>
-#include <string>
 #include <string_view>
+#include <vector>
 
 namespace fencecheck {
 
 class LineReader {
  public:
   // Lines of more than `limit` bytes are refused.
-  LineReader(std::istream& in, std::size_t limit) : in_(in), limit_(limit) {}
+  LineReader(std::istream& in, std::size_t limit) : in_(in), limit_(limit), buffer_(std::size_t{1} << 17U) {}
 
   // Goes to the next line; false at the end of the text and at a line that is too long.
   bool next();
@@ -25,17 +25,21 @@ class LineReader {
   [[nodiscard]] bool binary() const { return binary_; }
 
  private:
+  static constexpr auto none = ~std::size_t{0};
+
   bool fill();
+  [[nodiscard]] const char* find_end(std::size_t from) const;
 
   std::istream& in_;
   std::size_t limit_;
-  std::string buffer_;
+  std::vector<char> buffer_;
   std::size_t begin_ = 0;  // of what is unread in buffer_
+  std::size_t end_ = 0;
   std::string_view line_;
   std::uint32_t number_ = 0;
   bool complete_ = true;
   bool too_long_ = false;
-  std::size_t zero_ = std::string::npos;  // the first zero byte in buffer_
+  std::size_t zero_ = none;  // the first zero byte in buffer_
   bool binary_ = false;
 };
 

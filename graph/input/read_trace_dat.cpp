@@ -212,9 +212,7 @@ bool TraceDatReader::take(Part& part, TraceRecord& record) {
   record.pid = static_cast<std::uint32_t>(number(pid_, event));
   record.comm = {};
   record.time = facts_.last_time;
-  record.numbers.fill(0);
-  record.words.fill({});
-  record.present = 0;
+  record.clear_fields();
   record.frames.clear();
   record.text = {};
   const Task& current = task(record.pid);
