@@ -7,6 +7,7 @@
 namespace fencecheck {
 
 bool LineReader::next() {
+  if (begin_ == end_ && in_.fail()) return false;  // the last line stays where it is
   const char* end = find_end(begin_);
   while (end == nullptr && end_ - begin_ <= limit_) {
     const std::size_t searched = end_ - begin_;

@@ -16,7 +16,7 @@ class LineReader {
 
   // Goes to the next line; false at the end of the text and at a line that is too long.
   bool next();
-  // Without its end; valid until the next call of next().
+  // Without its end; valid until next() goes to another one.
   [[nodiscard]] std::string_view line() const { return line_; }
   [[nodiscard]] std::uint32_t number() const { return number_; }  // from 1
   [[nodiscard]] bool complete() const { return complete_; }       // false: the text ends without a newline

@@ -120,9 +120,9 @@ std::uint64_t ByteOrder::load(const char* at, std::size_t size) const {
   const auto load_as = [&]<class Number>(Number number) -> std::uint64_t {
     std::memcpy(&number, at, sizeof number);
     if (!big) return number;
-    Number turned = 0;
+    std::uint64_t turned = 0;
     for (std::size_t byte = 0; byte < sizeof number; ++byte)
-      turned = static_cast<Number>(turned << 7U << 1U | (number >> 8U * byte & 0xffU));
+      turned = turned << 8U | (std::uint64_t{number} >> 8U * byte & 0xffU);
     return turned;
   };
   switch (size) {
