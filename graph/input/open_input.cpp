@@ -94,7 +94,7 @@ OpenedInput::OpenedInput(const std::string& path, Diagnostics& diagnostics) : st
     return;
   }
   std::error_code no_size;
-  const std::uintmax_t size = path == "-" ? 0 : std::filesystem::file_size(path, no_size);
+  const std::uintmax_t size = std::filesystem::file_size(path == "-" ? "/dev/stdin" : path, no_size);
   state.size = no_size ? 0 : size;
   state.raw = std::make_unique<PutBack>(bytes);
   if (bytes.bad() || (state.raw->beginning().empty() && !bytes.eof())) diagnostics.error({}, "cannot be read");

@@ -45,6 +45,7 @@ void TraceDatReader::open(const std::string& path) {
       path, [](std::string_view event) { return event == stack_event || !patterns_of(event).empty(); });
   facts_.clock = file_->clock();
   facts_.timed = !file_->counts();
+  if (file_->overwritten() != 0) losses_.add(LossKind::overwritten, file_->overwritten(), {}, {0, 1}, facts_);
   bind_common();
   for (const EventFormat& format : file_->formats()) add_decoder(format);
   std::size_t cpus = 1;

@@ -99,6 +99,7 @@ struct TraceFacts {
   bool marked = true;            // false: some events have no flags column
   double part_read = 0;          // of the file, from 0 to 1; 0: the reader does not know
   std::string clock;             // its name; empty: not known
+  bool clock_assumed = false;    // of files that are merged: not all of them name their clock
   std::string stopped;           // why it was not read to its end; empty: it was
 };
 

@@ -29,6 +29,7 @@ constexpr std::uint64_t largest_unpacked = std::uint64_t{1} << 28U;  // bytes of
 enum OptionNumber : std::uint16_t {
   option_done = 0,
   option_date = 1,
+  option_statistics = 2,
   option_buffer = 3,
   option_clock = 4,
   option_offset = 7,
@@ -362,6 +363,8 @@ void TraceDatFile::read_option(std::uint16_t number, std::string_view data) {
     case option_offset:
       time_offset_ += parse_offset(data);
       return;
+    case option_statistics:
+      return take_statistics(data);
     case option_clock:
       return take_clock(data);
     case option_cpus:
@@ -485,6 +488,12 @@ void TraceDatFile::take_clock(std::string_view text) {
   const auto open = text.find('[');
   if (open != std::string_view::npos) text = text.substr(open + 1, text.find(']', open) - open - 1);
   if (!text.empty()) clock_ = without_blanks(text);
+}
+
+// "overrun: 12": what per_cpu/cpuN/stats says when the recording ends. It holds for each CPU of each buffer.
+void TraceDatFile::take_statistics(std::string_view text) {
+  for (const std::string_view title : {"\noverrun:", "\ncommit overrun:", "\ndropped events:"})
+    overwritten_ += parse_unsigned(behind(text, title)).value_or(0);
 }
 
 void TraceDatFile::check_cpus() const {

@@ -116,7 +116,9 @@ class TraceDatFile {
   [[nodiscard]] const std::unordered_map<std::uint32_t, std::string>& comms() const { return comms_; }
   [[nodiscard]] std::uint32_t long_size() const { return long_size_; }      // of the kernel: 4 or 8
   [[nodiscard]] std::uint32_t data_offset() const { return data_offset_; }  // of a sub-buffer's events
-  [[nodiscard]] bool counts() const;                                        // the clock has no unit of time
+  // Events that the kernel's statistics say it overwrote or dropped.
+  [[nodiscard]] std::uint64_t overwritten() const { return overwritten_; }
+  [[nodiscard]] bool counts() const;  // the clock has no unit of time
   // Nanoseconds, or whatever the clock counts, of a time in the ring buffer.
   [[nodiscard]] std::uint64_t time(std::uint64_t stamp) const;
   // Read when first asked for.
@@ -143,6 +145,7 @@ class TraceDatFile {
   void read_cpus6(Cursor& cursor, std::string name);
   void take_format(std::string_view text, const Wanted& wanted);
   void take_clock(std::string_view text);
+  void take_statistics(std::string_view text);
   [[nodiscard]] Cursor section(std::uint64_t offset, std::uint16_t number);
   [[nodiscard]] Place section_place(std::uint64_t offset, std::uint16_t number);
   void check_cpus() const;
@@ -161,6 +164,7 @@ class TraceDatFile {
   std::vector<TraceDatBuffer> buffers_;
   std::vector<std::pair<std::string, std::uint64_t>> instances_;  // version 6: name and place
   std::string clock_;
+  std::uint64_t overwritten_ = 0;
   std::uint64_t time_offset_ = 0;  // added to every time, modulo 2^64
   std::uint32_t multiplier_ = 0;   // 0: times are nanoseconds already
   std::uint32_t shift_ = 0;

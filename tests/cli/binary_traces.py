@@ -120,7 +120,7 @@ def _pages(layout, events, driver, lost, rest):
         yield layout.page(own, driver, lost if cpu == 0 else None, rest if cpu == 0 else b"") if own else b""
 
 
-def trace_dat(events, clock="", driver="vgem", layout=Layout(), lost=None, rest=b""):
+def trace_dat(events, clock="", driver="vgem", layout=Layout(), lost=None, rest=b"", statistics=b""):
     """Version 6. All events of a CPU have to fit into one page."""
     pages = list(_pages(layout, events, driver, lost, rest))
     data = b"\x17\x08\x44tracing6\0" + bytes([layout.big, 8]) + layout.pack("I", PAGE)
@@ -129,6 +129,8 @@ def trace_dat(events, clock="", driver="vgem", layout=Layout(), lost=None, rest=
     if clock:
         text = f"[{clock}] other".encode() + b"\0"
         data += layout.pack("HI", 4, len(text)) + text
+    if statistics:
+        data += layout.pack("HI", 2, len(statistics)) + statistics
     data += layout.pack("H", 0) + b"flyrecord\0"
     at = -(-(len(data) + 16 * len(pages)) // PAGE) * PAGE
     for page in pages:

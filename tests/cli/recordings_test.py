@@ -211,6 +211,7 @@ class Formats(Case):
                               ("1 damaged", {"rest": layout.entry_word(0, 0) + layout.pack("I", 3)}),
                               ("1 damaged", {"rest": layout.entry_word(30, 0)}),
                               ("1 damaged", {"rest": layout.entry_word(4, 0) + other[4:20].replace(b"\7", b"d")}),
+                              ("12 overwritten", {"statistics": b"CPU: 0\nentries: 4\noverrun: 12\nbytes: 9\n\0"}),
                               ("1 other-event", {"rest": other})):
             with self.subTest(says, **options):
                 done = self.run_it("check", self.file("t.dat", binary_traces.trace_dat(healthy, **options)))
@@ -261,6 +262,7 @@ class Merged(Case):
                 story = self.expect(FINDINGS, "check", "--merge", *parts).stdout
                 self.assertIn(SENTENCE, story)
                 self.assertRegex(story, r"\npart1:\d+: .*dma_fence_wait_start")
+                self.assertEqual(write[0] != binary_traces.perfetto, "which not all of them name" in " ".join(story.split()))
                 drawn = self.expect(CLEAN, "draw", "--merge", *parts).stdout
                 self.assertIn("a-1", drawn)
                 self.assertIn("b-2", drawn)
