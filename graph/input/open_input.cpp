@@ -139,7 +139,9 @@ void OpenedInput::check(Diagnostics& diagnostics) {
 std::string OpenedInput::file() {
   State& state = *state_;
   state.size = 0;  // somebody else reads it
-  if (!state.compressed && state.path != "-") return state.path;
+  std::error_code no_file;
+  const bool again = state.path != "-" && std::filesystem::is_regular_file(state.path, no_file);  // can be read again
+  if (!state.compressed && again) return state.path;
   state.copy = memfd_create("fencecheck", 0);
   std::string block(sniffed_bytes, '\0');
   while (state.copy >= 0 &&
