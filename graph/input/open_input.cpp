@@ -49,6 +49,17 @@ class PutBack : public std::streambuf {
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(block_.front());
   }
 
+  // Large pieces go where they are wanted at once, and not through the block.
+  std::streamsize xsgetn(char* to, std::streamsize wanted) override {
+    const std::streamsize here = std::min<std::streamsize>(wanted, egptr() - gptr());
+    std::copy_n(gptr(), here, to);
+    setg(eback(), gptr() + here, egptr());
+    if (here == wanted) return wanted;
+    in_.read(to + here, wanted - here);
+    taken_ += static_cast<std::uint64_t>(in_.gcount());
+    return here + in_.gcount();
+  }
+
  private:
   std::istream& in_;
   std::string beginning_;

@@ -200,14 +200,14 @@ class Formats(Case):
                 self.assertIn(SENTENCE, self.expect(FINDINGS, "check", self.file("t.dat", content)).stdout)
 
     def test_trace_dat_through_a_named_pipe(self):
-        whole = self.file("t.dat", binary_traces.trace_dat(CYCLE))
-        pipe = whole + ".pipe"
-        pathlib.Path(pipe).unlink(missing_ok=True)
+        whole = self.folder / self.file("t.dat", binary_traces.trace_dat(CYCLE))
+        pipe = self.folder / "pipe"
+        pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
         writer = subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", whole, pipe])
         self.addCleanup(writer.wait)
         self.addCleanup(writer.kill)
-        self.assertIn(SENTENCE, self.expect(FINDINGS, "check", pipe).stdout)
+        self.assertIn(SENTENCE, self.expect(FINDINGS, "check", str(pipe)).stdout)
 
     def test_what_a_ring_buffer_lost_is_counted(self):
         healthy = [(100 * SECOND, 0, 1, "a", "init", 4, 1), (100 * SECOND + 1, 0, 2, "b", "wait_start", 4, 1),
