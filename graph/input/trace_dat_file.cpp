@@ -140,7 +140,7 @@ std::uint64_t ByteOrder::load(const char* at, std::size_t size) const {
   }
 }
 
-// "	field:__data_loc char[] driver;	offset:8;	size:4;	signed:1;"
+// " field:__data_loc char[] driver; offset:8; size:4; signed:1;"
 std::vector<EventField> fields_of(std::string_view format) {
   std::vector<EventField> fields;
   while (!format.empty()) {

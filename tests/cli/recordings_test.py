@@ -273,7 +273,8 @@ class Merged(Case):
                 story = self.expect(FINDINGS, "check", "--merge", *parts).stdout
                 self.assertIn(SENTENCE, story)
                 self.assertRegex(story, r"\npart1:\d+: .*dma_fence_wait_start")
-                self.assertEqual(write[0] != binary_traces.perfetto, "which not all of them name" in " ".join(story.split()))
+                assumed = "which not all of them name" in " ".join(story.split())
+                self.assertEqual(write[0] != binary_traces.perfetto, assumed)
                 drawn = self.expect(CLEAN, "draw", "--merge", *parts).stdout
                 self.assertIn("a-1", drawn)
                 self.assertIn("b-2", drawn)
