@@ -141,8 +141,9 @@ Report observed_report(Observation seen, const Source& source, std::string_view 
 AskToStop reading_within(const Budget& budget, const OpenedInput& input, const std::string& name) {
   return [&](const TraceFacts& facts) -> std::string {
     if (budget.progress) {
-      const auto part = input.part_read();
-      budget.progress(fmt::format("{}: {}{} events read", name, part ? progress_bar(*part) + " " : "", facts.events));
+      const double part = facts.part_read > 0 ? facts.part_read : input.part_read().value_or(0);
+      budget.progress(
+          fmt::format("{}: {}{} events read", name, part > 0 ? progress_bar(part) + " " : "", facts.events));
     }
     if (interrupted()) return "interrupted";
     return budget.out_of_time() ? "the time limit was reached (--timeout)" : "";

@@ -77,6 +77,7 @@ bool MergedTrace::comparable(const State& state) {
   } else if (one.timed && state.head.time > facts_.last_time && state.head.time - facts_.last_time > longest_pause) {
     problem = fmt::format("{} seconds lie between them", (state.head.time - facts_.last_time) / 1'000'000'000U);
   } else {
+    facts_.clock_assumed = facts_.clock_assumed || one.clock.empty() || other.clock.empty();
     return true;
   }
   diagnostics_.error({}, fmt::format("{} and {} do not have the same clock ({}): their events have no common order; "
