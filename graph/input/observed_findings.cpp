@@ -220,7 +220,10 @@ std::string Teller::ended_by(const Wait& wait, std::size_t span) const {
   if (span + 1 < wait.spans.size()) return "interrupted or timed out, then restarted";
   if (wait.how == WaitEnd::gave_up) return "interrupted or timed out";
   if (wait.how == WaitEnd::open) return "still waiting at the end of the trace";
-  return wait.fence ? "signal by " + signalled_by(*wait.fence) : "the lock was free";
+  if (wait.fence) return "signal by " + signalled_by(*wait.fence);
+  const WaitStep& last = hang_.path.back();
+  const bool woken = hang_.hindsight && last.wait.get() == &wait;
+  return woken ? fmt::format("until {} released the lock", name(last.owner)) : "until the lock was released";
 }
 
 std::string Teller::signalled_by(const FenceLife& life) const {
