@@ -193,8 +193,8 @@ def _field(number, value):
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
-def perfetto(events, clock=0, driver="vgem"):
-    """Events by their names, as Perfetto writes those that it was not compiled with."""
+def perfetto(events, clock=0, driver="vgem", lost=False, repeat=1):
+    """Events by their names, as Perfetto writes those that it was not compiled with; each `repeat` times."""
     packets = b""
     for cpu in sorted({event[1] for event in events}):
         bundle = _field(1, cpu)
@@ -204,7 +204,9 @@ def perfetto(events, clock=0, driver="vgem"):
                 generic += _field(2, _field(1, key) + _field(3, value))
             for key, value in (("context", context), ("seqno", seqno)):
                 generic += _field(2, _field(1, key) + _field(5, value))
-            bundle += _field(2, _field(1, time) + _field(2, pid) + _field(327, generic))
+            bundle += _field(2, _field(1, time) + _field(2, pid) + _field(327, generic)) * repeat
+        if lost:
+            bundle += _field(3, 1)
         if clock:
             bundle += _field(5, clock)
         packets += _field(1, _field(1, bundle))

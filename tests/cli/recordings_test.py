@@ -229,6 +229,16 @@ class Formats(Case):
                 self.assertEqual(CLEAN if "other" in says else UNKNOWN, done.returncode, done.stdout + done.stderr)
                 self.assertIn(says, done.stdout)
 
+    def test_perfetto_is_sorted_within_a_window(self):
+        early = [(100 * SECOND, 1, 2, "b", "init", 7, 1)]
+        late = [(101 * SECOND, 0, 1, "a", "init", 4, 1)]
+        few = binary_traces.perfetto(late, repeat=5)
+        many = few + binary_traces.perfetto(late, repeat=5000) * 100
+        done = self.expect(CLEAN, "check", self.file("t.pftrace", few + binary_traces.perfetto(early)))
+        self.assertNotIn("loss:", done.stdout)
+        done = self.expect(UNKNOWN, "check", self.file("t.pftrace", many + binary_traces.perfetto(early)))
+        self.assertIn("loss: 1 unordered, first at line 5", done.stdout)
+
     def test_a_clock_that_only_counts(self):
         for content in (binary_traces.trace_dat(CYCLE, "counter"), binary_traces.trace_dat7(CYCLE, "x86-tsc")):
             story = self.run_it("check", self.file("t.dat", content)).stdout
@@ -293,6 +303,15 @@ class Merged(Case):
         parts = [self.file(f"part{index}", binary_traces.text(events[2 * index:2 * index + 2])) for index in range(2)]
         story = self.expect(UNKNOWN, "check", "--merge", *reversed(parts)).stdout
         self.assertIn("loss: 1 between-files, first at line 3", story)
+
+    def test_a_loss_in_a_part_is_one_of_the_whole(self):
+        still = CYCLE[:4] + [(105 * SECOND, 1, 0, "<idle>", "init", 9, 1)]
+        for lost, status in ((False, FINDINGS), (True, UNKNOWN)):
+            parts = [self.file(f"part{cpu}", binary_traces.perfetto([event for event in still if event[1] == cpu],
+                                                                    lost=lost)) for cpu in range(2)]
+            with self.subTest(lost=lost):
+                done = self.expect(status, "check", "--merge", *parts)
+                self.assertEqual(lost, "loss: 2 lost-events" in done.stdout)
 
     def test_files_without_a_common_clock(self):
         def dat(clock):
