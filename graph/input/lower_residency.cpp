@@ -14,8 +14,11 @@ namespace fencecheck::lowering {
 // Its fence is new each time; what it waits for is collected under the buffer's
 // lock. The old page tables lead to the old memory until it is copied.
 CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue) {
-  const std::string name =
-      fmt::format("copy of '{}' by '{}', line {}", scenario_.buffers[buffer].name.text, frame.thread, at.line);
+  // Without its line, on which no fingerprint may depend.
+  const std::string base = fmt::format("copy of '{}' by '{}'", scenario_.buffers[buffer].name.text, frame.thread);
+  const auto same =
+      std::ranges::count_if(system_.threads, [&](const Thread& thread) { return thread.name.starts_with(base); });
+  const std::string name = same == 0 ? base : fmt::format("{} ({})", base, same + 1);
   const FenceId fence{static_cast<std::uint32_t>(system_.fences.size())};
   system_.fences.push_back({name, FenceKind::kernel, false, at});
   const DependencySetId set = new_set(fmt::format("buffer '{}'", scenario_.buffers[buffer].name.text), at);
