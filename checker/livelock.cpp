@@ -275,10 +275,11 @@ bool Component::exclude_more(Excluded& out) const {
     const auto leaves = [&](const Edge* edge) {
       return !stays(from, *edge) || out.states.contains(edge->to) || out.edges.contains(edge);
     };
-    const auto& choices = facts_[i].choices;
-    if (std::ranges::any_of(choices, leaves))
-      for (const Edge* edge : choices)
-        if (stays(from, *edge)) out.edges.insert(edge);
+    for (const Edge* out_of_here : facts_[i].choices)
+      if (leaves(out_of_here))
+        for (const Edge* edge :
+             facts_[i].choices)  // of the same thread: two that may signal a fence do not choose together
+          if (edge->move.thread == out_of_here->move.thread && stays(from, *edge)) out.edges.insert(edge);
     if (std::ranges::all_of(graph_.from(from), [&](const Edge& edge) { return leaves(&edge); }))
       out.states.insert(from);
   }
@@ -350,7 +351,8 @@ std::optional<Filter> Component::complaint(const Way& cycle) const {
         return [thread](Number, const Edge& each) { return each.move.thread.index == thread; };
     if (std::ranges::find(facts.choices, edge) != facts.choices.end())
       for (const Edge* wanted : facts.choices)
-        if (!taken.contains(wanted)) return [wanted](Number, const Edge& each) { return &each == wanted; };
+        if (wanted->move.thread == edge->move.thread && !taken.contains(wanted))
+          return [wanted](Number, const Edge& each) { return &each == wanted; };
     const auto passing = buffers_.find(edge);
     if (passing == buffers_.end()) continue;
     for (const BufferId buffer : passing->second.passed_over)

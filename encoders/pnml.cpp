@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "encoders/encodable.hpp"
+#include "encoders/xml.hpp"
 #include "graph/model/control_flow.hpp"
 #include "graph/model/overloaded.hpp"
+#include "graph/model/source.hpp"
 
 namespace fencecheck {
 namespace {
@@ -65,24 +67,6 @@ struct Bit {
     return {news, is(true)};
   }
 };
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char each : text) switch (each) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      default:
-        result += static_cast<unsigned char>(each) < ' ' ? ' ' : each;
-    }
-  return result;
-}
 
 class Net {
  public:
@@ -143,7 +127,7 @@ class Net {
 };
 
 Place Net::place(const std::string& name, std::int64_t tokens) {
-  nodes_ += fmt::format("<place id=\"p{}\"><name><text>{}</text></name>", places_, escaped(name));
+  nodes_ += fmt::format("<place id=\"p{}\"><name><text>{}</text></name>", places_, xml_escaped(printable(name)));
   if (tokens != 0) nodes_ += fmt::format("<initialMarking><text>{}</text></initialMarking>", tokens);
   nodes_ += "</place>\n";
   return places_++;
@@ -155,8 +139,8 @@ Bit Net::bit(const std::string& name, bool initial) {
 }
 
 void Net::transition(const std::string& name, const Effect& effect) {
-  nodes_ +=
-      fmt::format("<transition id=\"t{}\"><name><text>{}</text></name></transition>\n", transitions_, escaped(name));
+  nodes_ += fmt::format("<transition id=\"t{}\"><name><text>{}</text></name></transition>\n", transitions_,
+                        xml_escaped(printable(name)));
   std::map<Place, std::int64_t> takes;
   std::map<Place, std::int64_t> puts;
   for (const auto& [from, tokens] : effect.takes) takes[from] += tokens;
