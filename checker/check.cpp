@@ -9,9 +9,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <sstream>
 
 #include "checker/decide.hpp"
+#include "checker/design.hpp"
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
 #include "checker/predict.hpp"
@@ -31,8 +31,6 @@
 
 namespace fencecheck {
 namespace {
-
-constexpr std::uintmax_t largest_text = std::uintmax_t{64} << 20U;  // scenarios and graphs are read whole
 
 std::string file_title(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
@@ -92,6 +90,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   report.findings = std::move(decision.findings);
   report.assumptions = environment(*scenario);
   std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
+  report.assumptions.push_back(fmt::format("the engine that decided is right: {}", info(decision.engine).id));
   report.figures = round_trips(*system);
   report.expect = scenario->expect;
   report.graph = graph.graph;
@@ -142,8 +141,9 @@ Report observed_report(Observation seen, const Source& source, std::string_view 
 AskToStop reading_within(const Budget& budget, const OpenedInput& input, const std::string& name) {
   return [&](const TraceFacts& facts) -> std::string {
     if (budget.progress) {
-      const auto part = input.part_read();
-      budget.progress(fmt::format("{}: {}{} events read", name, part ? progress_bar(*part) + " " : "", facts.events));
+      const double part = facts.part_read > 0 ? facts.part_read : input.part_read().value_or(0);
+      budget.progress(
+          fmt::format("{}: {}{} events read", name, part > 0 ? progress_bar(part) + " " : "", facts.events));
     }
     if (interrupted()) return "interrupted";
     return budget.out_of_time() ? "the time limit was reached (--timeout)" : "";
@@ -188,21 +188,6 @@ std::optional<Report> check_snapshot(const Source& source, Diagnostics& diagnost
   const std::optional<Snapshot> snapshot = read_snapshot(source, diagnostics);
   if (!snapshot) return std::nullopt;
   return observed_report(observe(*snapshot), source, "snapshot", snapshot->expect);
-}
-
-std::string read_whole(std::istream& in, Diagnostics& diagnostics) {
-  std::ostringstream text;
-  std::string block(sniffed_bytes, '\0');
-  std::uintmax_t size = 0;
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
-    size += static_cast<std::uintmax_t>(in.gcount());
-    if (size > largest_text) {
-      diagnostics.error({}, fmt::format("larger than {} MiB", largest_text >> 20U));
-      return {};
-    }
-    text.write(block.data(), in.gcount());
-  }
-  return std::move(text).str();
 }
 
 // Inputs that are read whole.

@@ -4,44 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "checker/combine.hpp"
-#include "checker/input.hpp"
+#include "checker/design.hpp"
 #include "graph/conform.hpp"
-#include "graph/input/lower.hpp"
-#include "graph/input/read_yaml.hpp"
 
 namespace fencecheck {
 namespace {
 
 constexpr std::size_t compared_waits = 1'000'000;  // of a trace; beyond it nothing can be said to conform
-
-struct Design {
-  Scenario scenario;
-  System system;
-};
-
-std::optional<Design> read_design(const std::string& path, Source& source, Diagnostics& diagnostics) {
-  source.name = path;
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in) {
-    diagnostics.error({}, "cannot be read");
-    return std::nullopt;
-  }
-  source.text = std::move(text).str();
-  const auto kind = kind_of(source.text, diagnostics);
-  if (kind && *kind != InputKind::scenario) diagnostics.error({1, 0, 1}, "a design is written as a scenario, in YAML");
-  if (!diagnostics.ok()) return std::nullopt;
-  std::optional<Scenario> scenario = read_yaml(source, diagnostics);
-  if (!scenario) return std::nullopt;
-  std::optional<System> system = lower(*scenario, diagnostics);
-  if (!system) return std::nullopt;
-  return Design{std::move(*scenario), std::move(*system)};
-}
 
 // Puts what the comparison says in the place of the recording's own report.
 void compare(const Design& design, Checked& recording) {

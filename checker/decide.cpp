@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <set>
 #include <string_view>
 
@@ -12,33 +14,93 @@
 #include "checker/explore.hpp"
 #include "checker/hang_findings.hpp"
 #include "checker/smt_engine.hpp"
-#include "encoders/formula.hpp"
+#include "encoders/encodable.hpp"
 
 namespace fencecheck {
 namespace {
 
+constexpr std::size_t large_program = 400;  // steps; here exploration goes before the formula of executions
 constexpr std::size_t most_findings = 5;    // different knots of one scenario
 constexpr std::size_t most_examined = 200;  // hangs looked at while searching for them
+
+std::size_t steps_of(const System& system) {
+  std::size_t steps = 0;
+  for (const Thread& thread : system.threads) steps += thread.program.size();
+  return steps;
+}
 
 void remove(std::vector<Obligation>& from, const std::vector<Obligation>& what) {
   std::erase_if(from, [&](const Obligation& each) { return std::ranges::find(what, each) != what.end(); });
 }
 
+// First the formula of cuts, which is small; where it gives up, that of executions, which never does on its own.
+class Engines {
+ public:
+  using Question = std::function<Search(SmtEngine&)>;
+
+  Engines(const System& system, const Budget& budget) : system_(system), budget_(budget) {
+    (budget.reductions ? cuts_ : whole_) =
+        std::make_unique<SmtEngine>(system, budget, budget.reductions ? Precision::cuts : Precision::plain);
+  }
+  [[nodiscard]] Search ask(const Question& question) {
+    if (cuts_) {
+      Search found = question(*cuts_);
+      if (!std::holds_alternative<GaveUp>(found)) return found;
+    }
+    try {
+      return question(whole());
+    } catch (const OutOfBudget& out) {
+      return GaveUp{out.why};
+    }
+  }
+  // As ask(), but not worth the large formula of a large program.
+  [[nodiscard]] Search ask_in_passing(const Question& question) {
+    if (cuts_ && !whole_ && steps_of(system_) >= large_program) return question(*cuts_);
+    return ask(question);
+  }
+  // Whether the small formula is enough to say that there is a hang, or none.
+  [[nodiscard]] bool cuts_suffice() {
+    return cuts_ && !std::holds_alternative<GaveUp>(
+                        cuts_->find_hang(Causes::all(), SmtEngine::Timeouts::any, cuts_->obligations()));
+  }
+  [[nodiscard]] std::vector<Obligation> obligations() const { return (cuts_ ? cuts_ : whole_)->obligations(); }
+  void exclude(const std::vector<std::pair<ThreadId, StepIndex>>& positions) {
+    for (SmtEngine* engine : {cuts_.get(), whole_.get()})
+      if (engine != nullptr) engine->exclude(positions);
+    excluded_.push_back(positions);
+  }
+
+ private:
+  SmtEngine& whole() {
+    if (whole_) return *whole_;
+    whole_ = std::make_unique<SmtEngine>(system_, budget_, Precision::executions);
+    for (const auto& positions : excluded_) whole_->exclude(positions);
+    return *whole_;
+  }
+
+  const System& system_;
+  Budget budget_;
+  std::unique_ptr<SmtEngine> cuts_, whole_;
+  std::vector<std::vector<std::pair<ThreadId, StepIndex>>> excluded_;
+};
+
 class Decider {
  public:
-  Decider(const System& system, const SystemGraph& graph, const Budget& budget)
+  Decider(const System& system, const SystemGraph& graph, const Budget& budget, Engines& engines)
       : system_(system),
         budget_(budget),
-        engine_(system, budget),
+        engines_(engines),
         found_(system, graph, budget, HangFindings::Needs::smallest,
                [this](Causes causes, const std::vector<Obligation>& owed) {
-                 return engine_.find_hang(causes, SmtEngine::Timeouts::any, owed);
-               }) {
-    unexplained_ = engine_.obligations();
-  }
+                 return find_hang(causes, SmtEngine::Timeouts::any, owed);
+               }),
+        unexplained_(engines.obligations()) {}
   Decision run();
 
  private:
+  Search find_hang(Causes causes, SmtEngine::Timeouts timeouts, const std::vector<Obligation>& owed) {
+    return engines_.ask([&](SmtEngine& engine) { return engine.find_hang(causes, timeouts, owed); });
+  }
   void search();
   void search_for(SmtEngine::Timeouts timeouts);
   void search_beyond_timeouts();
@@ -51,11 +113,12 @@ class Decider {
 
   const System& system_;
   Budget budget_;
-  SmtEngine engine_;
+  Engines& engines_;
   HangFindings found_;
   std::vector<Obligation> unexplained_;  // no finding says yet how they can stay undischarged
   std::size_t examined_ = 0;
   std::string gave_up_;
+  Engine decided_ = Engine::smt;
 };
 
 // What a search returned, as a finding; nothing if it found nothing.
@@ -73,19 +136,21 @@ std::optional<Hang> Decider::found(Search search, const std::vector<Obligation>&
 // knots around the same obligations.
 void Decider::search_for(SmtEngine::Timeouts timeouts) {
   while (!enough() && gave_up_.empty()) {
-    const auto hang = found(engine_.find_hang(Causes::all(), timeouts, unexplained_), unexplained_);
+    const auto hang = found(find_hang(Causes::all(), timeouts, unexplained_), unexplained_);
     if (!hang) break;
     remove(unexplained_, hang->owed);
+    if (hang->knot.closed) remove(unexplained_, explained_by(system_, hang->last, hang->knot));
     std::vector<std::pair<ThreadId, StepIndex>> positions;
     for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
-    if (!positions.empty()) engine_.exclude(positions);
+    if (!positions.empty()) engines_.exclude(positions);
   }
   while (!found_.decision.findings.empty() && !enough() && gave_up_.empty()) {
-    const auto hang = found(engine_.find_other_hang(timeouts), engine_.obligations());
+    const auto hang = found(engines_.ask([&](SmtEngine& engine) { return engine.find_other_hang(timeouts); }),
+                            engines_.obligations());
     if (!hang || hang->knot.links.empty()) break;
     std::vector<std::pair<ThreadId, StepIndex>> positions;
     for (const Link& link : hang->knot.links) positions.emplace_back(link.thread, hang->last.at[link.thread.index]);
-    engine_.exclude(positions);
+    engines_.exclude(positions);
   }
 }
 
@@ -95,8 +160,13 @@ void Decider::search_beyond_timeouts() {
   const bool deadlock = std::ranges::any_of(
       found_.decision.findings, [](const Finding& finding) { return finding.kind == FindingKind::deadlock; });
   if (deadlock || !gave_up_.empty()) return;
-  const Search search = engine_.find_timeout();
+  const Search search = engines_.ask([](SmtEngine& engine) { return engine.find_timeout(); });
   if (std::holds_alternative<Exhausted>(search)) return;
+  if (budget_.engine == Engine::smt) {
+    gave_up_ = "what follows a timeout has no formula; --engine auto explores it";
+    return;
+  }
+  decided_ = Engine::explore;
   ExploreOptions options;
   options.budget = budget_;
   options.max_states = 1'000'000;
@@ -119,7 +189,7 @@ void Decider::search() {
 
 void Decider::remark_on_userspace() {
   if (!found_.decision.findings.empty() || !gave_up_.empty()) return;
-  const Search search = engine_.find_stuck_user();
+  const Search search = engines_.ask_in_passing([](SmtEngine& engine) { return engine.find_stuck_user(); });
   const auto* schedule = std::get_if<std::vector<Move>>(&search);
   if (schedule == nullptr) return;
   found_.decision.assumptions.push_back(
@@ -128,8 +198,6 @@ void Decider::remark_on_userspace() {
 
 void Decider::conclude() {
   Answer answer{"deadlock-freedom", Verdict::holds, {}};
-  std::size_t steps = 0;
-  for (const Thread& thread : system_.threads) steps += thread.program.size();
   if (!found_.decision.findings.empty()) {
     answer.verdict = Verdict::violated;
     if (!gave_up_.empty())
@@ -139,15 +207,17 @@ void Decider::conclude() {
   } else if (!gave_up_.empty()) {
     answer.verdict = Verdict::unknown;
     answer.reason = gave_up_;
-  } else if (const Search beyond = engine_.find_cutoff(); !std::holds_alternative<Exhausted>(beyond)) {
+  } else if (const Search beyond = engines_.ask([](SmtEngine& engine) { return engine.find_cutoff(); });
+             !std::holds_alternative<Exhausted>(beyond)) {
     answer.verdict = Verdict::unknown;
     answer.reason = std::holds_alternative<GaveUp>(beyond) ? std::get<GaveUp>(beyond).why
                                                            : "some execution reaches a bound of the unfolding";
   } else {
     answer.reason = fmt::format("every interleaving of its {} and {}", quantity(system_.threads.size(), "thread"),
-                                quantity(steps, "step"));
+                                quantity(steps_of(system_), "step"));
   }
   found_.decision.answers.push_back(std::move(answer));
+  found_.decision.engine = decided_;
 }
 
 Decision Decider::run() {
@@ -161,38 +231,44 @@ Decision Decider::run() {
 
 namespace {
 
-constexpr std::size_t large_program = 400;         // steps; from here on exploration goes first
 constexpr std::uint64_t explored_first = 300'000;  // states
 
 // Long programs with little concurrency have few states and large formulas:
 // exploration may answer at once, or find nothing out and cost little.
 std::optional<Answer> explored_holds(const System& system, const Budget& budget) {
-  std::size_t steps = 0;
-  for (const Thread& thread : system.threads) steps += thread.program.size();
-  if (steps < large_program) return std::nullopt;
   ExploreOptions options;
   options.max_states = explored_first;
   options.budget = budget;
   const Exploration all = explore(system, initial_state(system), options);
   if (!all.gave_up.empty() || all.cut_off || all.hang) return std::nullopt;
-  return Answer{"deadlock-freedom", Verdict::holds,
-                fmt::format("every one of the {} of its {} and {}", quantity(all.states, "reachable state"),
-                            quantity(system.threads.size(), "thread"), quantity(steps, "step"))};
+  return Answer{
+      "deadlock-freedom",
+      Verdict::holds,
+      fmt::format("every one of the {} of its {} and {}", quantity(all.states, "reachable state"),
+                  quantity(system.threads.size(), "thread"), quantity(steps_of(system), "step")),
+  };
 }
 
 Decision decide_deadlocks(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision;
   const auto unknown = [&](const std::string& why) {
+    decision.engine = Engine::smt;
     decision.answers.push_back({"deadlock-freedom", Verdict::unknown, why});
     return decision;
   };
-  if (!not_encodable(system).empty()) return decide_by_exploration(system, graph, budget);
-  if (const auto answer = explored_holds(system, budget)) {
-    decision.answers.push_back(*answer);
-    return decision;
-  }
+  const std::string no_formula = budget.engine == Engine::explore ? "" : not_encodable(system);
+  if (budget.engine == Engine::explore || (budget.engine == Engine::automatic && !no_formula.empty()))
+    return decide_by_exploration(system, graph, budget);
+  if (!no_formula.empty()) return unknown(fmt::format("{}, for which there is no formula; see --engine", no_formula));
   try {
-    return Decider(system, graph, budget).run();
+    Engines engines(system, budget);
+    if (budget.engine == Engine::automatic && steps_of(system) >= large_program && !engines.cuts_suffice())
+      if (const auto answer = explored_holds(system, budget)) {
+        decision.answers.push_back(*answer);
+        decision.engine = Engine::explore;
+        return decision;
+      }
+    return Decider(system, graph, budget, engines).run();
   } catch (const OutOfBudget& out) {
     return unknown(out.why);
   }
@@ -211,39 +287,12 @@ Answer contract_answer(const std::vector<Finding>& findings) {
           fmt::format("rule{} {}", broken.size() == 1 ? "" : "s", fmt::join(broken, " and "))};
 }
 
-// A job that is killed while it waits for other fences signals at once in this calculus; the kernel waits for them
-// first (drm_sched_entity_kill). So nothing can be said of deadlocks among them.
-std::string killed_while_waiting(const System& system) {
-  for (const Thread& thread : system.threads)
-    for (const Step& step : thread.program) {
-      const auto* kill = std::get_if<Kill>(&step.action);
-      if (kill == nullptr || !system[kill->use].job) continue;
-      const Thread& job = system[*system[kill->use].job];
-      const auto waits = [](const Step& each) {
-        return std::holds_alternative<Wait>(each.action) || std::holds_alternative<WaitSet>(each.action);
-      };
-      if (std::any_of(job.program.begin(), job.program.begin() + system[kill->use].begins, waits)) return job.name;
-    }
-  return {};
-}
-
-void doubt_kills(const System& system, std::vector<Answer>& answers) {
-  const std::string job = killed_while_waiting(system);
-  for (Answer& answer : answers)
-    if (!job.empty() && answer.property == "deadlock-freedom" && answer.verdict == Verdict::holds) {
-      answer.verdict = Verdict::unknown;
-      answer.reason =
-          fmt::format("'{}' may be killed while it waits for others, and its fence then signals before theirs", job);
-    }
-}
-
 }  // namespace
 
 Decision decide(const System& system, const SystemGraph& graph, const Budget& budget) {
   Decision decision = decide_deadlocks(system, graph, budget);
   std::ranges::move(broken_contracts(system, graph), std::back_inserter(decision.findings));
   decision.answers.push_back(contract_answer(decision.findings));
-  doubt_kills(system, decision.answers);
   std::ranges::stable_sort(decision.findings, {}, &Finding::kind);
   return decision;
 }

@@ -45,6 +45,8 @@ std::string bounds(const System& system, const Exploration& seen) {
 
 std::string unfinished(const Exploration& seen) {
   if (!seen.gave_up.empty()) return seen.gave_up;
+  if (!seen.unseen.empty())
+    return fmt::format("while others run on for ever {}, and what follows was not explored", seen.unseen);
   return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
 }
 
@@ -85,6 +87,7 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
   if (violated(memory_management) || tracks_memory(system))
     found.decision.answers.push_back(conclude(memory_management, violated(memory_management), open_end, all));
+  found.decision.engine = Engine::explore;
   return std::move(found.decision);
 }
 

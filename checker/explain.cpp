@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -213,6 +214,10 @@ std::string outcome(const System& system, const State& state, const Step& step, 
   if (std::holds_alternative<PickVictim>(step.action))
     return move.branch < system.buffers.size() ? ": " + quoted(system.buffers[move.branch].name) : ": there is none";
   if (const auto* locate = std::get_if<Locate>(&step.action)) return found_at(system, state, *locate);
+  if (const auto* relocate = std::get_if<Relocate>(&step.action))
+    if (relocate->to && state.memory.places[relocate->buffer.index] != relocate->to &&
+        !has_room(system, state, *relocate->to, system[relocate->buffer].size))
+      return system.swap ? ": it is full, so to system memory" : ": it is full, so it stays";
   if (const auto* choose = std::get_if<Choose>(&step.action); choose != nullptr && never_waits(*choose))
     return move.branch == 0 ? ": yes" : ": no";
   const auto* allocate = std::get_if<Allocate>(&step.action);
@@ -235,7 +240,7 @@ struct WaitEdge {
   ThreadId helper;
 };
 
-// Every stuck thread, what it waits for, and who could help.
+// Every stuck thread, what it waits for, and who could help; in the order of the threads.
 std::vector<WaitEdge> waits(const System& system, const State& state) {
   std::vector<WaitEdge> result;
   for (std::uint32_t i = 0; i < system.threads.size(); ++i)
@@ -258,8 +263,8 @@ std::set<std::uint32_t> involved(const System& system, const State& state, const
     const std::uint32_t thread = worklist.front();
     worklist.pop_front();
     if (!seen.insert(thread).second) continue;
-    for (const WaitEdge& edge : edges)
-      if (edge.thread.index == thread) worklist.push_back(edge.helper.index);
+    auto own = std::ranges::lower_bound(edges, ThreadId{thread}, {}, &WaitEdge::thread);
+    for (; own != edges.end() && own->thread.index == thread; ++own) worklist.push_back(own->helper.index);
   }
   return seen;
 }
@@ -349,6 +354,34 @@ std::string release(const System& system, const State& state, const Knot& knot, 
 Cause cause_of_wait(const System& system, const State& state, ThreadId thread) {
   if (gate_closed(system, state, thread)) return Cause::memory_management;
   return system[thread].program[state.at[thread.index]].cause;
+}
+
+namespace {
+
+// The threads of a knot, whichever comes first.
+std::set<ThreadId> threads_of(const Knot& knot) {
+  std::set<ThreadId> result;
+  for (const Link& link : knot.links) result.insert(link.thread);
+  return result;
+}
+
+}  // namespace
+
+std::vector<Obligation> explained_by(const System& system, const State& state, const Knot& knot) {
+  std::vector<Obligation> result;
+  const std::set<ThreadId> stuck = threads_of(knot);
+  const std::vector<WaitEdge> edges = waits(system, state);
+  std::map<std::set<std::uint32_t>, bool> known;  // threads that keep something from being discharged: is it this knot?
+  for (const Obligation& each : owed(system, state)) {
+    std::set<std::uint32_t> among = involved(system, state, edges, {each});
+    auto found = known.find(among);
+    if (found == known.end()) {
+      const auto own = closed_knot(system, edges, among);
+      found = known.emplace(std::move(among), own && threads_of(*own) == stuck).first;
+    }
+    if (found->second) result.push_back(each);
+  }
+  return result;
 }
 
 Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed) {

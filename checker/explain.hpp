@@ -37,6 +37,9 @@ struct Knot {
 // Requires: the state is at rest and owes them.
 [[nodiscard]] Knot knot(const System& system, const State& state, const std::vector<Obligation>& owed);
 
+// What is owed in the state and stays undischarged because of this very knot.
+[[nodiscard]] std::vector<Obligation> explained_by(const System& system, const State& state, const Knot& knot);
+
 // The parties of a knot as the report shows them.
 [[nodiscard]] std::vector<Party> parties(const System& system, const State& state, const Knot& knot);
 

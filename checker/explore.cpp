@@ -85,6 +85,7 @@ class Explorer {
   std::vector<Move> trail_;                 // from there to `next_`
   State state_;                             // being expanded
   State next_;                              // behind some of its moves
+  State before_;                            // before the last of them
   std::string key_;
 };
 
@@ -96,9 +97,9 @@ void Explorer::take(const Move& move) {
     next_ = after(system_, std::move(next_), move, options_.causes);
     return;
   }
-  const State before = next_;
+  before_ = next_;  // into the same memory
   next_ = after(system_, std::move(next_), move, options_.causes);
-  for (Incident& incident : incidents(system_, before, move, next_)) record(std::move(incident));
+  for (Incident& incident : incidents(system_, before_, move, next_)) record(std::move(incident));
 }
 
 // Keeps an incident, at the end of the trail, if the way to it is the shortest of its kind and subject: what is folded
@@ -282,6 +283,7 @@ Exploration explore(const System& system, const State& from, const ExploreOption
       system, from,
       {options.causes, options.with_timeouts, options.max_states, options.most_livelocks, options.budget});
   result.livelocks = std::move(livelocks.lassos);
+  result.unseen = std::move(livelocks.unseen);
   if (!livelocks.gave_up.empty()) result.gave_up = "looking for livelocks, " + livelocks.gave_up;
   return result;
 }

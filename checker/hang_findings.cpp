@@ -277,38 +277,113 @@ std::vector<ThreadId> HangFindings::movers(const Lasso& lasso) {
   return result;
 }
 
+// Who is stuck beside it: a chain of threads that wait for each other, or for nobody, while others go round.
+std::optional<Hang> HangFindings::stuck_beside(const Lasso& lasso) const {
+  const auto* debt = std::get_if<Debt>(&lasso.harm);
+  if (debt == nullptr) return std::nullopt;
+  State last = initial_state(system_);
+  for (const Move& move : lasso.stem) last = after(system_, std::move(last), move);
+  Knot chain = knot(system_, last, {debt->obligation});
+  const std::vector<ThreadId> moving = movers(lasso);
+  const auto goes_on = [&](ThreadId thread) { return std::ranges::find(moving, thread) != moving.end(); };
+  const std::vector<Move> able = moves(system_, last);
+  const auto is_stuck = [&](ThreadId thread) {
+    return !goes_on(thread) && std::ranges::find(able, thread, &Move::thread) == able.end();
+  };
+  if (!std::ranges::all_of(chain.links, is_stuck, &Link::thread)) return std::nullopt;
+  const bool nobody_helps =
+      chain.links.empty()
+          ? debt->obligation.kind == Obligation::Kind::fence && !can_signal(system_, last, debt->obligation)
+          : chain.closed || helpers(system_, last, chain.links.back().waits_for).empty();
+  if (!nobody_helps) return std::nullopt;
+  return Hang{lasso.stem, std::move(last), {debt->obligation}, std::move(chain)};
+}
+
+void HangFindings::add_stuck_beside(const Lasso& lasso, const Hang& hang) {
+  Finding finding;
+  finding.kind = is_lost(hang, system_) ? FindingKind::lost_fence : FindingKind::deadlock;
+  finding.strength = Strength::confirmed;
+  finding.closed = hang.knot.closed;
+  finding.parties = parties(system_, hang.last, hang.knot);
+  finding.at = finding.parties.empty() ? place_of(system_, hang.owed.front()) : closing_place(finding.parties);
+  finding.message = sentence(hang, system_, false);
+  finding.fingerprint = fingerprint(finding);
+  if (is_known(finding)) return;
+  finding.fix = fix_of_locks(hang.knot, system_);
+  add_story(finding, hang.schedule, hang.knot);
+  std::vector<std::string> names;
+  for (const ThreadId thread : movers(lasso)) names.push_back(fmt::format("'{}'", system_[thread].name));
+  finding.notes.push_back(fmt::format("meanwhile {} run{} on, and {} not help", fmt::join(names, ", "),
+                                      names.size() == 1 ? "s" : "", names.size() == 1 ? "does" : "do"));
+  if (const Cycle found = cycle(system_, graph_, hang.knot); !found.empty()) decision.cycles.push_back(found);
+  decision.findings.push_back(std::move(finding));
+}
+
+// What a lasso shows: which finding, where, and what goes on or stays undone.
+struct HangFindings::Told {
+  FindingKind kind = FindingKind::livelock;
+  Place at;
+  std::string what;
+  std::string released_by;
+  std::string fix;
+};
+
+HangFindings::Told HangFindings::told_of(const Lasso& lasso) const {
+  if (const auto* debt = std::get_if<Debt>(&lasso.harm))
+    return {FindingKind::livelock, place_of(system_, debt->obligation),
+            debt_name(system_, debt->obligation) + " is never done", "no step of the cycle discharges what is owed",
+            "bound the retries, or wait for what has to change: a lock or a fence, whose turn comes, rather than a "
+            "condition or a trylock"};
+  if (const auto* buffer = std::get_if<BufferId>(&lasso.harm))
+    return {FindingKind::livelock,
+            system_[*buffer].at,
+            fmt::format("'{}' is evicted and restored again and again, though userspace asks for nothing",
+                        system_[*buffer].name),
+            "what it restores is evicted for the next, and the other way round",
+            {}};
+  const HardwareUse& use = system_[std::get<HardwareUseId>(lasso.harm)];
+  return {FindingKind::lost_wakeup,
+          use.at,
+          fmt::format("user queue '{}' stays suspended: nobody is left who would resume it", use.name),
+          "no step of the cycle resumes the queue",
+          {}};
+}
+
 void HangFindings::add(const Lasso& lasso) {
   if (const std::string why = refute(system_, lasso); !why.empty()) disagree(why);
+  if (const auto hang = stuck_beside(lasso)) {
+    add_stuck_beside(lasso, *hang);
+    return;
+  }
+  const Told told_here = told_of(lasso);
   Finding finding;
-  finding.kind = FindingKind::livelock;
+  finding.kind = told_here.kind;
   finding.strength = Strength::confirmed;
   finding.closed = false;
   std::vector<std::string> names;
-  const std::string released_by = std::holds_alternative<Debt>(lasso.harm)
-                                      ? "no step of the cycle discharges what is owed"
-                                      : "what it restores is evicted for the next, and the other way round";
   for (const ThreadId thread : movers(lasso)) {
     const Thread& who = system_[thread];
     names.push_back(fmt::format("'{}'", who.name));
-    finding.parties.push_back(
-        {title(who), {}, "its next turn: it goes round without end", Cause::scheduling, released_by, who.at, {}});
+    finding.parties.push_back({title(who),
+                               {},
+                               "its next turn: it goes round without end",
+                               Cause::scheduling,
+                               told_here.released_by,
+                               who.at,
+                               {}});
   }
-  const auto* debt = std::get_if<Debt>(&lasso.harm);
-  finding.at = debt != nullptr ? place_of(system_, debt->obligation) : system_[std::get<BufferId>(lasso.harm)].at;
-  finding.message = fmt::format(
-      "{} go{} on for ever, and {}", fmt::join(names, ", "), names.size() == 1 ? "es" : "",
-      debt != nullptr ? debt_name(system_, debt->obligation) + " is never done"
-                      : fmt::format("'{}' is evicted and restored again and again, though userspace asks for nothing",
-                                    system_[std::get<BufferId>(lasso.harm)].name));
+  finding.at = told_here.at;
+  finding.message =
+      fmt::format("{} go{} on for ever, and {}", fmt::join(names, ", "), names.size() == 1 ? "es" : "", told_here.what);
+  finding.fix = told_here.fix;
   finding.fingerprint = fingerprint(finding);
   if (is_known(finding)) return;
   std::vector<Move> way = lasso.stem;
   way.insert(way.end(), lasso.cycle.begin(), lasso.cycle.end());
   add_story(finding, way, {});
-  finding.notes.push_back(
-      fmt::format("from step {} on it repeats; fairness: every thread but userspace goes on if it "
-                  "can all the time",
-                  told(system_, lasso.stem) + 1));
+  finding.notes.push_back(fmt::format(
+      "from step {} on it repeats; fairness: every thread{} goes on if it can all the time",
+      told(system_, lasso.stem) + 1, std::holds_alternative<HardwareUseId>(lasso.harm) ? "" : " but userspace"));
   for (const ThreadId thread : lasso.waiting)
     finding.notes.push_back(fmt::format("'{}' could go on, and need not", system_[thread].name));
   decision.findings.push_back(std::move(finding));

@@ -13,6 +13,7 @@
 #include "checker/search.hpp"
 #include "graph/dependencies.hpp"
 #include "graph/model/debts.hpp"
+#include "graph/model/engine.hpp"
 #include "graph/model/finding.hpp"
 #include "graph/model/incidents.hpp"
 #include "graph/model/state.hpp"
@@ -25,6 +26,7 @@ struct Decision {
   std::vector<Finding> findings;         // worst first
   std::vector<Cycle> cycles;             // of the findings, in the dependency graph
   std::vector<std::string> assumptions;  // and remarks that are no findings
+  Engine engine = Engine::automatic;     // which one decided
 };
 
 struct Hang {
@@ -68,6 +70,10 @@ class HangFindings {
  private:
   [[nodiscard]] bool is_known(const Finding& finding) const;
   [[nodiscard]] static std::vector<ThreadId> movers(const Lasso& lasso);
+  [[nodiscard]] std::optional<Hang> stuck_beside(const Lasso& lasso) const;
+  void add_stuck_beside(const Lasso& lasso, const Hang& hang);
+  struct Told;
+  [[nodiscard]] Told told_of(const Lasso& lasso) const;
   void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const State& last) const;
   void add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const;

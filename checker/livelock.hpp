@@ -2,8 +2,8 @@
 //
 // All states, without reduction: what a reduction keeps are the states at rest,
 // and a livelock never is. In the graph of the states in which one debt is open,
-// a strongly connected component is a livelock exactly if every fair thread
-// moves in it or cannot move, somewhere in it (docs/semantics.md, "Exploration").
+// a strongly connected part that is fair to everybody is a livelock
+// (docs/semantics.md, "Runs that never end").
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,7 @@ struct LivelockOptions {
 
 struct Livelocks {
   std::vector<Lasso> lassos;  // no two for one debt; shortest stems first
+  std::string unseen;         // what happens while it runs on for ever, and was not followed; empty if nothing
   std::string gave_up;        // empty if every state was seen
 };
 

@@ -18,6 +18,7 @@
 #include "checker/baseline.hpp"
 #include "checker/check.hpp"
 #include "checker/combine.hpp"
+#include "checker/design.hpp"
 #include "checker/gate.hpp"
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
@@ -307,6 +308,28 @@ ExitStatus draw(const Options& options) {
   return shows_findings && !open.empty() ? ExitStatus::unknown : ExitStatus::nothing_found;
 }
 
+ExitStatus encode(const Options& options) {
+  Checked checked;
+  std::optional<OutputFile> file;
+  if (!options.output.empty()) file.emplace(options.output);
+  const std::optional<Design> design = read_design(options.operands.front(), checked.source, checked.diagnostics);
+  if (!design) {
+    print_diagnostics(checked);
+    return ExitStatus::bad_input;
+  }
+  if (const std::string why = not_sayable(design->system, options.encoding); !why.empty()) {
+    const EncodingInfo& format = encoding_table.at(static_cast<std::size_t>(options.encoding));
+    print(stderr, fmt::format("{}: error: cannot be said in {}: {}\n", printable(checked.source.name), format.id, why));
+    return ExitStatus::bad_input;
+  }
+  const std::string text = encode(design->system, options.encoding);
+  if (file)
+    file->write(text);
+  else
+    print(stdout, text);
+  return ExitStatus::nothing_found;
+}
+
 ExitStatus explain(const Options& options) {
   const std::string& topic = options.operands.front();
   std::vector<std::string_view> known;
@@ -333,6 +356,8 @@ ExitStatus run(const Options& options) {
       return check(options);
     case Command::draw:
       return draw(options);
+    case Command::encode:
+      return encode(options);
     case Command::record:
       return record(options);
     case Command::explain:

@@ -28,6 +28,8 @@ std::vector<Choice> stories() { return choices(story_mode_table); }
 std::vector<Choice> views() { return choices(view_table); }
 std::vector<Choice> diagram_formats() { return choices(diagram_format_table); }
 std::vector<Choice> formats() { return choices(report_format_table); }
+std::vector<Choice> encodings() { return choices(encoding_table); }
+std::vector<Choice> engines() { return choices(engine_table); }
 std::vector<Choice> unknown_gates() {
   return {{"fail", "an unknown answer makes the exit status 2"}, {"ok", "it does not count"}};
 }
@@ -73,6 +75,7 @@ void add_report(Options& options, const std::string& argument) {
 
 constexpr CommandSet only_check{.check = true};
 constexpr CommandSet only_draw{.draw = true};
+constexpr CommandSet only_encode{.encode = true};
 constexpr CommandSet check_or_draw{.check = true, .draw = true};
 constexpr CommandSet only_record{.record = true};
 constexpr CommandSet reporting{.check = true, .conform = true};
@@ -85,6 +88,9 @@ const auto commands = std::to_array<CommandInfo>({
     {Command::draw, "draw", "draw the dependency graph or a counterexample",
      "fencecheck draw cases/indefinite/future-fence.yaml --view classes -o cycle.svg", "INPUT",
      "A scenario, a trace, a graph or a kernel log; several traces and logs of one machine", 1, 0, nullptr},
+    {Command::encode, "encode", "write a scenario in the language of another checker",
+     "fencecheck encode cases/indefinite/future-fence.yaml --to promela -o model.pml", "INPUT", "A scenario", 1, 1,
+     nullptr},
     {Command::conform, "conform",
      "compare the dependencies of a trace or a kernel log with those that a design permits",
      "fencecheck conform cases/conform/pipeline.yaml cases/conform/pipeline-conforming.trace", "INPUT",
@@ -154,6 +160,11 @@ const auto rows = std::to_array<OptionInfo>({
     {"", "--to", "FORMAT", "", "The format, whatever the output is called; dot if nothing says another", only_draw,
      Argument::word, diagram_formats, false,
      [](Options& options, const std::string& word) { options.format = find_row(diagram_format_table, word)->format; }},
+    {"-o", "--output", "FILE", "", "Write to this file, not to standard output", only_encode, Argument::file,
+     nullptr, false,
+     [](Options& options, const std::string& file) { options.output = file == "-" ? "" : named(file); }},
+    {"", "--to", "FORMAT", "promela", "The language", only_encode, Argument::word, encodings, false,
+     [](Options& options, const std::string& word) { options.encoding = find_row(encoding_table, word)->encoding; }},
     {"", "--most", "COUNT", "60", "Vertices or steps to draw, the rest is counted; 0 for everything", only_draw,
      Argument::number, nullptr, false,
      [](Options& options, const std::string& text) {
@@ -177,6 +188,8 @@ const auto rows = std::to_array<OptionInfo>({
        options.memory.reset();
        if (text != "0") options.memory = number(text, std::uint64_t{64}, std::uint64_t{1} << 20U) << 20U;
      }},
+    {"", "--engine", "ENGINE", "auto", "What decides scenarios", reading, Argument::word, engines, false,
+     [](Options& options, const std::string& word) { options.engine = find_row(engine_table, word)->engine; }},
     {"", "--no-reduction", "", "", "Look at every interleaving, also where reductions make it needless", reading,
      Argument::none, nullptr, false, [](Options& options, const std::string&) { options.reductions = false; }},
     {"", "--run", "", "", "Do it, and say whether the buffers were large enough", only_record, Argument::none, nullptr,

@@ -13,7 +13,9 @@
 
 #include "checker/record.hpp"
 #include "encoders/diagram.hpp"
+#include "encoders/encode.hpp"
 #include "encoders/report/report_formats.hpp"
+#include "graph/model/engine.hpp"
 
 namespace fencecheck {
 
@@ -40,7 +42,7 @@ inline constexpr auto exit_status_table = std::to_array<ExitStatusInfo>({
     {ExitStatus::internal, "a defect of fencecheck, or the machine failed"},
 });
 
-enum class Command : std::uint8_t { check, draw, conform, record, explain, schema, last_ = schema };
+enum class Command : std::uint8_t { check, draw, encode, conform, record, explain, schema, last_ = schema };
 
 // A word that an option or an operand may be, and what it means.
 struct Choice {
@@ -75,8 +77,9 @@ struct ReportRequest {
 struct Options {
   Command command = Command::check;
   std::vector<std::string> operands;
-  std::string output;                   // draw: a file; empty: standard output
-  std::optional<DiagramFormat> format;  // draw; none: by the output's ending
+  std::string output;                     // draw: a file; empty: standard output
+  std::optional<DiagramFormat> format;    // draw; none: by the output's ending
+  Encoding encoding = Encoding::promela;  // encode
   DiagramOptions diagram;
   bool combine = false;  // check: traces and kernel logs are of one machine
   bool merge = false;    // check, draw: the inputs are parts of one trace
@@ -94,6 +97,7 @@ struct Options {
   bool watch = false;
   std::optional<std::chrono::milliseconds> timeout;  // of each input
   std::optional<std::uint64_t> memory;               // bytes
+  Engine engine = Engine::automatic;
   bool reductions = true;
   std::optional<std::uint64_t> late;  // ns: longer waits in traces are findings
   std::size_t window = 0;             // events of traces whose order is looked at together
@@ -103,11 +107,13 @@ struct Options {
 struct CommandSet {
   bool check = false;
   bool draw = false;
+  bool encode = false;
   bool conform = false;
   bool record = false;
   [[nodiscard]] constexpr bool has(Command command) const {
     return (command == Command::check && check) || (command == Command::draw && draw) ||
-           (command == Command::conform && conform) || (command == Command::record && record);
+           (command == Command::encode && encode) || (command == Command::conform && conform) ||
+           (command == Command::record && record);
   }
 };
 

@@ -166,7 +166,7 @@ void Reduction::Tables::link_openers(std::uint32_t thread) {
       link_openers(thread, Part::fence_signalled, fence.index);
       if (wait->join == Join::all) break;
     }
-  } else if (const auto* wait_set = std::get_if<WaitSet>(&action); wait_set != nullptr && wait_set->join == Join::all) {
+  } else if (const auto* wait_set = std::get_if<WaitSet>(&action); wait_set != nullptr && wait_set->others.empty()) {
     link_openers_of_set(thread, wait_set->set);
   } else if (const auto* acquire = std::get_if<Acquire>(&action)) {
     const LockState& lock = state->locks[acquire->lock.index];

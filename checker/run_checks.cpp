@@ -178,6 +178,7 @@ Budget budget_of(const Options& options) {
   Budget budget;
   if (options.timeout) budget.deadline = std::chrono::steady_clock::now() + *options.timeout;
   budget.memory = options.memory;
+  budget.engine = options.engine;
   budget.reductions = options.reductions;
   return budget;
 }

@@ -8,6 +8,7 @@
 
 #include "checker/budget.hpp"
 #include "checker/search.hpp"
+#include "encoders/precision.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
 
@@ -22,7 +23,9 @@ struct OutOfBudget {
 class SmtEngine {
  public:
   // Requires: not_encodable(system) is empty; the system outlives the engine. Throws OutOfBudget.
-  SmtEngine(const System& system, const Budget& budget);
+  // With cuts, questions may be given up that the others answer, but the formula is small: what it excludes is
+  // excluded, and what it finds has been put in order, step by step.
+  SmtEngine(const System& system, const Budget& budget, Precision precision = Precision::executions);
   ~SmtEngine();
   SmtEngine(const SmtEngine&) = delete;
   SmtEngine& operator=(const SmtEngine&) = delete;
@@ -52,6 +55,7 @@ class SmtEngine {
   void exclude(const std::vector<std::pair<ThreadId, StepIndex>>& positions);
 
  private:
+  struct Question;
   struct Solver;
   std::unique_ptr<Solver> solver_;
 };

@@ -39,7 +39,7 @@ void Encoder::demand(std::string_view rule, const Site& site, const Expr& condit
 }
 
 void Encoder::order(const Site& a, const Site& b) {
-  if (a.thread == b.thread) return;  // ordered by the program
+  if (precision_ == Precision::cuts || a.thread == b.thread) return;  // left open, or ordered by the program
   demand("order", a, both(executed(a), executed(b)), position(a) != position(b));
 }
 
@@ -58,27 +58,64 @@ z3::expr Encoder::reached(std::uint32_t thread, StepIndex step) {
 
 z3::expr Encoder::at(std::uint32_t thread, StepIndex step) {
   if (step == system_.threads[thread].end()) return reached(thread, step);
+  if (goes_on({thread, step})) return no();
   return both(reached(thread, step), negated(executed({thread, step})));
 }
 
 z3::expr Encoder::before(const Site& a, const Site& b) {
   if (a.thread == b.thread && a.step == b.step) return no();
-  return position(a) < position(b);
+  if (precision_ != Precision::plain && a.thread == b.thread)
+    return place_[a.thread][a.step] < place_[b.thread][b.step] ? yes() : no();
+  if (precision_ != Precision::cuts) return position(a) < position(b);
+  if (b.thread < a.thread) return negated(before(b, a));
+  const std::tuple key{a.thread, a.step, b.thread, b.step};
+  auto known = orders_.find(key);
+  if (known == orders_.end()) {
+    const std::string name = fmt::format("before_{}.{}_{}.{}", a.thread, a.step, b.thread, b.step);
+    known = orders_.emplace(key, z3_.bool_const(name.c_str())).first;
+  }
+  return known->second;
 }
 
 z3::expr Encoder::done_before(const Site& a, const Site& b) { return both(taken(a), before(a, b)); }
 
+// Nothing ever keeps a thread before this step, and it has one way on.
+bool Encoder::goes_on(const Site& site) const {
+  const Step& what = step(site);
+  if (precision_ == Precision::plain || (system_.userspace_may_stop && what.userspace)) return false;
+  return std::visit(
+      []<class Kind>(const Kind&) {
+        return std::same_as<Kind, Publish> || std::same_as<Kind, Signal> || std::same_as<Kind, Release> ||
+               std::same_as<Kind, Give> || std::same_as<Kind, Push> || std::same_as<Kind, Finish> ||
+               std::same_as<Kind, Attach> || std::same_as<Kind, Collect> || std::same_as<Kind, Assign> ||
+               std::same_as<Kind, TakeTicket>;
+      },
+      what.action);
+}
+
+// A step that always goes on is executed where it is reached: it needs no variable of its own.
 void Encoder::declare_steps() {
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
-    auto& taken = formula_.taken.emplace_back();
-    auto& position = formula_.position.emplace_back();
-    for (StepIndex index = 0; index < system_.threads[thread].end(); ++index) {
-      const std::string name = fmt::format("{}.{}", thread, index);
-      auto& branches = taken.emplace_back();
-      for (std::size_t branch = 0; branch < system_.threads[thread].program[index].next.size(); ++branch)
-        branches.push_back(z3_.bool_const(fmt::format("do_{}.{}", name, branch).c_str()));
-      position.push_back(z3_.int_const(fmt::format("at_{}", name).c_str()));
+    const std::vector<Step>& program = system_.threads[thread].program;
+    formula_.taken.emplace_back(program.size());
+    for (StepIndex index = 0; index < program.size(); ++index) {
+      auto& branches = formula_.taken[thread][index];
+      for (std::size_t branch = 0; branch < program[index].next.size() && !goes_on({thread, index}); ++branch)
+        branches.push_back(z3_.bool_const(fmt::format("do_{}.{}.{}", thread, index, branch).c_str()));
     }
+    place_.emplace_back(program.size() + 1);
+    for (std::size_t i = 0; i < flows_[thread].topological.size(); ++i) {
+      const StepIndex index = flows_[thread].topological[i];
+      place_[thread][index] = i;
+      if (index != program.size() && goes_on({thread, index}))
+        formula_.taken[thread][index].push_back(reached(thread, index));
+    }
+    for (auto& branches : formula_.taken[thread])
+      if (branches.empty()) branches.push_back(no());  // nothing leads there
+    if (precision_ == Precision::cuts) continue;
+    auto& position = formula_.position.emplace_back();
+    for (StepIndex index = 0; index < program.size(); ++index)
+      position.push_back(z3_.int_const(fmt::format("at_{}.{}", thread, index).c_str()));
   }
   for (const CauseInfo& cause : cause_table)
     formula_.causes.push_back(z3_.bool_const(fmt::format("cause_{}", cause.id).c_str()));
@@ -108,6 +145,7 @@ void Encoder::collect_sites() {
   publishes_.resize(system_.fences.size());
   acquires_.resize(system_.locks.size());
   releases_.resize(system_.locks.size());
+  holders_.resize(system_.locks.size());
   attaches_.resize(system_.reservations.size());
   collects_.resize(system_.sets.size());
   takes_.resize(system_.pools.size());
@@ -122,6 +160,7 @@ void Encoder::collect_sites() {
       if (index == system_.threads[thread].end()) continue;
       const Site site{thread, index};
       collect_lock_sites(thread, index);
+      for (const HeldLock& held : flows_[thread].held[index]) holders_[held.lock.index].push_back({site, held});
       std::visit(overloaded{
                      [&](const Signal& signal) {
                        for (const FenceId fence : signal.fences) signals_[fence.index].push_back(site);
@@ -154,12 +193,13 @@ void Encoder::encode_flow(std::uint32_t thread) {
     if (index == system_.threads[thread].end()) continue;
     const Site site{thread, index};
     const auto& branches = formula_.taken[thread][index];
-    demand("program", site, executed(site), reached(thread, index));
+    if (!goes_on(site)) demand("program", site, executed(site), reached(thread, index));
     for (std::size_t i = 0; i < branches.size(); ++i)
       for (std::size_t j = i + 1; j < branches.size(); ++j) demand("one-branch", site, branches[i], !branches[j]);
     for (const auto& [from, branch] : flows_[thread].predecessors[index])
-      demand("program-order", site, both(formula_.taken[thread][from][branch], executed(site)),
-             formula_.position[thread][from] < position(site));
+      if (precision_ != Precision::cuts)
+        demand("program-order", site, both(formula_.taken[thread][from][branch], executed(site)),
+               formula_.position[thread][from] < position(site));
   }
 }
 
@@ -262,11 +302,7 @@ void Encoder::encode_owed() {
                                  both(published(FenceId{i}), negated(signalled(FenceId{i}))));
   for (std::uint32_t lock = 0; lock < system_.locks.size(); ++lock) {
     std::vector<Expr> held;
-    for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread)
-      for (const StepIndex index : flows_[thread].topological)
-        if (std::ranges::find(flows_[thread].held[index], LockId{lock}, &HeldLock::lock) !=
-            flows_[thread].held[index].end())
-          held.push_back(at(thread, index));
+    for (const Holder& holder : holders_[lock]) held.push_back(at(holder.site.thread, holder.site.step));
     formula_.owed.emplace_back(Obligation{Obligation::Kind::lock, lock}, both(on(Cause::lock), any(held)));
   }
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i) {
@@ -294,75 +330,60 @@ Formula Encoder::run() {
   for (const Thread& thread : system_.threads) flows_.push_back(control_flow(system_, thread));
   declare_steps();
   collect_sites();
+  find_chains();
   encode_orders(assigns_);
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
     encode_flow(thread);
     for (const StepIndex index : flows_[thread].topological)
       if (index != system_.threads[thread].end()) encode_step({thread, index});
   }
+  encode_last_holders();
   encode_owed();
   return std::move(formula_);
 }
 
 }  // namespace formula
 
-namespace {
-
-// Steps whose meaning depends on where memory is, on fences made anew, or on
-// work that is queued again, have no formula.
-template <class Action>
-concept HasNoFormula = std::same_as<Action, Capture> || std::same_as<Action, Trigger> || std::same_as<Action, Renew> ||
-    std::same_as<Action, Detach> || std::same_as<Action, Inherit> || std::same_as<Action, Reserve> ||
-    std::same_as<Action, Flush> || std::same_as<Action, Cancel> || std::same_as<Action, Allocate> ||
-    std::same_as<Action, PickVictim> || std::same_as<Action, Locate> || std::same_as<Action, Relocate> ||
-    std::same_as<Action, Unmap> || std::same_as<Action, Map> || std::same_as<Action, Pin> ||
-    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit> ||
-    std::same_as<Action, WriteRanges>;
-
-bool has_formula(const Action& action) {
-  if (const auto* attach = std::get_if<Attach>(&action); attach != nullptr && attach->replaces) return false;
-  if (const auto* wait = std::get_if<WaitSet>(&action); wait != nullptr && wait->join == Join::any) return false;
-  if (const auto* push = std::get_if<Push>(&action); push != nullptr && !push->asks.empty()) return false;
-  return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);
+Formula executions(z3::context& context, const System& system, Precision precision, const std::function<bool()>& stop) {
+  return formula::Encoder(context, system, precision, stop).run();
 }
 
-std::string object_without_formula(const System& system) {
-  for (const Queue& queue : system.queues)
-    if (queue.gate) return fmt::format("'{}' can be suspended", queue.name);
-  for (const Fence& fence : system.fences)
-    if (fence.on_wait) return fmt::format("the first wait for '{}' queues work", fence.name);
-  for (const Reservation& reservation : system.reservations)
-    if (reservation.counted || !reservation.attached.empty())
-      return fmt::format("'{}' counts slots or has fences from the start", reservation.name);
-  return {};
+z3::expr hang(z3::context& context, const Formula& formula, const std::vector<Obligation>& wanted) {
+  z3::expr_vector ways(context);
+  for (const auto& [obligation, undischarged] : formula.owed)
+    if (std::ranges::find(wanted, obligation) != wanted.end()) ways.push_back(undischarged);
+  if (ways.empty()) return context.bool_val(false);
+  const z3::expr goal = z3::mk_or(ways);
+  return formula.cut_off.is_false() ? goal : goal && !formula.cut_off;
 }
 
-}  // namespace
-
-std::string not_encodable(const System& system) {
-  if (std::string why = object_without_formula(system); !why.empty()) return why;
-  for (const Thread& thread : system.threads) {
-    for (const Step& step : thread.program)
-      if (!has_formula(step.action)) return fmt::format("'{}' {}", thread.name, describe(system, thread, step));
-    const ControlFlow flow = control_flow(system, thread);
-    if (flow.cyclic) return fmt::format("'{}' contains a loop", thread.name);
-    if (!flow.consistent) return fmt::format("'{}' reaches a step with different locks held", thread.name);
+std::vector<std::vector<Move>> plan(const System& system, const Formula& formula, const z3::model& model) {
+  std::vector<std::vector<Move>> result(system.threads.size());
+  for (std::uint32_t thread = 0; thread < system.threads.size(); ++thread) {
+    const std::vector<Step>& program = system.threads[thread].program;
+    for (StepIndex index = 0; index < program.size();) {
+      const std::vector<z3::expr>& branches = formula.taken[thread][index];
+      const auto way =
+          std::ranges::find_if(branches, [&](const z3::expr& branch) { return model.eval(branch, false).is_true(); });
+      if (way == branches.end()) break;
+      const auto branch = static_cast<std::uint32_t>(way - branches.begin());
+      result[thread].push_back({ThreadId{thread}, branch, false});
+      index = program[index].next[branch];
+    }
   }
-  return {};
-}
-
-Formula executions(z3::context& context, const System& system, const std::function<bool()>& stop) {
-  return formula::Encoder(context, system, stop).run();
+  return result;
 }
 
 std::vector<Move> schedule(const System& system, const Formula& formula, const z3::model& model) {
   std::vector<std::tuple<std::int64_t, Move>> steps;
-  for (std::uint32_t thread = 0; thread < system.threads.size(); ++thread)
-    for (StepIndex index = 0; index < system.threads[thread].end(); ++index)
-      for (std::uint32_t branch = 0; branch < formula.taken[thread][index].size(); ++branch)
-        if (model.eval(formula.taken[thread][index][branch], false).is_true())
-          steps.emplace_back(model.eval(formula.position[thread][index], true).get_numeral_int64(),
-                             Move{ThreadId{thread}, branch, false});
+  for (const std::vector<Move>& moves : plan(system, formula, model)) {
+    StepIndex index = 0;
+    for (const Move& move : moves) {
+      const z3::expr& position = formula.position[move.thread.index][index];
+      steps.emplace_back(model.eval(position, true).get_numeral_int64(), move);
+      index = system[move.thread].program[index].next[move.branch];
+    }
+  }
   std::ranges::stable_sort(steps, {}, [](const auto& each) { return std::get<0>(each); });
   std::vector<Move> moves;
   for (const auto& [position, move] : steps) moves.push_back(move);

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "encoders/precision.hpp"
 #include "graph/model/state.hpp"
 #include "graph/model/system.hpp"
 
@@ -33,25 +34,29 @@ struct Formula {
   std::vector<Assertion> assertions;
   std::vector<z3::expr> causes;                           // of each Cause: is it switched on?
   std::vector<std::vector<std::vector<z3::expr>>> taken;  // of each thread, step, branch: taken?
-  std::vector<std::vector<z3::expr>> position;            // of each thread, step
+  std::vector<std::vector<z3::expr>> position;            // of each thread, step; none for cuts
   std::vector<std::pair<Obligation, z3::expr>> owed;      // never discharged in this execution
   z3::expr cut_off;                                       // the execution reaches a Cutoff
   z3::expr can_time_out;                                  // something stuck has a timeout
 };
 
-// Why a system cannot be encoded; empty if it can. Loops cannot: their
-// unfolding would be a bound.
-[[nodiscard]] std::string not_encodable(const System& system);
-
 // Thrown by executions() when it is asked to stop.
 struct Stopped {};
 
 // Requires: encodable. O(steps^2) constraints in the worst case, linear where
-// threads share little. Asks now and then whether to stop.
+// threads share little; for cuts, linear but for tries, guards and tickets. Asks
+// now and then whether to stop.
 [[nodiscard]] Formula executions(
-    z3::context& context, const System& system, const std::function<bool()>& stop = [] { return false; });
+    z3::context& context, const System& system, Precision precision,
+    const std::function<bool()>& stop = [] { return false; });
 
-// The schedule that a model describes.
+// Ends about which everything is known, at which one of these obligations stays undischarged.
+[[nodiscard]] z3::expr hang(z3::context& context, const Formula& formula, const std::vector<Obligation>& wanted);
+
+// What each thread does in a model, in the order of its program.
+[[nodiscard]] std::vector<std::vector<Move>> plan(const System& system, const Formula& formula, const z3::model& model);
+
+// The schedule that a model describes. Requires: the formula is not one of cuts.
 [[nodiscard]] std::vector<Move> schedule(const System& system, const Formula& formula, const z3::model& model);
 
 }  // namespace fencecheck

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,8 +30,8 @@ using Sites = std::vector<Site>;
 
 class Encoder {
  public:
-  Encoder(z3::context& context, const System& system, const std::function<bool()>& stop)
-      : z3_(context), system_(system), stop_(stop), formula_(empty()) {}
+  Encoder(z3::context& context, const System& system, Precision precision, const std::function<bool()>& stop)
+      : z3_(context), system_(system), precision_(precision), stop_(stop), formula_(empty()) {}
   Formula run();
 
  private:
@@ -61,6 +62,7 @@ class Encoder {
   void collect_sites();
   void collect_lock_sites(std::uint32_t thread, StepIndex index);
   void declare_steps();
+  [[nodiscard]] bool goes_on(const Site& site) const;
   void encode_flow(std::uint32_t thread);
   void encode_step(const Site& site);
 
@@ -113,12 +115,17 @@ class Encoder {
   Expr held_at(const Site& acquire, const Site& site);  // taken and not yet released
   bool holds_statically(const Site& site, LockId lock, bool shared) const;
   bool holds_with_ticket(const Site& site) const;
-  Expr held_for_ever(const Site& site, LockId lock, bool shared);
+  Expr held_for_ever(const Site& site, LockId lock);
+  Expr held_at_last(LockId lock, bool shared);
+  void encode_last_holders();
   void exclude(const Site& mine, LockId lock);
   Expr older(std::uint32_t thread, std::optional<StepIndex> ticket, const Site& than);
   std::optional<Site> ticket_of(std::uint32_t thread, StepIndex step) const;
 
   // Queues, pools, variables.
+  void find_chains();
+  Expr finished_before(std::uint32_t job, const Site& site);
+  Expr finished(std::uint32_t job);
   Expr pushed(std::uint32_t job);
   Expr pushed_before(std::uint32_t first, std::uint32_t second);
   Expr holds_now(const Test& test, const Site& site);  // as read by an executed step
@@ -131,9 +138,13 @@ class Encoder {
 
   z3::context& z3_;
   const System& system_;
+  Precision precision_;
   const std::function<bool()>& stop_;
   Formula formula_;
   std::vector<ControlFlow> flows_;
+  std::vector<std::vector<std::size_t>> place_;  // of each thread, step: in topological order
+  std::map<std::tuple<std::uint32_t, StepIndex, std::uint32_t, StepIndex>, Expr>
+      orders_;                                                        // of cuts: first before second
   std::vector<Sites> signals_, publishes_;                            // of each fence
   std::vector<Sites> acquires_, releases_;                            // of each lock
   std::vector<Sites> attaches_;                                       // of each reservation
@@ -143,6 +154,13 @@ class Encoder {
   std::vector<Sites> pushes_, begins_, finishes_;                     // of each thread
   std::map<std::pair<std::uint32_t, StepIndex>, Sites> releases_of_;  // of each step that takes a lock
   std::vector<Sites> jobs_;                                           // of each queue: the Begin steps
+  std::map<std::uint32_t, std::optional<std::uint32_t>> in_front_;    // of a job in a chain: the one before it
+  struct Holder {
+    Site site;
+    HeldLock held;
+  };
+  std::vector<std::vector<Holder>> holders_;                // of each lock: steps before which a thread holds it
+  std::map<std::pair<std::uint32_t, bool>, Expr> at_last_;  // of held_at_last()
 };
 
 }  // namespace fencecheck::formula

@@ -1,6 +1,7 @@
 // Locks, pools, queues and variables: the resources for which steps exclude or order each other.
 #include <algorithm>
 
+#include "encoders/encodable.hpp"
 #include "encoders/formula_encoder.hpp"
 
 namespace fencecheck::formula {
@@ -77,26 +78,49 @@ z3::expr Encoder::older(std::uint32_t thread, std::optional<StepIndex> ticket, c
   return before({thread, *ticket}, *mine);
 }
 
-// Some other thread ends up holding the lock in a way that keeps this step waiting.
-z3::expr Encoder::held_for_ever(const Site& site, LockId lock, bool shared) {
+// Some thread ends up holding the lock, in a way that keeps out whoever wants it shared, or not shared.
+z3::expr Encoder::held_at_last(LockId lock, bool shared) {
+  const auto known = at_last_.find({lock.index, shared});
+  if (known != at_last_.end()) return known->second;
   std::vector<Expr> ways;
-  for (std::uint32_t other = 0; other < system_.threads.size(); ++other) {
-    if (other == site.thread) continue;
-    const ControlFlow& flow = flows_[other];
-    for (const StepIndex index : flow.topological)
-      for (const HeldLock& held : flow.held[index]) {
-        if (held.lock != lock || (held.shared && shared)) continue;
-        Expr here = at(other, index);
-        if (std::holds_alternative<AcquireWithTicket>(step(site).action) && held.with_ticket && holds_with_ticket(site))
-          here = both(here, negated(older(other, flow.ticket[index], site)));  // else this one backs off
-        ways.push_back(here);
-      }
+  for (const Holder& holder : holders_[lock.index])
+    if (!(holder.held.shared && shared)) ways.push_back(at(holder.site.thread, holder.site.step));
+  return at_last_.emplace(std::pair{lock.index, shared}, any(ways)).first->second;
+}
+
+// The same, of threads from which the transaction that stands at this step does not back off.
+z3::expr Encoder::held_for_ever(const Site& site, LockId lock) {
+  if (!holds_with_ticket(site)) return held_at_last(lock, false);
+  std::vector<Expr> ways;
+  for (const auto& [other, held] : holders_[lock.index]) {
+    if (other.thread == site.thread) continue;
+    Expr here = at(other.thread, other.step);
+    if (held.with_ticket)
+      here = both(here, negated(older(other.thread, flows_[other.thread].ticket[other.step], site)));
+    ways.push_back(here);
   }
   return any(ways);
 }
 
+// Of a lock that is not shared there is one last holder at most. Elsewhere it follows from `exclusion`.
+void Encoder::encode_last_holders() {
+  if (precision_ != Precision::cuts) return;
+  for (const std::vector<Holder>& holders : holders_) {
+    std::map<std::uint32_t, std::vector<Expr>> by_thread;
+    for (const auto& [site, held] : holders)
+      if (!held.shared) by_thread[site.thread].push_back(at(site.thread, site.step));
+    Expr others = no();
+    for (const auto& [thread, ways] : by_thread) {
+      const Expr mine = any(ways);
+      demand("one-holder", {thread, 0}, all({on(Cause::lock), mine, others}), no());
+      others = any({others, mine});
+    }
+  }
+}
+
 void Encoder::exclude(const Site& mine, LockId lock) {
   if (holds_statically(mine, lock, mine.shared)) demand("self-exclusion", mine, both(taken(mine), on(mine)), no());
+  if (precision_ == Precision::cuts) return;
   for (const Site& other : acquires_[lock.index]) {
     if (other.thread <= mine.thread || !conflict(mine, other.shared)) continue;
     const Expr together = all({taken(mine), taken(other), on(Cause::lock)});
@@ -110,7 +134,7 @@ void Encoder::encode(const Site& site, const Acquire& acquire) {
 
 z3::expr Encoder::stuck(const Site& site, const Acquire& acquire) {
   if (holds_statically(site, acquire.lock, acquire.shared)) return on(site);
-  return both(on(site), held_for_ever(site, acquire.lock, acquire.shared));
+  return both(on(site), held_at_last(acquire.lock, acquire.shared));
 }
 
 void Encoder::encode(const Site& site, const TryAcquire& attempt) {
@@ -146,7 +170,7 @@ void Encoder::encode(const Site& site, const AcquireWithTicket& acquire) {
 
 z3::expr Encoder::stuck(const Site& site, const AcquireWithTicket& acquire) {
   if (holds_statically(site, acquire.lock, false)) return on(site);
-  return both(on(site), held_for_ever(site, acquire.lock, false));
+  return both(on(site), held_for_ever(site, acquire.lock));
 }
 
 // Pools.
@@ -157,10 +181,12 @@ z3::expr Encoder::amount(const Sites& sites, const std::function<Expr(const Site
     const Expr counted = counts(site);
     if (!counted.is_false()) parts.push_back(z3::ite(counted, z3_.int_val(site.amount), z3_.int_val(0)));
   }
-  return parts.empty() ? z3_.int_val(0) : z3::sum(parts);
+  if (parts.empty()) return z3_.int_val(0);
+  return parts.size() == 1 ? parts[0] : z3::sum(parts);
 }
 
 void Encoder::encode(const Site& site, const Take& take) {
+  if (precision_ == Precision::cuts) return;
   const auto earlier = [&](const Site& other) {
     return other.thread == site.thread && other.step == site.step ? no() : done_before(other, site);
   };
@@ -192,10 +218,42 @@ z3::expr Encoder::pushed_before(std::uint32_t first, std::uint32_t second) {
   return any(ways);
 }
 
+// Where the order of the pushes is fixed, each job has to wait for the one in front of it only.
+void Encoder::find_chains() {
+  if (precision_ == Precision::plain) return;
+  for (std::uint32_t queue = 0; queue < system_.queues.size(); ++queue) {
+    const Sites& begins = jobs_[queue];
+    const auto differs = [&](const Site& begin) { return step(begin).cause != step(begins.front()).cause; };
+    if (system_.queues[queue].width != 1 || std::ranges::any_of(begins, differs)) continue;
+    std::optional<std::uint32_t> last;
+    for (const ThreadId job : push_order(system_, {queue})) {
+      in_front_.emplace(job.index, last);
+      last = job.index;
+    }
+  }
+}
+
+z3::expr Encoder::finished_before(std::uint32_t job, const Site& site) {
+  std::vector<Expr> ways;
+  for (const Site& finish : finishes_[job]) ways.push_back(done_before(finish, site));
+  return any(ways);
+}
+
+z3::expr Encoder::finished(std::uint32_t job) {
+  std::vector<Expr> ways;
+  for (const Site& finish : finishes_[job]) ways.push_back(taken(finish));
+  return any(ways);
+}
+
 void Encoder::encode(const Site& site, const Begin&) {
   std::vector<Expr> pushes;
   for (const Site& push : pushes_[site.thread]) pushes.push_back(done_before(push, site));
   demand("begin", site, executed(site), any(pushes));
+  if (const auto linked = in_front_.find(site.thread); linked != in_front_.end()) {
+    if (linked->second)
+      demand("in-order", site, both(executed(site), on(site)), finished_before(*linked->second, site));
+    return;
+  }
   const QueueId queue = *system_.threads[site.thread].queue;
   Sites running;
   for (const Site& other : jobs_[queue.index]) {
@@ -210,9 +268,7 @@ void Encoder::encode(const Site& site, const Begin&) {
     running.back().amount = 1;
   }
   const auto still_runs = [&](const Site& other) {
-    std::vector<Expr> finished;
-    for (const Site& finish : finishes_[other.thread]) finished.push_back(done_before(finish, site));
-    return both(done_before(other, site), negated(any(finished)));
+    return both(done_before(other, site), negated(finished_before(other.thread, site)));
   };
   const std::uint32_t width = system_[queue].width;
   if (width == 1) {
@@ -224,14 +280,13 @@ void Encoder::encode(const Site& site, const Begin&) {
 }
 
 z3::expr Encoder::stuck(const Site& site, const Begin&) {
+  if (const auto linked = in_front_.find(site.thread); linked != in_front_.end())
+    return any(
+        {negated(pushed(site.thread)), linked->second ? both(on(site), negated(finished(*linked->second))) : no()});
   const QueueId queue = *system_.threads[site.thread].queue;
   std::vector<Expr> reasons;
   Sites running;
-  const auto runs = [&](const Site& other) {
-    std::vector<Expr> finished;
-    for (const Site& finish : finishes_[other.thread]) finished.push_back(taken(finish));
-    return both(taken(other), negated(any(finished)));
-  };
+  const auto runs = [&](const Site& other) { return both(taken(other), negated(finished(other.thread))); };
   for (const Site& other : jobs_[queue.index]) {
     if (other.thread == site.thread) continue;
     reasons.push_back(both(pushed_before(other.thread, site.thread), negated(taken(other))));

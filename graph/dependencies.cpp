@@ -47,6 +47,7 @@ class Builder {
   std::shared_ptr<DependencyGraph> graph_;
   SystemGraph result_;
   std::vector<ControlFlow> flows_;
+  std::vector<std::vector<std::pair<std::uint32_t, StepIndex>>> pushes_;  // of each job: by which thread, at which step
   std::set<std::tuple<VertexId, VertexId, std::uint32_t, std::uint32_t, Cause>> known_;
 };
 
@@ -123,8 +124,9 @@ std::vector<Target> Builder::targets(const Step& step) const {
                      result.push_back({result_.fences[fence.index], wait.join == Join::any && wait.fences.size() > 1});
                  },
                  [&](const WaitSet& wait) {
-                   for (const FenceId fence : collected(wait.set))
-                     result.push_back({result_.fences[fence.index], wait.join == Join::any});
+                   for (const DependencySetId set : wait.sets())
+                     for (const FenceId fence : collected(set))
+                       result.push_back({result_.fences[fence.index], !wait.others.empty()});
                  },
                  [&](const Acquire& acquire) {
                    result.push_back({result_.locks[acquire.lock.index], false});
@@ -231,11 +233,8 @@ void Builder::add_completion(FenceId fence, std::uint32_t job, const Step& signa
       result_.fences[fence.index], result_.threads[job],
       Edge{Cause::scheduling, false, fmt::format("signalled by job {}", system_.threads[job].name), signal.at},
       *graph_);
-  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher)
-    for (StepIndex index = 0; index < system_.threads[pusher].end(); ++index)
-      if (const auto* push = std::get_if<Push>(&system_.threads[pusher].program[index].action);
-          push != nullptr && push->job.index == job)
-        add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible(fence, pusher)));
+  for (const auto& [pusher, index] : pushes_[job])
+    add_flow(result_.fences[fence.index], pusher, leading_to(pusher, index, visible(fence, pusher)));
 }
 
 void Builder::add_discharges(std::uint32_t thread) {
@@ -266,17 +265,15 @@ void Builder::add_sections(std::uint32_t thread) {
 
 // Unless one thread pushes both, either job may be in front of the other.
 bool Builder::may_precede(std::uint32_t first, std::uint32_t second) const {
-  for (std::uint32_t pusher = 0; pusher < system_.threads.size(); ++pusher) {
-    const Thread& thread = system_.threads[pusher];
+  const auto last_by = [&](std::uint32_t job, std::uint32_t pusher) {
+    std::optional<StepIndex> last;
+    for (const auto& [thread, index] : pushes_[job])
+      if (thread == pusher) last = index;
+    return last;
+  };
+  for (const auto& [pusher, index] : pushes_[first]) {
     if (flows_[pusher].cyclic) continue;
-    std::optional<StepIndex> a;
-    std::optional<StepIndex> b;
-    for (StepIndex i = 0; i < thread.end(); ++i)
-      if (const auto* push = std::get_if<Push>(&thread.program[i].action)) {
-        if (push->job.index == first) a = i;
-        if (push->job.index == second) b = i;
-      }
-    if (a && b) return *a < *b;
+    if (const auto after = last_by(second, pusher)) return *last_by(first, pusher) < *after;
   }
   return true;
 }
@@ -296,6 +293,11 @@ void Builder::add_job(std::uint32_t thread) {
 
 SystemGraph Builder::run() {
   for (const Thread& thread : system_.threads) flows_.push_back(control_flow(system_, thread, Ways::all));
+  pushes_.resize(system_.threads.size());
+  for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread)
+    for (StepIndex index = 0; index < system_.threads[thread].end(); ++index)
+      if (const auto* push = std::get_if<Push>(&system_.threads[thread].program[index].action))
+        pushes_[push->job.index].emplace_back(thread, index);
   add_vertices();
   for (std::uint32_t thread = 0; thread < system_.threads.size(); ++thread) {
     add_discharges(thread);

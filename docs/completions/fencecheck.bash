@@ -7,7 +7,7 @@ _fencecheck() {
   if [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if [[ $current == '=' ]]; then current=''; fi
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'check draw conform record explain schema --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'check draw encode conform record explain schema --help --version' -- "$current")
     return
   fi
   case $command:$previous in
@@ -51,6 +51,10 @@ _fencecheck() {
       COMPREPLY=()
       return
       ;;
+    check:--engine)
+      mapfile -t COMPREPLY < <(compgen -W 'auto smt explore' -- "$current")
+      return
+      ;;
     draw:--late)
       COMPREPLY=()
       return
@@ -81,6 +85,18 @@ _fencecheck() {
       ;;
     draw:--memory)
       COMPREPLY=()
+      return
+      ;;
+    draw:--engine)
+      mapfile -t COMPREPLY < <(compgen -W 'auto smt explore' -- "$current")
+      return
+      ;;
+    encode:-o | encode:--output)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    encode:--to)
+      mapfile -t COMPREPLY < <(compgen -W 'promela smt-lib smt-lib-plain smt-lib-cuts pnml' -- "$current")
       return
       ;;
     conform:--report)
@@ -115,6 +131,10 @@ _fencecheck() {
       COMPREPLY=()
       return
       ;;
+    conform:--engine)
+      mapfile -t COMPREPLY < <(compgen -W 'auto smt explore' -- "$current")
+      return
+      ;;
     record:-o | record:--output)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -129,11 +149,13 @@ _fencecheck() {
       ;;
   esac
   case $command:$current in
-    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --window --timing -j --jobs --watch --combine --merge --timeout --memory --no-reduction' -- "$current") ;;
+    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --window --timing -j --jobs --watch --combine --merge --timeout --memory --engine --no-reduction' -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help --late --merge -o --output --view --to --most --finding --timeout --memory --no-reduction' -- "$current") ;;
+    draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help --late --merge -o --output --view --to --most --finding --timeout --memory --engine --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    conform:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --timeout --memory --no-reduction' -- "$current") ;;
+    encode:-*) mapfile -t COMPREPLY < <(compgen -W '--help -o --output --to' -- "$current") ;;
+    encode:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    conform:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --timeout --memory --engine --no-reduction' -- "$current") ;;
     conform:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     record:-*) mapfile -t COMPREPLY < <(compgen -W '--help --run --locks -o --output -b --buffer --tracefs' -- "$current") ;;
     record:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;

@@ -5,6 +5,7 @@ _fencecheck() {
   commands=(
     'check:decide scenarios, traces and graphs, and explain what is wrong'
     'draw:draw the dependency graph or a counterexample'
+    'encode:write a scenario in the language of another checker'
     'conform:compare the dependencies of a trace or a kernel log with those that a design permits'
     'record:print, or run, the command that records what this kernel offers'
     'explain:say what a finding or a rule means'
@@ -38,6 +39,7 @@ _fencecheck() {
         '--merge[The inputs are parts of one trace with one clock\: read them as one, in the order of time]' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
         '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--engine[What decides scenarios]:ENGINE:(auto smt explore)' \
         '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
         '*:INPUT:_files' \
         '--help[Print help]'
@@ -54,8 +56,17 @@ _fencecheck() {
         '--finding[With --view schedule\: of the finding with this fingerprint, not of the first]:FINGERPRINT:' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
         '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--engine[What decides scenarios]:ENGINE:(auto smt explore)' \
         '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
         '*:INPUT:_files' \
+        '--help[Print help]'
+      ;;
+    encode)
+      _arguments \
+        '-o[Write to this file, not to standard output]:FILE:_files' \
+        '--output[Write to this file, not to standard output]:FILE:_files' \
+        '--to[The language]:FORMAT:(promela smt-lib smt-lib-plain smt-lib-cuts pnml)' \
+        '1:INPUT:_files' \
         '--help[Print help]'
       ;;
     conform)
@@ -71,6 +82,7 @@ _fencecheck() {
         '--late[In traces, longer waits and later fences are findings]:SECONDS:' \
         '--timeout[Time for each input; 0 for no limit; what it cuts short is unknown]:SECONDS:' \
         '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
+        '--engine[What decides scenarios]:ENGINE:(auto smt explore)' \
         '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
         '*:INPUT:_files' \
         '--help[Print help]'

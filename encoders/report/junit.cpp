@@ -7,54 +7,25 @@
 
 #include "encoders/report/report_formats.hpp"
 #include "encoders/report/test_cases.hpp"
+#include "encoders/xml.hpp"
 
 namespace fencecheck {
 namespace {
 
 using Status = TestCase::Status;
 
-// Control characters do not reach here (see printable); XML forbids two more.
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = text.substr(i);
-    if (rest.starts_with("\xef\xbf\xbe") || rest.starts_with("\xef\xbf\xbf")) {
-      result += '?';
-      i += 2;
-      continue;
-    }
-    switch (text[i]) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += text[i];
-    }
-  }
-  return result;
-}
-
 // Lines stay lines; everything else that XML cannot hold goes.
 std::string body(std::string_view text) {
   std::string result;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    result += escaped(printable(text.substr(0, end))) + "\n";
+    result += xml_escaped(printable(text.substr(0, end))) + "\n";
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return result;
 }
 
-std::string attribute(std::string_view text) { return escaped(printable(text)); }
+std::string attribute(std::string_view text) { return xml_escaped(printable(text)); }
 
 std::string seconds(Milliseconds took) { return fmt::format("{}.{:03}", took.count() / 1000, took.count() % 1000); }
 

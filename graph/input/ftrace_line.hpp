@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -35,7 +36,18 @@ struct EventLine {
 // Without the white space at both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);
 
-// All of the text as a decimal number.
-[[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
+// All of the text as a decimal number. Inline, as it is read several times in each line.
+[[nodiscard]] inline std::optional<std::uint64_t> parse_number(std::string_view text) {
+  constexpr std::size_t always_fit = 19;  // digits
+  std::uint64_t number = 0;
+  if (text.empty()) return std::nullopt;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto digit = static_cast<std::uint64_t>(text[at]) - '0';
+    if (digit > 9) return std::nullopt;
+    if (at >= always_fit && number > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) return std::nullopt;
+    number = number * 10 + digit;
+  }
+  return number;
+}
 
 }  // namespace fencecheck

@@ -151,6 +151,7 @@ void Lowering::lower_thread(const ThreadDeclaration& thread) {
   if (frees_memory && program.reachable()) end_reclaim(program, frame, thread.name.at);
   check_released(program, fmt::format("thread '{}'", thread.name.text));
   const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
+  if (thread.kind != ThreadKind::user && program.may_go_on()) program.set_apart(0);
   add_thread(thread.name, thread.kind, program.finish());
   assign_memory(id, thread.group, thread.address_space);
 }

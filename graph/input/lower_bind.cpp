@@ -239,13 +239,12 @@ std::vector<Reliance> Lowering::reliances(PageTableId id, const std::vector<Rang
   return result;
 }
 
-// Goes on only while the variable is 0.
-void Lowering::refuse_if(Program& program, const Frame& frame, Place at, VariableId variable, OpenEnds& refused) {
-  Choose choose{{Branch{{{variable, 0, true}}, std::nullopt}, Branch{{{variable, 0, false}}, std::nullopt}}};
-  const StepIndex test = add(program, frame, at, Cause::explicit_sync, std::move(choose));
+void Lowering::go_on_if(Program& program, const Frame& frame, Place at, const Test& test, OpenEnds& others) {
+  Choose choose{{Branch{{test}, std::nullopt}, Branch{{{test.variable, test.value, !test.equal}}, std::nullopt}}};
+  const StepIndex look = add(program, frame, at, Cause::explicit_sync, std::move(choose));
   (void)program.take_ends();
-  refused.push_back({test, 1, false});
-  program.from(Program::branch_of(test, 0));
+  others.push_back({look, 1, false});
+  program.from(Program::branch_of(look, 0));
 }
 
 // One way to fail for each error, told as a step that changes nothing.
@@ -420,6 +419,51 @@ void Lowering::bind_later(Program& program, const Frame& frame, Place at, const 
   program.join(Program::branch_of(choice, 0));
 }
 
+// What gets memory stays locked until the call returns, and with it what gets the out-fence: one transaction.
+void Lowering::lock_buffers(Program& program, const Frame& frame, Place at, const VmBindStep& step) {
+  if (step.validates.empty()) return;
+  std::vector<Name> names = step.validates;
+  for (const SubmitStep::Use& use : step.uses) names.push_back(use.buffer);
+  std::vector<LockId> locks;
+  for (const Name& each : names)
+    if (const auto index = buffer(each))
+      if (const LockId id = buffers_[*index].lock; !program.holds(id) && std::ranges::find(locks, id) == locks.end())
+        locks.push_back(id);
+  acquire_together(program, frame, at, locks, true);
+}
+
+// Under the locks of the buffers, which the call keeps. Without room it fails.
+void Lowering::give_memory(Program& program, const Frame& frame, Place at, const std::vector<Name>& buffers,
+                           OpenEnds& failed) {
+  Frame inner = frame;
+  inner.reclaim = true;
+  CopyJobs copies;
+  OpenEnds denied;
+  for (const Name& each : buffers)
+    if (const auto memory = memory_of(each))
+      validate(program, inner, at, buffer_of_memory_[memory->index], {each, std::nullopt, false, std::nullopt}, copies,
+               denied);
+  if (denied.empty()) return;
+  OpenEnds goes_on = program.take_ends();
+  program.from(std::move(denied));
+  add(program, frame, at, Cause::explicit_sync, WriteRanges{{}, "fails with -ENOSPC: there is no room"});
+  const OpenEnds ends = program.take_ends();
+  failed.insert(failed.end(), ends.begin(), ends.end());
+  program.from(std::move(goes_on));
+}
+
+// What userspace does before it makes a call again that has failed. It may stop meanwhile, but owes it if it does not.
+void Lowering::restart(Program& program, const Frame& frame, StepIndex call, const Block& block) {
+  const StepIndex first = program.size();
+  lower_block(program, frame, block);
+  for (StepIndex i = first; i < program.size(); ++i) program[i].restarts = true;
+  program.back_to(call);
+  const auto again = program.set_apart(call);
+  if (!again) return;  // the block never ends
+  program[*again].userspace = frame.kind == ThreadKind::user;
+  program[*again].restarts = true;
+}
+
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const VmBindStep& step) {
   const auto space = space_of(step);
   const auto objects = space ? binds_.find(*space) : binds_.end();
@@ -430,6 +474,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   if (frame.kind == ThreadKind::user) inner.kind = ThreadKind::ioctl;
   if (inner.context.empty()) inner.context = fmt::format("binding in '{}'", system_[binds.table].name);
   const std::vector<Held> before = program.held;
+  const StepIndex first = program.size();
+  if (step.restart) add(program, inner, at, Cause::explicit_sync, WriteRanges{{}, "calls VM_BIND"});
   OpenEnds refused;
   OpenEnds failed;
   if (step.wait_in_ioctl || !step.queue) {
@@ -442,10 +488,13 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   }
   const std::uint32_t site = step.on_error == BindErrors::saved ? ++binds.sites : 0;
   enter_bind(program, inner, at, step, binds, site);
+  if (const auto again = program.set_apart(first)) program[*again].userspace = false;
+  lock_buffers(program, inner, at, step);
   const std::vector<Held> inside = program.held;
-  if (binds.banned) refuse_if(program, inner, at, *binds.banned, failed);
+  if (binds.banned) go_on_if(program, inner, at, {*binds.banned, 0, true}, failed);
   if (step.page_tables == PageTablesFrom::ioctl || (step.page_tables == PageTablesFrom::job && !step.queue))
     lower_what(program, inner, at, AllocStep{});
+  give_memory(program, inner, at, step.validates, failed);
   if (step.queue)
     bind_later(program, inner, at, step, binds, failed);
   else
@@ -462,6 +511,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
     program.held = inside;
     leave();
     if (step.otherwise) lower_block(program, frame, *step.otherwise);
+    if (step.restart) restart(program, frame, first, *step.restart);
     arms.push_back({program.take_ends(), program.held});
   }
   arms.push_back({std::move(refused), before});

@@ -88,7 +88,10 @@ void Survey::walk(const Block& block, bool repeated) {
   for (const StepDeclaration& step : block) {
     look(step, repeated);
     const bool loops = std::holds_alternative<LoopStep>(step.what);
-    for (const Block* inner : blocks_of(step)) walk(*inner, repeated || (loops && has_retry(*inner)));
+    const auto* bind = std::get_if<VmBindStep>(&step.what);
+    const bool restarts = bind != nullptr && bind->restart;
+    found_.loops = found_.loops || restarts;
+    for (const Block* inner : blocks_of(step)) walk(*inner, repeated || restarts || (loops && has_retry(*inner)));
   }
 }
 
@@ -111,8 +114,10 @@ std::vector<const Block*> blocks_of(const StepDeclaration& step) {
   if (const auto* attempt = std::get_if<TryLockStep>(&step.what)) return {&attempt->steps, &attempt->otherwise};
   if (const auto* validate = std::get_if<ValidateStep>(&step.what); validate != nullptr && validate->otherwise)
     return {&*validate->otherwise};
-  if (const auto* bind = std::get_if<VmBindStep>(&step.what); bind != nullptr && bind->otherwise)
-    return {&*bind->otherwise};
+  if (const auto* bind = std::get_if<VmBindStep>(&step.what)) {
+    if (bind->otherwise) return {&*bind->otherwise};
+    if (bind->restart) return {&*bind->restart};
+  }
   if (const auto* test = std::get_if<IfStep>(&step.what)) return {&test->then, &test->otherwise};
   if (const auto* loop = std::get_if<LoopStep>(&step.what)) return {&loop->steps};
   if (const auto* inside = std::get_if<IoctlStep>(&step.what)) return {&inside->steps};

@@ -58,7 +58,9 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   Frame inner = frame;
   inner.kind = ThreadKind::ioctl;
   const std::vector<Held> before = program.held;
+  const StepIndex first = program.size();
   lower_block(program, inner, step.steps);
+  if (const auto again = program.set_apart(first)) program[*again].userspace = false;
   if (program.reachable() && !same_locks(program.held, before))
     diagnostics_.error(at, "the call returns to userspace with other locks held than at its beginning");
 }

@@ -50,7 +50,7 @@ std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const Su
   // A job of a VM that has been banned signals without having run.
   OpenEnds cancelled;
   if (const BindObjects* binds = binds_of(scenario_.queues[queue].address_space); binds != nullptr && binds->banned) {
-    refuse_if(program, job_frame, at, *binds->banned, cancelled);
+    go_on_if(program, job_frame, at, {*binds->banned, 0, true}, cancelled);
     OpenEnds goes_on = program.take_ends();
     program.from(std::move(cancelled));
     add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
@@ -100,7 +100,7 @@ void Lowering::submit(Program& program, const Frame& frame, Place at, const Subm
   if (inner.context.empty()) inner.context = fmt::format("submitting job '{}'", step.job.text);
   OpenEnds refused;
   if (const BindObjects* binds = binds_of(scenario_.queues[*queue].address_space); binds != nullptr && binds->banned)
-    refuse_if(program, inner, at, *binds->banned, refused);
+    go_on_if(program, inner, at, {*binds->banned, 0, true}, refused);
   std::optional<DependencySetId> looked_up;
   if (!step.in_syncobjs.empty()) {
     looked_up = new_set(fmt::format("the in-syncobjs of job '{}'", step.job.text), at);

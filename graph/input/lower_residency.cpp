@@ -14,8 +14,11 @@ namespace fencecheck::lowering {
 // Its fence is new each time; what it waits for is collected under the buffer's
 // lock. The old page tables lead to the old memory until it is copied.
 CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue) {
-  const std::string name =
-      fmt::format("copy of '{}' by '{}', line {}", scenario_.buffers[buffer].name.text, frame.thread, at.line);
+  // Without its line, on which no fingerprint may depend.
+  const std::string base = fmt::format("copy of '{}' by '{}'", scenario_.buffers[buffer].name.text, frame.thread);
+  const auto same =
+      std::ranges::count_if(system_.threads, [&](const Thread& thread) { return thread.name.starts_with(base); });
+  const std::string name = same == 0 ? base : fmt::format("{} ({})", base, same + 1);
   const FenceId fence{static_cast<std::uint32_t>(system_.fences.size())};
   system_.fences.push_back({name, FenceKind::kernel, false, at});
   const DependencySetId set = new_set(fmt::format("buffer '{}'", scenario_.buffers[buffer].name.text), at);
@@ -24,7 +27,7 @@ CopyJob Lowering::copy_job(const Frame& frame, Place at, std::uint32_t buffer, Q
   add(program, job, at, Cause::scheduling, Begin{});
   add(program, job, at, Cause::explicit_sync, Trigger{set});
   add(program, job, at, Cause::memory_management, WaitSet{set});
-  add(program, job, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory});
+  add(program, job, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory, std::nullopt, true});
   add(program, job, at, Cause::explicit_sync, Signal{{fence}});
   add(program, job, at, Cause::explicit_sync, Finish{});
   program.back_to(0);
@@ -41,26 +44,23 @@ void Lowering::inherit_departures(Program& program, const Frame& frame, Place at
     add(program, frame, at, Cause::explicit_sync, Inherit{system_[region].departures, buffers_[buffer].reservation});
 }
 
-// Under the buffer's lock. Either the thread waits for everybody who uses the
-// memory, or a copy job does, and others get the memory before it is copied.
-void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
-                        CopyJobs& copies) {
-  const BufferId memory = *buffers_[buffer].memory;
-  const ReservationId reservation = buffers_[buffer].reservation;
-  if (!journey.by) {
-    wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
-    add(program, frame, at, Cause::explicit_sync, Unmap{memory, journey.chosen_by});
-    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
-    if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
-    return;
-  }
-  const std::pair key{buffer, *journey.by};
-  if (!copies.contains(key)) copies.emplace(key, copy_job(frame, at, buffer, *journey.by));
+// The copy job of this site, which will wait for the fences of the buffer up to that usage.
+const CopyJob& Lowering::prepare_copy(Program& program, const Frame& frame, Place at, std::uint32_t buffer, Usage up_to,
+                                      QueueId by, CopyJobs& copies) {
+  const std::pair key{buffer, by};
+  if (!copies.contains(key)) copies.emplace(key, copy_job(frame, at, buffer, by));
   const CopyJob& copy = copies.at(key);
+  const ReservationId reservation = buffers_[buffer].reservation;
   add(program, frame, at, Cause::memory_management, Flush{copy.thread});
   reserve_slot(program, frame, at, reservation);
-  add(program, frame, at, Cause::explicit_sync, Collect{reservation, Usage::bookkeep, copy.set});
-  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
+  add(program, frame, at, Cause::explicit_sync, Collect{reservation, up_to, copy.set});
+  return copy;
+}
+
+// The copy's fence stands on the buffer, and on whatever gets the memory that it leaves.
+void Lowering::hand_over(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                         const CopyJob& copy) {
+  const ReservationId reservation = buffers_[buffer].reservation;
   add(program, frame, at, Cause::explicit_sync, Renew{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Publish{copy.fence});
   add(program, frame, at, Cause::explicit_sync, Attach{reservation, copy.fence, Usage::kernel});
@@ -68,6 +68,23 @@ void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uin
     add(program, frame, at, Cause::explicit_sync, Attach{system_[*journey.from].departures, copy.fence, Usage::kernel});
   if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
   add(program, frame, at, Cause::explicit_sync, Push{copy.thread});
+}
+
+// Under the buffer's lock. Either the thread waits for everybody who uses the
+// memory, or a copy job does, and others get the memory before it is copied.
+void Lowering::relocate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                        CopyJobs& copies) {
+  const BufferId memory = *buffers_[buffer].memory;
+  if (!journey.by) {
+    wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
+    add(program, frame, at, Cause::explicit_sync, Unmap{memory, journey.chosen_by});
+    add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by});
+    if (journey.to) inherit_departures(program, frame, at, buffer, *journey.to);
+    return;
+  }
+  const CopyJob& copy = prepare_copy(program, frame, at, buffer, Usage::bookkeep, *journey.by, copies);
+  add(program, frame, at, Cause::explicit_sync, Relocate{memory, journey.to, journey.chosen_by, copy.thread});
+  hand_over(program, frame, at, buffer, journey, copy);
 }
 
 Journey Lowering::next_journey(BufferId memory, RegionId from) const {
@@ -223,19 +240,46 @@ void Lowering::evict_some(Program& program, const Frame& frame, Place at, const 
 
 // Allocating.
 
+// What comes of the memory that the buffer has had, or of the content that it is to get. The copy job waits for who
+// uses the old memory; without one the thread does.
+void Lowering::after_arrival(Program& program, const Frame& frame, Place at, std::uint32_t buffer,
+                             const Journey& journey, const CopyJob* copy) {
+  if (copy != nullptr) {
+    hand_over(program, frame, at, buffer, journey, *copy);
+    return;
+  }
+  inherit_departures(program, frame, at, buffer, *journey.to);
+  if (!journey.from) return;
+  wait_for_reservation(program, frame, at, buffer, Usage::bookkeep);
+  add(program, frame, at, Cause::explicit_sync, Unmap{*buffers_[buffer].memory, std::nullopt, true});
+}
+
 // As ttm_bo_validate: each placement in turn, then each again by force. Ends
-// where the buffer has memory; `denied` collects where it has none.
-void Lowering::validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
-                        CopyJobs& copies, OpenEnds& denied) {
+// where the buffer has memory; `denied` collects where it has none. In the second
+// round every placement suits, so that it is moved only where it had none.
+void Lowering::attempts(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                        const std::optional<Arrival>& arrival, CopyJobs& copies, OpenEnds& denied) {
   const BufferId memory = *buffers_[buffer].memory;
   OpenEnds done;
   for (const bool force : {false, true})
     for (const RegionId region : system_[memory].placements) {
       if (!considered(system_[memory], region, force)) continue;
-      const StepIndex attempt = add(program, frame, at, Cause::memory_management, Allocate{memory, region, force});
+      Journey journey{std::nullopt, region, std::nullopt};
+      const bool arrives = arrival && !(force && arrival->from);
+      if (arrives) {
+        journey.from = arrival->from;
+        journey.by = copies_on_[region.index];
+      }
+      const CopyJob* copy = nullptr;
+      if (journey.by)
+        copy = &prepare_copy(program, frame, at, buffer, journey.from ? Usage::bookkeep : Usage::kernel, *journey.by,
+                             copies);
+      Allocate allocate{memory, region, force, journey.from.has_value(), std::nullopt};
+      if (copy != nullptr) allocate.copied_by = copy->thread;
+      const StepIndex attempt = add(program, frame, at, Cause::memory_management, allocate);
       (void)program.take_ends();
       program.from(Program::branch_of(attempt, 0));
-      inherit_departures(program, frame, at, buffer, region);
+      after_arrival(program, frame, at, buffer, journey, copy);
       const OpenEnds here = program.take_ends();
       done.insert(done.end(), here.begin(), here.end());
       program.from(Program::branch_of(attempt, 1));
@@ -248,6 +292,33 @@ void Lowering::validate(Program& program, const Frame& frame, Place at, std::uin
   add(program, frame, at, Cause::explicit_sync, Deny{memory, handled});
   const OpenEnds failed = program.take_ends();
   denied.insert(denied.end(), failed.begin(), failed.end());
+  program.from(std::move(done));
+}
+
+// Where the buffer is decides what is moved, if anything may be: out of a fallback, or by an engine that copies.
+void Lowering::validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                        CopyJobs& copies, OpenEnds& denied) {
+  const BufferId memory = *buffers_[buffer].memory;
+  const std::vector<RegionId> places = system_[memory].placements;
+  const auto suits = [&](RegionId place) { return considered(system_[memory], place, false); };
+  const auto by_engine = [&](RegionId place) { return copies_on_[place.index].has_value(); };
+  const auto best = std::ranges::find_if(places, suits);
+  if (best == places.end() || (std::ranges::all_of(places, suits) && std::ranges::none_of(places, by_engine))) {
+    attempts(program, frame, at, buffer, step, std::nullopt, copies, denied);
+    return;
+  }
+  const auto nowhere = static_cast<std::uint32_t>(places.size());
+  const StepIndex look = add(program, frame, at, Cause::explicit_sync, Locate{memory, *best});
+  (void)program.take_ends();
+  OpenEnds done = Program::branch_of(look, nowhere + 1);
+  for (std::uint32_t i = 0; i <= nowhere; ++i) {
+    program.from(Program::branch_of(look, i));
+    Arrival arrival;
+    if (i < nowhere) arrival.from = places[i];
+    if (i == nowhere || !suits(places[i])) attempts(program, frame, at, buffer, step, arrival, copies, denied);
+    const OpenEnds here = program.take_ends();
+    done.insert(done.end(), here.begin(), here.end());
+  }
   program.from(std::move(done));
 }
 

@@ -22,7 +22,7 @@ void Lowering::declare_syncobjs() {
   for (const SyncobjDeclaration& declared : scenario_.syncobjs) {
     symbols_.declare(declared.name, SymbolKind::syncobj, static_cast<std::uint32_t>(syncobjs_.size()));
     const std::uint32_t points = std::max(declared.points, 1U);
-    syncobjs_.push_back({next, declared.points, false, std::vector<unsigned>(points, 0)});
+    syncobjs_.push_back({next, declared.points, std::vector<unsigned>(points, 0)});
     next += points;
     for (std::uint32_t i = 1; i <= points; ++i) {
       const std::string name = declared.points == 0 ? declared.name.text : fmt::format("{}:{}", declared.name.text, i);
@@ -39,9 +39,6 @@ void Lowering::declare_syncobjs() {
     if (const auto* submit = std::get_if<SubmitStep>(&step.what)) std::ranges::for_each(submit->out_syncobjs, written);
     if (const auto* bind = std::get_if<VmBindStep>(&step.what)) std::ranges::for_each(bind->out_syncobjs, written);
     if (const auto* transfer = std::get_if<TransferStep>(&step.what)) written(transfer->to);
-    if (const auto* reset = std::get_if<ResetSyncobjStep>(&step.what))
-      for (const Name& name : reset->syncobjs)
-        if (const auto point = syncobj(name)) syncobjs_[point->syncobj].resets = true;
   });
 }
 
@@ -75,21 +72,13 @@ FenceId Lowering::appearance_of(const SyncobjPoint& point) const {
   return {first_syncobj_fence_ + syncobjs_[point.syncobj].first + point.point};
 }
 
-// Until this point, or a later one, holds a fence.
-void Lowering::await_fence(Program& program, const Frame& frame, Place at, const SyncobjPoint& point,
+// Until one of these points, or a later one of the same syncobj, holds a fence.
+void Lowering::await_fence(Program& program, const Frame& frame, Place at, const std::vector<SyncobjPoint>& points,
                            const std::optional<Milliseconds>& timeout, OpenEnds& given_up) {
-  const auto last = static_cast<std::uint32_t>(syncobjs_[point.syncobj].writers.size());
-  if (syncobjs_[point.syncobj].resets) {  // what has appeared may be gone again
-    Choose choose;
-    for (std::uint32_t i = point.point; i < last; ++i)
-      choose.branches.push_back({{{variable_of({point.syncobj, i}), 1, true}}, std::nullopt});
-    const StepIndex wait = add(program, frame, at, Cause::userspace, choose);
-    (void)program.take_ends();
-    for (std::uint32_t i = 0; i < choose.branches.size(); ++i) program.join(Program::branch_of(wait, i));
-    return;
-  }
   Wait wait{{}, Join::any};
-  for (std::uint32_t i = point.point; i < last; ++i) wait.fences.push_back(appearance_of({point.syncobj, i}));
+  for (const SyncobjPoint& point : points)
+    for (std::uint32_t i = point.point; i < syncobjs_[point.syncobj].writers.size(); ++i)
+      wait.fences.push_back(appearance_of({point.syncobj, i}));
   const StepIndex step = add(program, frame, at, Cause::userspace, std::move(wait));
   if (!timeout) return;
   program[step].timeout = Timeout{*timeout, 0};
@@ -127,7 +116,7 @@ void Lowering::look_up_all(Program& program, const Frame& frame, Place at, const
       if (!program.held.empty())
         breach(Rule::wait_for_submit_under_lock, at, frame.thread, fmt::format("a fence in syncobj '{}'", name.text),
                fmt::format("'{}' waits with locks held until syncobj '{}' holds a fence", frame.thread, name.text));
-      await_fence(program, frame, at, *point, submit_timeout, refused);
+      await_fence(program, frame, at, {*point}, submit_timeout, refused);
     }
     look_up(
         program, frame, at, *point,
@@ -160,35 +149,53 @@ void Lowering::hold_fence(Program& program, const Frame& frame, Place at, const 
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step) {
-  const std::vector<Held> held = program.held;
-  if (!held.empty())
+  if (!program.held.empty())
     breach(Rule::wait_for_submit_under_lock, at, frame.thread, "what userspace has yet to submit",
            fmt::format("'{}' waits for syncobjs with locks held", frame.thread));
-  const bool any = step.join == Join::any && step.syncobjs.size() > 1;
+  std::vector<SyncobjPoint> points;
+  for (const Name& name : step.syncobjs)
+    if (const auto point = syncobj(name)) points.push_back(*point);
+  if (points.size() != step.syncobjs.size()) return;
+  const bool any = step.join == Join::any && points.size() > 1;
   OpenEnds over;
-  const DependencySetId set = new_set(fmt::format("the syncobjs on line {}", at.line), at);
-  for (const Name& name : step.syncobjs) {
-    const auto point = syncobj(name);
-    if (!point) continue;
-    if (any && (step.wait_for_submit || step.available || syncobjs_[point->syncobj].points > 1))
-      diagnostics_.error(name.at, "a wait for any of several is covered for binary syncobjs that hold a fence already");
-    if (step.wait_for_submit || step.available) await_fence(program, frame, at, *point, step.timeout, over);
-    if (step.interruptible && program.size() > 0) program[program.size() - 1].interruptible = *step.interruptible;
-    if (step.available) continue;
-    look_up(
-        program, frame, at, *point,
-        [&](ReservationId from) {
-          add(program, frame, at, Cause::explicit_sync, Collect{from, Usage::bookkeep, set});
-        },
-        over);
+  const auto await = [&](const std::vector<SyncobjPoint>& some) {
+    await_fence(program, frame, at, some, step.timeout, over);
+    if (step.interruptible) program[program.size() - 1].interruptible = *step.interruptible;
+  };
+  if (any && step.wait_for_submit && !step.available) {
+    diagnostics_.error(at, "a wait for any of several is covered for syncobjs that hold a fence, or with 'available'");
+    return;
   }
-  if (!step.available) {
-    const Cause cause = frame.kind == ThreadKind::user ? Cause::userspace : Cause::explicit_sync;
-    const StepIndex wait = add_wait_set(program, frame, at, cause_of_wait(frame, cause), set);
-    if (any) std::get<WaitSet>(program[wait].action).join = Join::any;
-    limit_wait(program, step.timeout, step.interruptible);
-  }
+  if (any && step.available)
+    await(points);
+  else if (step.wait_for_submit || step.available)
+    for (const SyncobjPoint& point : points) await({point});
+  if (!step.available) wait_for_held(program, frame, at, step, points, over);
   program.join(over);
+}
+
+// For the fences that all of them hold now, or one of them; over at once if one is empty.
+void Lowering::wait_for_held(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step,
+                             const std::vector<SyncobjPoint>& points, OpenEnds& empty) {
+  std::vector<DependencySetId> sets;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (sets.empty() || step.join == Join::any)
+      sets.push_back(new_set(step.join == Join::any ? fmt::format("syncobj '{}'", step.syncobjs[i].text)
+                                                    : fmt::format("the syncobjs on line {}", at.line),
+                             at));
+    look_up(
+        program, frame, at, points[i],
+        [&](ReservationId from) {
+          add(program, frame, at, Cause::explicit_sync, Collect{from, Usage::bookkeep, sets.back()});
+        },
+        empty);
+  }
+  const Cause cause = frame.kind == ThreadKind::user ? Cause::userspace : Cause::explicit_sync;
+  for (std::size_t i = 1; features_.triggers && i < sets.size(); ++i)
+    add(program, frame, at, Cause::explicit_sync, Trigger{sets[i]});
+  const StepIndex wait = add_wait_set(program, frame, at, cause_of_wait(frame, cause), sets.front());
+  std::get<WaitSet>(program[wait].action).others.assign(sets.begin() + 1, sets.end());
+  limit_wait(program, step.timeout, step.interruptible);
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const TransferStep& step) {
@@ -209,9 +216,20 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   program.join(empty);
 }
 
+// Whoever looks from now on finds nothing, and whoever waits until there is something waits anew.
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const ResetSyncobjStep& step) {
-  for (const Name& name : step.syncobjs)
-    if (const auto point = syncobj(name)) add(program, frame, at, Cause::explicit_sync, Assign{variable_of(*point), 0});
+  for (const Name& name : step.syncobjs) {
+    const auto index = symbols_.find(name, SymbolKind::syncobj);
+    if (!index) continue;
+    for (std::uint32_t i = 0; i < syncobjs_[*index].writers.size(); ++i) {
+      const VariableId holds = variable_of({*index, i});
+      OpenEnds empty;
+      go_on_if(program, frame, at, {holds, 0, false}, empty);
+      add(program, frame, at, Cause::explicit_sync, Assign{holds, 0});
+      add(program, frame, at, Cause::explicit_sync, Renew{appearance_of({*index, i})});
+      program.join(empty);
+    }
+  }
 }
 
 }  // namespace fencecheck::lowering

@@ -47,6 +47,11 @@ struct Journey {
   std::optional<PickVictim> chosen_by{};
 };
 
+// Where a buffer is that gets memory elsewhere; none: in no region.
+struct Arrival {
+  std::optional<RegionId> from;
+};
+
 // Eviction on behalf of an allocation, or of a limit.
 struct Search {
   PickVictim pick;
@@ -72,7 +77,6 @@ struct BindWrites {
 struct SyncobjObjects {
   std::uint32_t first = 0;        // ReservationId, VariableId and FenceId of its first point are at this offset
   std::uint32_t points = 0;       // 0: binary
-  bool resets = false;            // some step empties it
   std::vector<unsigned> writers;  // of each point: steps that put a fence there
 };
 
@@ -226,7 +230,11 @@ class Lowering {
                   OpenEnds& failed);
   void may_fail(Program& program, const Frame& frame, Place at, const VmBindStep& step, const std::string& where,
                 OpenEnds& failed);
-  void refuse_if(Program& program, const Frame& frame, Place at, VariableId variable, OpenEnds& refused);
+  void lock_buffers(Program& program, const Frame& frame, Place at, const VmBindStep& step);
+  void give_memory(Program& program, const Frame& frame, Place at, const std::vector<Name>& buffers,
+                   OpenEnds& failed);
+  void restart(Program& program, const Frame& frame, StepIndex call, const Block& block);
+  void go_on_if(Program& program, const Frame& frame, Place at, const Test& test, OpenEnds& others);
   void breach(Rule rule, Place at, std::string who, std::string meets, std::string what);
   void check_bind(const Program& program, const Frame& frame, Place at, const VmBindStep& step);
   void check_submission(const Program& program, const Frame& frame, Place at, const SubmitStep& step, FenceId out);
@@ -241,12 +249,14 @@ class Lowering {
   [[nodiscard]] ReservationId reservation_of(const SyncobjPoint& point) const;
   [[nodiscard]] VariableId variable_of(const SyncobjPoint& point) const;
   [[nodiscard]] FenceId appearance_of(const SyncobjPoint& point) const;
-  void await_fence(Program& program, const Frame& frame, Place at, const SyncobjPoint& point,
+  void await_fence(Program& program, const Frame& frame, Place at, const std::vector<SyncobjPoint>& points,
                    const std::optional<Milliseconds>& timeout, OpenEnds& given_up);
   void look_up(Program& program, const Frame& frame, Place at, const SyncobjPoint& point,
                const std::function<void(ReservationId)>& each, OpenEnds& missing);
   void look_up_all(Program& program, const Frame& frame, Place at, const std::vector<Name>& names, bool wait_for_submit,
                    DependencySetId set, OpenEnds& refused);
+  void wait_for_held(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step,
+                     const std::vector<SyncobjPoint>& points, OpenEnds& empty);
   void hold_fence(Program& program, const Frame& frame, Place at, const std::vector<Name>& names, FenceId fence);
   void tell_appearance(Program& program, const Frame& frame, Place at, const SyncobjPoint& point);
   void lower_what(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step);
@@ -331,6 +341,14 @@ class Lowering {
               const std::optional<QueueId>& by, CopyJobs& copies);
   [[nodiscard]] Journey next_journey(BufferId memory, RegionId from) const;
   CopyJob copy_job(const Frame& frame, Place at, std::uint32_t buffer, QueueId queue);
+  const CopyJob& prepare_copy(Program& program, const Frame& frame, Place at, std::uint32_t buffer, Usage up_to,
+                              QueueId by, CopyJobs& copies);
+  void hand_over(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                 const CopyJob& copy);
+  void after_arrival(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const Journey& journey,
+                     const CopyJob* copy);
+  void attempts(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
+                const std::optional<Arrival>& arrival, CopyJobs& copies, OpenEnds& denied);
   void validate(Program& program, const Frame& frame, Place at, std::uint32_t buffer, const ValidateStep& step,
                 CopyJobs& copies, OpenEnds& denied);
   void evict_some(Program& program, const Frame& frame, Place at, const Search& search, CopyJobs& copies);

@@ -39,7 +39,11 @@ void MergedTrace::advance(State& state) {
   const TraceFacts& facts = *state.part.stream.facts;
   state.ended = !state.part.stream.next(state.head);
   const std::uint32_t gap_end = facts.gaps.empty() ? 0 : std::max(1U, facts.gaps.back().to);
-  if (gap_end != state.gap_end) state.gap = true;
+  const bool goes_on = gap_end > state.head.line;
+  if (gap_end != state.gap_end || goes_on) {
+    state.gap = true;
+    state.gap_begin = !facts.gaps.empty() && facts.gaps.back().from == 0 ? 0 : state.last;
+  }
   state.gap_end = gap_end;
   if (!state.ended) return;
   if (state.gap) add_gap(state, facts_.last_line + 1);
@@ -52,7 +56,7 @@ void MergedTrace::advance(State& state) {
 
 // Of what is missing there, the part's own losses tell.
 void MergedTrace::add_gap(State& state, std::uint32_t until) {
-  losses_.add(LossKind::lost_events, 0, {}, {state.last, until}, facts_);
+  losses_.add(LossKind::lost_events, 0, {}, {state.gap_begin, until}, facts_);
   state.gap = false;
 }
 
@@ -77,6 +81,7 @@ bool MergedTrace::comparable(const State& state) {
   } else if (one.timed && state.head.time > facts_.last_time && state.head.time - facts_.last_time > longest_pause) {
     problem = fmt::format("{} seconds lie between them", (state.head.time - facts_.last_time) / 1'000'000'000U);
   } else {
+    facts_.clock_assumed = facts_.clock_assumed || one.clock.empty() || other.clock.empty();
     return true;
   }
   diagnostics_.error({}, fmt::format("{} and {} do not have the same clock ({}): their events have no common order; "

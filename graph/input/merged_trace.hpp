@@ -42,9 +42,10 @@ class MergedTrace {
     TraceRecord head;
     bool begun = false;  // an event of it was handed on
     bool ended = false;
-    std::uint32_t last = 0;  // our line of the last event that was handed on
-    std::uint32_t gap_end = 0;
-    bool gap = false;  // events are missing before the head
+    std::uint32_t last = 0;       // our line of the last event that was handed on
+    std::uint32_t gap_end = 0;    // in the part's lines
+    std::uint32_t gap_begin = 0;  // in ours; 0: may be anywhere before
+    bool gap = false;             // events are missing before the head
   };
   // What tells an event from others of the same moment.
   struct Seen {

@@ -32,6 +32,7 @@ struct Watch {
         orders(now, asked.window, asked.another_order) {}
 
   void take(const TraceRecord& record) {
+    if (record.kind == TraceEventKind::task_switch) return now.apply(record);  // most of many traces; nobody else cares
     hangs.before(record);
     contract.before(record);
     now.apply(record);
@@ -160,6 +161,9 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences && !now.facts().marked,
       "without a flags column a signal counts as the named task's own, except by the idle task or once the driver's "
       "timer was due");
+  say(now.facts().clock_assumed,
+      "the files that are merged have the same clock, which not all of them name: the order of their events rests on "
+      "it");
   say(!now.facts().timed, "the trace's clock only counts, so that nothing is said about how long waits lasted");
   say(open != 0,
       fmt::format("{} still open when the recording ended", quantity(open, "wait") + (open == 1 ? " was" : " were")));

@@ -113,14 +113,14 @@ void ContractWatch::meet(LockOfRing lock) {
   first.name = now_.task_name(waiter.pid);
   first.holds = {fmt::format("holds lock {}", waiter.name)};
   first.waits_for = "fence " + waiter.what;
-  first.released_by = fmt::format("{} returning from run_job", now_.task_name(worker.pid));
+  first.released_by = fmt::format("released when {} returns from run_job", now_.task_name(worker.pid));
   first.at = {waiter.line, 0, 1};
   Party second;
   second.name = now_.task_name(worker.pid);
   second.holds = {fmt::format("runs {}", worker.what)};
   second.waits_for = "lock " + worker.name;
   second.cause = Cause::lock;
-  second.released_by = fmt::format("{} releasing it, after its wait", first.name);
+  second.released_by = fmt::format("released when {} releases it, which it does only after its own wait", first.name);
   second.at = {worker.line, 0, 1};
   report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
          fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "

@@ -187,16 +187,17 @@ std::string Teller::owes(const WaitStep& step) const {
 
 std::string Teller::releaser(std::size_t index) const {
   const WaitStep& step = hang_.path[index];
-  const std::string act = step.fence  ? "signalling " + key_of(*step.fence)
-                          : step.wait ? "releasing the lock"
-                                      : "returning from run_job";
   const bool last = index + 1 == hang_.path.size();
-  if (last && !hang_.closed) {
-    if (step.owner.kind == Actor::Kind::task) return fmt::format("{} {}, which it did not do", name(step.owner), act);
-    if (step.owner.kind == Actor::Kind::hardware) return "the hardware, which did not finish the job";
-    return fmt::format("somebody {}; who has to is not in the trace", act);
+  if (last && !hang_.closed && step.owner.kind == Actor::Kind::hardware) {
+    return "released when the hardware finishes the job, which it did not";
   }
-  return fmt::format("{} {}, which it would do only after its own wait", name(step.owner), act);
+  const std::string act = step.fence  ? "signals " + key_of(*step.fence)
+                          : step.wait ? "releases the lock"
+                                      : "returns from run_job";
+  const std::string released = fmt::format("released when {} {}", name(step.owner), act);
+  if (!last || hang_.closed) return released + ", which it does only after its own wait";
+  return released +
+         (step.owner.kind == Actor::Kind::task ? ", which it did not do" : "; who has to is not in the trace");
 }
 
 std::vector<WaitInterval> Teller::intervals(const Wait& wait) const {
@@ -220,7 +221,10 @@ std::string Teller::ended_by(const Wait& wait, std::size_t span) const {
   if (span + 1 < wait.spans.size()) return "interrupted or timed out, then restarted";
   if (wait.how == WaitEnd::gave_up) return "interrupted or timed out";
   if (wait.how == WaitEnd::open) return "still waiting at the end of the trace";
-  return wait.fence ? "signal by " + signalled_by(*wait.fence) : "the lock was free";
+  if (wait.fence) return "signal by " + signalled_by(*wait.fence);
+  const WaitStep& last = hang_.path.back();
+  const bool woken = hang_.hindsight && last.wait.get() == &wait;
+  return woken ? fmt::format("until {} released the lock", name(last.owner)) : "until the lock was released";
 }
 
 std::string Teller::signalled_by(const FenceLife& life) const {

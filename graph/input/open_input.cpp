@@ -49,6 +49,17 @@ class PutBack : public std::streambuf {
     return size == 0 ? traits_type::eof() : traits_type::to_int_type(block_.front());
   }
 
+  // Large pieces go where they are wanted at once, and not through the block.
+  std::streamsize xsgetn(char* to, std::streamsize wanted) override {
+    const std::streamsize here = std::min<std::streamsize>(wanted, egptr() - gptr());
+    std::copy_n(gptr(), here, to);
+    setg(eback(), gptr() + here, egptr());
+    if (here == wanted) return wanted;
+    in_.read(to + here, wanted - here);
+    taken_ += static_cast<std::uint64_t>(in_.gcount());
+    return here + in_.gcount();
+  }
+
  private:
   std::istream& in_;
   std::string beginning_;
@@ -94,7 +105,7 @@ OpenedInput::OpenedInput(const std::string& path, Diagnostics& diagnostics) : st
     return;
   }
   std::error_code no_size;
-  const std::uintmax_t size = path == "-" ? 0 : std::filesystem::file_size(path, no_size);
+  const std::uintmax_t size = std::filesystem::file_size(path == "-" ? "/dev/stdin" : path, no_size);
   state.size = no_size ? 0 : size;
   state.raw = std::make_unique<PutBack>(bytes);
   if (bytes.bad() || (state.raw->beginning().empty() && !bytes.eof())) diagnostics.error({}, "cannot be read");
@@ -139,7 +150,9 @@ void OpenedInput::check(Diagnostics& diagnostics) {
 std::string OpenedInput::file() {
   State& state = *state_;
   state.size = 0;  // somebody else reads it
-  if (!state.compressed && state.path != "-") return state.path;
+  std::error_code no_file;
+  const bool again = state.path != "-" && std::filesystem::is_regular_file(state.path, no_file);  // can be read again
+  if (!state.compressed && again) return state.path;
   state.copy = memfd_create("fencecheck", 0);
   std::string block(sniffed_bytes, '\0');
   while (state.copy >= 0 &&

@@ -5,13 +5,29 @@
 #include "graph/input/order_window.hpp"
 
 namespace fencecheck::observed {
+namespace {
+
+// Most events of a trace with scheduler events say nothing about the order, so they had better cost nothing.
+bool says_order(TraceEventKind kind) {
+  switch (kind) {
+    case TraceEventKind::task_switch:
+    case TraceEventKind::work_begin:
+    case TraceEventKind::work_end:
+    case TraceEventKind::stack:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
 
 OrderWatch::OrderWatch(const Reconstruction& now, std::size_t size, Take take)
     : now_(now), size_(std::max<std::size_t>(size, 2)), take_(std::move(take)) {}
 
 void OrderWatch::after(const TraceRecord& record) {
   recorded_ = recorded_ || record.kind == TraceEventKind::lock_acquire;
-  if (!take_) return;
+  if (!take_ || !says_order(record.kind)) return;
   const bool own = record.context != TraceContext::interrupt;
   const Task* task = own ? now_.task(record.pid) : nullptr;
   Happening happening;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,11 @@ class Program {
 
   // Leads every open end back to an earlier step.
   void back_to(StepIndex step) { connect(step); }
+  // Gives those who come back to this step, from steps after it, a copy of it, so that who stands there has not begun.
+  // Nothing if nobody comes back. Returns the copy.
+  std::optional<StepIndex> set_apart(StepIndex first);
+  // Does anything lead on from here, or to the thread's end?
+  [[nodiscard]] bool may_go_on() const { return !ends_.empty() || !exits_.empty(); }
   // Leads every open end to the thread's end, whatever is added later.
   void leave() {
     exits_.insert(exits_.end(), ends_.begin(), ends_.end());

@@ -46,9 +46,9 @@ bool FtraceReader::next(TraceRecord& record) {
     line_ = lines_.line();
     number_ = lines_.number();
     if (line_.ends_with('\r')) line_.remove_suffix(1);
-    const auto nul = line_.find('\0');
-    if (nul != std::string_view::npos) {
-      fail({number_, static_cast<std::uint32_t>(nul + 1), 1}, "a NUL byte: this is binary data, not ftrace text");
+    if (lines_.binary()) {
+      fail({number_, static_cast<std::uint32_t>(line_.find('\0') + 1), 1},
+           "a NUL byte: this is binary data, not ftrace text");
     } else if (!skip_page() && take_line(record)) {
       return true;
     }
@@ -72,9 +72,9 @@ bool FtraceReader::skip_page() {
 }
 
 bool FtraceReader::take_line(TraceRecord& record) {
-  const auto begin = line_.find_first_not_of(" \t");
-  const bool frame = begin != std::string_view::npos && line_.substr(begin).starts_with("=> ");
-  if (frame) {
+  std::size_t begin = 0;
+  while (begin < line_.size() && (line_[begin] == ' ' || line_[begin] == '\t')) ++begin;
+  if (begin < line_.size() && line_[begin] == '=' && line_.substr(begin).starts_with("=> ")) {
     if (stacked_) {
       const std::string_view text = trimmed(line_.substr(begin + 3));
       frames_.emplace_back(text.substr(0, text.find(' ')));  // without trace-cmd's address
@@ -85,7 +85,7 @@ bool FtraceReader::take_line(TraceRecord& record) {
     again_ = true;
     return take_stack(record);
   }
-  if (begin == std::string_view::npos) return false;
+  if (begin == line_.size()) return false;
   if (line_.starts_with('#')) {
     take_comment();
     return false;
@@ -142,9 +142,10 @@ bool FtraceReader::take_event(const EventLine& event, TraceRecord& record) {
   facts_.last_line = number_;
   facts_.timed = facts_.timed && event.timed;
   facts_.marked = facts_.marked && (event.context != TraceContext::unmarked);
-  const std::vector<EventPattern>& patterns = patterns_of(event.event);
+  const KnownEvent& known = known_event(event.event);
+  const std::vector<EventPattern>& patterns = *known.patterns;
   if (patterns.empty() || event.pid > pid_limit) {
-    continues_ = std::ranges::find(multi_line_events, event.event) != multi_line_events.end();
+    continues_ = known.several_lines;
     lose(LossKind::other_event, 1, {});
     return false;
   }
@@ -159,6 +160,18 @@ bool FtraceReader::take_event(const EventLine& event, TraceRecord& record) {
   record.time = event.time;
   record.text = line_;
   return true;
+}
+
+// Few events make up most of a trace: those seen last are found by their first, middle and last letters.
+const FtraceReader::KnownEvent& FtraceReader::known_event(std::string_view name) {
+  const auto letter = [&](std::size_t at) { return static_cast<std::size_t>(name.empty() ? '\0' : name[at]); };
+  const std::size_t last = name.size() - std::min<std::size_t>(name.size(), 1);
+  KnownEvent& known = known_[(name.size() + 7 * letter(name.size() / 2) + 31 * letter(last)) % known_.size()];
+  if (known.patterns != nullptr && known.name == name) return known;
+  known.name = name;
+  known.patterns = &patterns_of(name);
+  known.several_lines = std::ranges::find(multi_line_events, name) != multi_line_events.end();
+  return known;
 }
 
 // The kernel may write the stacks of two tasks after the events of both, so
@@ -188,8 +201,8 @@ bool FtraceReader::take_loss_mark() {
   const auto digit = what.find_first_of("0123456789");
   const auto end = what.find_first_not_of("0123456789", std::min(digit, what.size()));
   const auto count = digit == std::string_view::npos ? std::nullopt : parse_number(what.substr(digit, end - digit));
-  const auto cpu = cpus_.find(static_cast<std::uint32_t>(*number));
-  lose(LossKind::lost_events, count.value_or(1), {cpu == cpus_.end() ? 0 : cpu->second.line, number_});
+  const std::uint32_t last = *number < cpus_.size() ? cpus_[*number].line : 0;
+  lose(LossKind::lost_events, count.value_or(1), {last, number_});
   return true;
 }
 
@@ -213,6 +226,7 @@ void FtraceReader::take_unknown() {
 }
 
 void FtraceReader::check_clock(const EventLine& event) {
+  if (event.cpu >= cpus_.size()) cpus_.resize(event.cpu + 1);
   Cpu& now = cpus_[event.cpu];
   if (event.time < now.time) lose(LossKind::clock_went_back, 1, {now.line, number_});
   now = {event.time, number_};

@@ -17,7 +17,6 @@
 #include <istream>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "graph/input/ftrace_line.hpp"
@@ -67,13 +66,21 @@ class FtraceReader {
     std::uint32_t line = 0;
   };
 
+  struct KnownEvent {
+    std::string name;
+    const std::vector<EventPattern>* patterns = nullptr;
+    bool several_lines = false;  // what it prints may go on in the next line
+  };
+  const KnownEvent& known_event(std::string_view name);
+
   LineReader lines_;
   Source& source_;
   Diagnostics& diagnostics_;
   TraceFacts facts_;
   LossCounter losses_;
   StopReading stop_;
-  std::unordered_map<std::uint32_t, Cpu> cpus_;
+  std::vector<Cpu> cpus_;
+  std::array<KnownEvent, 64> known_;
   std::string_view line_;
   std::uint32_t number_ = 0;
   std::optional<std::uint64_t> promised_;  // entries, by the header

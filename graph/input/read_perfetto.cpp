@@ -101,28 +101,42 @@ Values values_of(const Described& event, const std::string& bytes) {
 
 class PerfettoReader::Collector {
  public:
-  Collector(PerfettoReader& reader, Diagnostics& diagnostics) : reader_(reader), diagnostics_(diagnostics) {}
-  void read(std::istream& in);
-  void finish();
+  Collector(PerfettoReader& reader, std::istream& in, Diagnostics& diagnostics)
+      : reader_(reader), diagnostics_(diagnostics), file_(&in) {}
+  // The next packet; false: there is none.
+  bool read_packet();
 
  private:
-  bool take_packets(google::protobuf::io::ZeroCopyInputStream& in);
+  enum class Taken : std::uint8_t { packet, end, damaged };
+  // What a compressed packet holds.
+  struct Unpacked {
+    template <class Filter>
+    Unpacked(const std::string& bytes, Filter filter) : compressed(bytes) {
+      plain.push(filter);
+      plain.push(compressed);
+    }
+    std::istringstream compressed;
+    boost::iostreams::filtering_istream plain;
+    google::protobuf::io::IstreamInputStream stream{&plain};
+  };
+
+  Taken take_one(google::protobuf::io::ZeroCopyInputStream& in);
   void take_packet(const perfetto::TracePacket& packet);
   template <class Filter>
-  void take_compressed(const std::string& bytes, Filter filter);
+  void unpack(const std::string& bytes, Filter filter);
   void take_bundle(const perfetto::FtraceEventBundle& bundle);
   void take_event(const perfetto::FtraceEvent& event);
   void take_named(std::string_view name, const Values& values, const perfetto::FtraceEvent& event);
   void take_compact(const perfetto::FtraceEventBundle& bundle);
-  void store(Stored stored) {
-    ++reader_.facts_.events;
-    reader_.events_.push_back(stored);
-  }
+  void store(const Stored& stored);
   void lose(LossKind kind, std::uint64_t count);
   std::uint32_t intern(const std::string& name);
 
   PerfettoReader& reader_;
   Diagnostics& diagnostics_;
+  google::protobuf::io::IstreamInputStream file_;
+  std::deque<Unpacked> unpacked_;  // come before the rest of the file
+  bool inside_ = false;            // the packet stands in a compressed one
   std::map<int, Described> described_;
   std::map<std::uint64_t, std::string> symbols_;
   std::map<std::string, std::uint32_t> ids_{{std::string{}, 0}};
@@ -140,47 +154,51 @@ bool is_perfetto(std::string_view beginning) {
   return tag >> 3U != 0 && tag >> 3U < 1000 && beginning.find('\0') != std::string_view::npos;
 }
 
-void PerfettoReader::Collector::read(std::istream& in) {
-  google::protobuf::io::IstreamInputStream stream(&in);
-  if (!take_packets(stream)) {
+bool PerfettoReader::Collector::read_packet() {
+  if (reader_.stop_.now(reader_.facts_, reader_.losses_)) return false;
+  inside_ = !unpacked_.empty();
+  if (inside_) {
+    const Taken taken = take_one(unpacked_.front().stream);
+    if (taken == Taken::packet) return true;
+    if (taken == Taken::damaged || unpacked_.front().plain.bad()) lose(LossKind::malformed_line, 1);
+    unpacked_.pop_front();
+    return true;
+  }
+  const Taken taken = take_one(file_);
+  if (taken == Taken::damaged) {
     diagnostics_.error(
         {}, fmt::format("truncated or damaged: not a Perfetto trace after {} events", reader_.facts_.events));
   }
+  return taken == Taken::packet;
 }
 
-bool PerfettoReader::Collector::take_packets(google::protobuf::io::ZeroCopyInputStream& in) {
-  while (true) {
-    google::protobuf::io::CodedInputStream coded(&in);  // a new one for each packet: each reads 2 GiB at most
-    const std::uint32_t tag = coded.ReadTag();
-    if (tag == 0) return coded.ConsumedEntireMessage();
-    std::uint32_t size = 0;
-    if (tag != 0x0a || !coded.ReadVarint32(&size) || size > packet_limit) return false;
-    const auto limit = coded.PushLimit(static_cast<int>(size));
-    perfetto::TracePacket packet;
-    if (!packet.ParseFromCodedStream(&coded) || coded.BytesUntilLimit() != 0) return false;
-    coded.PopLimit(limit);
-    take_packet(packet);
-    if (reader_.stop_.now(reader_.facts_, reader_.losses_)) return true;
-  }
+PerfettoReader::Collector::Taken PerfettoReader::Collector::take_one(google::protobuf::io::ZeroCopyInputStream& in) {
+  google::protobuf::io::CodedInputStream coded(&in);  // a new one for each packet: each reads 2 GiB at most
+  const std::uint32_t tag = coded.ReadTag();
+  if (tag == 0) return coded.ConsumedEntireMessage() ? Taken::end : Taken::damaged;
+  std::uint32_t size = 0;
+  if (tag != 0x0a || !coded.ReadVarint32(&size) || size > packet_limit) return Taken::damaged;
+  const auto limit = coded.PushLimit(static_cast<int>(size));
+  perfetto::TracePacket packet;
+  if (!packet.ParseFromCodedStream(&coded) || coded.BytesUntilLimit() != 0) return Taken::damaged;
+  coded.PopLimit(limit);
+  take_packet(packet);
+  return Taken::packet;
 }
 
+// Perfetto compresses once: a bomb of packets within packets is damage.
 template <class Filter>
-void PerfettoReader::Collector::take_compressed(const std::string& bytes, Filter filter) {
-  namespace io = boost::iostreams;
-  std::istringstream compressed(bytes);
-  io::filtering_istream plain;
-  plain.push(filter);
-  plain.push(compressed);
-  google::protobuf::io::IstreamInputStream stream(&plain);
-  if (!take_packets(stream) || plain.bad()) lose(LossKind::malformed_line, 1);
+void PerfettoReader::Collector::unpack(const std::string& bytes, Filter filter) {
+  if (inside_) return lose(LossKind::malformed_line, 1);
+  unpacked_.emplace_back(bytes, filter);
 }
 
 void PerfettoReader::Collector::take_packet(const perfetto::TracePacket& packet) {
   if (packet.has_compressed_packets()) {
-    take_compressed(packet.compressed_packets(), boost::iostreams::zlib_decompressor());
+    unpack(packet.compressed_packets(), boost::iostreams::zlib_decompressor());
   }
   if (packet.has_zstd_compressed_packets()) {
-    take_compressed(packet.zstd_compressed_packets(), boost::iostreams::zstd_decompressor());
+    unpack(packet.zstd_compressed_packets(), boost::iostreams::zstd_decompressor());
   }
   for (const auto& symbol : packet.interned_data().kernel_symbols()) symbols_[symbol.iid()] = symbol.str();
   for (const auto& process : packet.process_tree().processes()) {
@@ -320,8 +338,18 @@ void PerfettoReader::Collector::take_compact(const perfetto::FtraceEventBundle& 
   take_wakings(~std::uint64_t{0});
 }
 
+// What is older than what was handed on comes too late, and is lost.
+void PerfettoReader::Collector::store(const Stored& stored) {
+  TraceFacts& facts = reader_.facts_;
+  ++facts.events;
+  if (facts.last_line != 0 && stored.time < facts.last_time) {
+    return reader_.losses_.add(LossKind::unordered, 1, {facts.last_line, 0, 1}, {0, facts.last_line}, facts);
+  }
+  reader_.hold(stored);
+}
+
 void PerfettoReader::Collector::lose(LossKind kind, std::uint64_t count) {
-  constexpr auto everywhere = ~std::uint32_t{0};  // events have no order yet
+  constexpr auto everywhere = ~std::uint32_t{0};  // events that are held back have no line yet
   reader_.losses_.add(kind, count, {}, {0, everywhere}, reader_.facts_);
   if (kind == LossKind::other_event) ++reader_.facts_.events;
 }
@@ -332,27 +360,42 @@ std::uint32_t PerfettoReader::Collector::intern(const std::string& name) {
   return known->second;
 }
 
-void PerfettoReader::Collector::finish() {
-  std::ranges::stable_sort(reader_.events_, {}, &Stored::time);
-  TraceFacts& facts = reader_.facts_;
-  if (!reader_.events_.empty()) facts.first_time = reader_.events_.front().time;
-  if (facts.events == 0 && facts.stopped.empty() && diagnostics_.ok()) {
-    diagnostics_.error({}, "a Perfetto trace without ftrace events: record with the data source linux.ftrace");
-  }
-  facts.losses = reader_.losses_.all();
-}
-
-PerfettoReader::PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask) : stop_(std::move(ask)) {
-  Collector collector(*this, diagnostics);
-  collector.read(in);
-  collector.finish();
-}
+PerfettoReader::PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask, std::size_t window)
+    : diagnostics_(diagnostics),
+      stop_(std::move(ask)),
+      window_(window),
+      collector_(std::make_unique<Collector>(*this, in, diagnostics)) {}
 
 PerfettoReader::~PerfettoReader() = default;
 
+void PerfettoReader::hold(const Stored& stored) {
+  auto place = static_cast<std::uint32_t>(held_.size());
+  if (free_.empty()) {
+    held_.push_back(stored);
+  } else {
+    place = free_.back();
+    free_.pop_back();
+    held_[place] = stored;
+  }
+  queue_.push({stored.time, arrived_++, place});
+}
+
 bool PerfettoReader::next(TraceRecord& record) {
-  if (next_ == events_.size() || stop_.after_event(facts_, losses_)) return false;
-  const Stored& stored = events_[next_++];
+  while (collector_ && queue_.size() <= window_) {
+    if (!collector_->read_packet()) collector_.reset();
+  }
+  if (queue_.empty() || stop_.after_event(facts_, losses_)) {
+    finish();
+    return false;
+  }
+  const std::uint32_t place = queue_.top().place;
+  queue_.pop();
+  free_.push_back(place);
+  hand_on(held_[place], record);
+  return true;
+}
+
+void PerfettoReader::hand_on(const Stored& stored, TraceRecord& record) {
   record = {};
   record.row = &trace_event_table.at(stored.row);
   record.kind = record.row->kind;
@@ -362,12 +405,18 @@ bool PerfettoReader::next(TraceRecord& record) {
   const auto comm = comms_.find(stored.pid);
   if (comm != comms_.end()) record.comm = comm->second;
   record.context = stored.interrupt || stored.pid == 0 ? TraceContext::interrupt : TraceContext::task;
-  record.line = static_cast<std::uint32_t>(next_);
   record.pid = stored.pid;
   record.time = stored.time;
+  if (facts_.last_line == 0) facts_.first_time = stored.time;
   facts_.last_time = stored.time;
-  facts_.last_line = record.line;
-  return true;
+  record.line = ++facts_.last_line;
+}
+
+void PerfettoReader::finish() {
+  if (facts_.events == 0 && facts_.stopped.empty() && diagnostics_.ok()) {
+    diagnostics_.error({}, "a Perfetto trace without ftrace events: record with the data source linux.ftrace");
+  }
+  facts_.losses = losses_.all();
 }
 
 }  // namespace fencecheck

@@ -1,17 +1,20 @@
 // Reads the ftrace part of a Perfetto trace (.pftrace).
 //
-// Bundles of different CPUs follow each other in any order, so that the events
-// that are understood are kept and sorted: memory grows with their number, not
-// with live fences only as for the other formats. Names of tasks come from the
-// process tree. `line` of a record is the number of the event in the order of
-// time. Compressed packets are unpacked; what is neither an event that is
-// understood nor needed for one is skipped and counted.
+// Packets hold bundles, one CPU's events each, and follow each other as the
+// CPUs' buffers were read. The latest events that are understood are therefore
+// held back and sorted: memory grows with that window, not with the file. What
+// comes still later is skipped and counted. Names of tasks come from the process
+// tree. `line` of a record is its number in the order of time. Compressed packets
+// are unpacked; what is neither an event that is understood nor needed for one is
+// skipped and counted.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <istream>
 #include <memory>
+#include <queue>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -28,11 +31,16 @@ namespace fencecheck {
 
 class PerfettoReader {
  public:
-  // Reads the whole stream.
-  PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask = {});
+  // Events that are held back: 70 MB, and several seconds of a busy machine.
+  static constexpr std::size_t default_window = 500'000;
+
+  // What is wrong with the stream is an error in `diagnostics` while it is read.
+  PerfettoReader(std::istream& in, Diagnostics& diagnostics, AskToStop ask = {}, std::size_t window = default_window);
+  PerfettoReader(const PerfettoReader&) = delete;
+  PerfettoReader& operator=(const PerfettoReader&) = delete;
   ~PerfettoReader();
 
-  // As FtraceReader::next().
+  // As FtraceReader::next(). O(log(window)).
   bool next(TraceRecord& record);
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
@@ -46,15 +54,31 @@ class PerfettoReader {
     std::array<std::uint64_t, trace_numbers> numbers{};
     std::array<std::uint32_t, trace_words> words{};  // indices of names
   };
+  // Events of one time go in the order of the file.
+  struct Turn {
+    std::uint64_t time = 0;
+    std::uint64_t arrived = 0;
+    std::uint32_t place = 0;  // in held_
+    friend auto operator<=>(const Turn&, const Turn&) = default;
+  };
   class Collector;
 
-  std::vector<Stored> events_;
+  void hold(const Stored& stored);
+  void hand_on(const Stored& stored, TraceRecord& record);
+  void finish();
+
+  Diagnostics& diagnostics_;
+  std::vector<Stored> held_;
+  std::vector<std::uint32_t> free_;  // places in held_
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> queue_;
+  std::uint64_t arrived_ = 0;
   std::deque<std::string> names_{std::string{}};
   std::unordered_map<std::uint32_t, std::string> comms_;
   TraceFacts facts_;
   LossCounter losses_;
   StopReading stop_;
-  std::size_t next_ = 0;
+  std::size_t window_;
+  std::unique_ptr<Collector> collector_;  // null: all packets were read
 };
 
 }  // namespace fencecheck

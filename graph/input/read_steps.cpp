@@ -417,14 +417,18 @@ What read_vm_bind(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics
   fields.read("on-error", step.on_error);
   fields.read("cookie", step.cookie);
   fields.read("on-job-error", step.on_job_error);
+  fields.read("validates", step.validates);
   if (fields.entry("else") != nullptr)
     read_block<Context::vm_bind>(fields, "else", step.otherwise.emplace(), diagnostics);
+  if (fields.entry("restart") != nullptr)
+    read_block<Context::vm_bind>(fields, "restart", step.restart.emplace(), diagnostics);
+  if (step.otherwise && step.restart)
+    diagnostics.error(fields.entry("restart")->at, "'vm-bind' takes only one of `else` and `restart`");
   if (step.queue && !step.job) diagnostics.error(verb.at, "'vm-bind' on a queue needs a key 'job'");
   for (const BindKey key : {BindKey("job"), BindKey("falls-back"), BindKey("on-job-error"), BindKey("uses"),
                             BindKey("out"), BindKey("out-syncobjs")})
     needs_beside(fields, key, step.queue.has_value(), "queue", diagnostics);
   needs_beside(fields, BindKey("on-error"), !step.fails.empty(), "fails", diagnostics);
-  needs_beside(fields, BindKey("else"), !step.fails.empty(), "fails", diagnostics);
   needs_beside(fields, BindKey("cookie"), step.on_error == BindErrors::cookie, "on-error: cookie", diagnostics);
   needs_beside(fields, BindKey("wait-for-submit"), !step.in_syncobjs.empty(), "in-syncobjs", diagnostics);
   if (step.on_error == BindErrors::cookie && !step.cookie)

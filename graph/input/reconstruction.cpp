@@ -41,10 +41,10 @@ void Reconstruction::apply(const TraceRecord& record) {
     return;
   }
   if (own_work(record)) {
-    Task& task = tasks_[record.pid];
+    Task& task = task_of(record.pid);
     if (task.exited.seen()) task = {};  // the pid is used again
     task.last_wait.reset();
-    name_task(record);
+    name_task(task, record);
   }
   switch (record.kind) {
     case TraceEventKind::fence_init:
@@ -105,7 +105,7 @@ void Reconstruction::create(const TraceRecord& record) {
   ++fence_events_;
   ++created_;
   if (!own_work(record)) return;
-  Task& task = tasks_[record.pid];
+  Task& task = task_of(record.pid);
   task.interrupted.reset();
   const std::string_view driver = record.word(TraceField::driver);
   if (driver == "drm_sched") {
@@ -142,7 +142,7 @@ void Reconstruction::emit(const TraceRecord& record) {
 void Reconstruction::ask(const TraceRecord& record) {
   ++fence_events_;
   const Fence life = life_of(record, record.fence());
-  Task& task = tasks_[record.pid];
+  Task& task = task_of(record.pid);
   const Fence burst = std::exchange(task.burst, nullptr);
   if (burst && burst != life && (burst->members.empty() || burst->inferred)) {
     if (!burst->inferred) ++inferred_;
@@ -154,7 +154,7 @@ void Reconstruction::ask(const TraceRecord& record) {
 
 void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   ++fence_events_;
-  if (own_work(record)) tasks_[record.pid].interrupted.reset();
+  if (own_work(record)) task_of(record.pid).interrupted.reset();
   if (life->signalled.seen()) return;
   life->signalled = mark(record, false);
   life->members.clear();
@@ -203,7 +203,7 @@ void Reconstruction::start_wait(const TraceRecord& record) {
   ++fence_events_;
   if (!own_work(record)) return;
   const Fence life = life_of(record, record.fence());
-  Task& task = tasks_[record.pid];
+  Task& task = task_of(record.pid);
   const WaitSpan span{record.time, 0, record.line, 0};
   const auto again = std::ranges::find(task.open, life, &Wait::fence);
   const WaitRef before = std::exchange(task.interrupted, nullptr);
@@ -238,7 +238,7 @@ void Reconstruction::start_wait(const TraceRecord& record) {
 void Reconstruction::end_wait(const TraceRecord& record) {
   ++fence_events_;
   if (!own_work(record)) return;
-  Task& task = tasks_[record.pid];
+  Task& task = task_of(record.pid);
   const auto last = std::find_if(task.open.rbegin(), task.open.rend(), [&](const WaitRef& wait) {
     return wait->fence && wait->fence->key == record.fence();
   });
@@ -256,7 +256,7 @@ void Reconstruction::end_wait(const TraceRecord& record) {
 
 void Reconstruction::queue_job(const TraceRecord& record) {
   ++job_events_;
-  Task& task = tasks_[record.pid];
+  Task& task = task_of(record.pid);
   Fence finished;
   if (record.has(TraceField::context)) {
     finished = life_of(record, record.fence());
@@ -309,7 +309,7 @@ void Reconstruction::run_job(const TraceRecord& record) {
   const Fence scheduled = find({job->finished->key.context - 1, job->finished->key.seqno});
   if (!own_work(record) || !scheduled || !scheduled->created.seen() || scheduled->signalled.seen()) return;
   job->running = true;
-  tasks_[record.pid].running = job;
+  task_of(record.pid).running = job;
 }
 
 void Reconstruction::finish_job(const std::shared_ptr<Job>& job) {
@@ -336,12 +336,16 @@ void Reconstruction::take_members(const TraceRecord& record) {
   } else if (record.kind == TraceEventKind::array_members) {
     array_members_[record.fence()] = {first, second};
   } else {
-    tasks_[record.pid].chain_members = {first, second};
+    task_of(record.pid).chain_members = {first, second};
   }
 }
 
 void Reconstruction::take_task_event(const TraceRecord& record) {
-  Task& task = tasks_[record.pid];
+  if (record.kind == TraceEventKind::task_switch) {
+    if (has_exited(record.word(TraceField::state))) exit(static_cast<Pid>(record.number(TraceField::pid)), record);
+    return;
+  }
+  Task& task = task_of(record.pid);
   const auto section = [&](std::string_view name) { task.reclaim.emplace_back(name); };
   const std::string_view function = record.word(TraceField::function);
   switch (record.kind) {
@@ -365,10 +369,7 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
-      if (own_work(record)) tasks_[static_cast<Pid>(record.number(TraceField::pid))].woken = mark(record, false);
-      return;
-    case TraceEventKind::task_switch:
-      if (has_exited(record.word(TraceField::state))) exit(static_cast<Pid>(record.number(TraceField::pid)), record);
+      if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
       if (const WaitRef wait = waiting(static_cast<Pid>(record.number(TraceField::pid))); wait && wait->stack.empty()) {
@@ -397,16 +398,25 @@ void Reconstruction::exit(Pid pid, const TraceRecord& record) {
   while (!task.held.empty()) release(pid, task.held.back().address, {});
   if (tasks_.size() > tasks_limit) {
     std::erase_if(tasks_, [](const auto& each) { return each.second.exited.seen(); });
+    recent_.fill({});
   }
 }
 
-void Reconstruction::name_task(const TraceRecord& record) {
-  if (record.comm == "<...>" || record.comm.empty()) return;  // the kernel had forgotten it
+void Reconstruction::name_task(Task& task, const TraceRecord& record) {
   const bool at_wait = record.kind == TraceEventKind::wait_start;
-  Task& task = tasks_[record.pid];
   if (task.comm != 0 && (!at_wait || task.named_at_wait)) return;
+  if (record.comm == "<...>" || record.comm.empty()) return;  // the kernel had forgotten it
   task.comm = intern(record.comm);
   task.named_at_wait = at_wait;
+}
+
+Task& Reconstruction::task_of(Pid pid) {
+  auto& [known, task] = recent_[pid % recent_.size()];
+  if (task == nullptr || known != pid) {
+    known = pid;
+    task = &tasks_[pid];
+  }
+  return *task;
 }
 
 Fence Reconstruction::find(FenceKey key) const {

@@ -12,6 +12,7 @@
 // it. A wait for a fence that has already signalled is none.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -197,7 +198,8 @@ class Reconstruction {
   void take_task_event(const TraceRecord& record);
   void take_members(const TraceRecord& record);
   void exit(Pid pid, const TraceRecord& record);
-  void name_task(const TraceRecord& record);
+  void name_task(Task& task, const TraceRecord& record);
+  Task& task_of(Pid pid);  // a new one where there is none
   Fence life_of(const TraceRecord& record, FenceKey key);
   Fence new_life(const TraceRecord& record, FenceKey key);
   void learn_names(FenceLife& life, const TraceRecord& record);
@@ -224,6 +226,7 @@ class Reconstruction {
   std::unordered_map<std::uint32_t, std::weak_ptr<Job>> last_of_entity_;         // by fence context
   std::unordered_map<FenceKey, std::vector<FenceKey>, KeyHash> array_members_;   // of arrays about to be created
   std::map<Pid, Task> tasks_;
+  std::array<std::pair<Pid, Task*>, 256> recent_{};  // of tasks_, by the low bits of the pid; nullptr: none
   std::map<std::uint64_t, std::map<Pid, std::uint32_t>> holders_;  // of a lock, and the line where each took it
   std::map<std::uint32_t, Pid> workers_;                           // of a ring: who called run_job last
   std::set<Pid> delegating_;  // creators whose fences another task has signalled: they owe nothing

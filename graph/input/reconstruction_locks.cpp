@@ -31,7 +31,7 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
       HeldLock lock{address, {}, record.line, false, false};
       if (name.starts_with("try ")) lock.tried = true, name.remove_prefix(4);
       if (name.starts_with("read ")) lock.shared = true, name.remove_prefix(5);
-      if (name == signalling_map && lock.tried) ++tasks_[record.pid].annotated;
+      if (name == signalling_map && lock.tried) ++task_of(record.pid).annotated;
       lock.name = name;
       return hold(record.pid, std::move(lock));
     }
@@ -47,7 +47,7 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
 }
 
 void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string name, const TraceRecord& record) {
-  Task& task = tasks_[pid];
+  Task& task = task_of(pid);
   const auto again =
       std::ranges::find_if(task.open, [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
   if (again != task.open.end()) {  // it gave up spinning and sleeps
@@ -70,7 +70,7 @@ void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string
 }
 
 void Reconstruction::end_lock_wait(Pid pid, std::uint64_t address, bool taken, const TraceRecord& record) {
-  Task& task = tasks_[pid];
+  Task& task = task_of(pid);
   const auto last = std::find_if(task.open.rbegin(), task.open.rend(),
                                  [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
   if (last == task.open.rend()) return;
@@ -83,14 +83,14 @@ void Reconstruction::end_lock_wait(Pid pid, std::uint64_t address, bool taken, c
 
 void Reconstruction::hold(Pid pid, HeldLock lock) {
   constexpr std::size_t most = 256;  // lockdep allows 48; more means that releases were lost
-  Task& task = tasks_[pid];
+  Task& task = task_of(pid);
   if (task.held.size() >= most) task.held.erase(task.held.begin());
   holders_[lock.address].emplace(pid, lock.line);
   task.held.push_back(std::move(lock));
 }
 
 void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view name) {
-  Task& task = tasks_[pid];
+  Task& task = task_of(pid);
   const auto last =
       std::find_if(task.held.rbegin(), task.held.rend(), [&](const HeldLock& lock) { return lock.address == address; });
   if (last == task.held.rend()) return;

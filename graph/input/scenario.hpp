@@ -197,6 +197,8 @@ struct VmBindStep {
   BindErrors on_error = BindErrors::unchanged;
   std::optional<Name> cookie;  // a variable: how many operations are done
   std::optional<Block> otherwise;
+  std::optional<Block> restart;  // instead: before userspace makes the call again, until it succeeds
+  std::vector<Name> validates;   // buffers that get memory first; without room it fails
   JobErrors on_job_error = JobErrors::none;
 };
 

@@ -28,8 +28,10 @@ enum class LossKind : std::uint8_t {
   lost_events,
   overwritten,
   cut_short,
+  damaged,
   no_final_newline,
   clock_went_back,
+  unordered,
   not_read,
   repeated,
   between_files,
@@ -51,8 +53,11 @@ inline constexpr auto loss_table = std::to_array<LossInfo>({
     {LossKind::lost_events, true, "lost-events", "events that the ring buffer lost; record with a larger buffer"},
     {LossKind::overwritten, true, "overwritten", "events that the ring buffer overwrote before it was read"},
     {LossKind::cut_short, true, "cut-short", "entries that the header promises and the file does not have"},
+    {LossKind::damaged, true, "damaged", "sub-buffers and events of a binary file that make no sense, and are skipped"},
     {LossKind::no_final_newline, true, "no-final-newline", "the last line has no end: it may have been cut"},
     {LossKind::clock_went_back, true, "clock-went-back", "events older than the one before them on the same CPU"},
+    {LossKind::unordered, true, "unordered",
+     "events of a Perfetto trace that stand long after later ones, and are skipped"},
     {LossKind::not_read, true, "not-read", "the rest of the trace, as --timeout or an interrupt stopped the reading"},
     {LossKind::repeated, false, "repeated", "events that stand in two of the files that are merged"},
     {LossKind::between_files, true, "between-files", "times between two of the files, when nothing was recorded"},
@@ -95,7 +100,9 @@ struct TraceFacts {
   std::uint64_t events = 0;      // of any kind
   bool timed = true;             // false: the clock counts (trace_clock = counter, x86-tsc)
   bool marked = true;            // false: some events have no flags column
+  double part_read = 0;          // of the file, from 0 to 1; 0: the reader does not know
   std::string clock;             // its name; empty: not known
+  bool clock_assumed = false;    // of files that are merged: not all of them name their clock
   std::string stopped;           // why it was not read to its end; empty: it was
 };
 

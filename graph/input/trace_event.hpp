@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -365,8 +366,25 @@ struct TraceRecord {
   [[nodiscard]] FenceKey key(TraceField context_field, TraceField seqno_field) const {
     return {static_cast<std::uint32_t>(number(context_field)), static_cast<std::uint32_t>(number(seqno_field))};
   }
-  void set(TraceField field, std::uint64_t value);
-  void set(TraceField field, std::string_view value);
+  void set(TraceField field, std::uint64_t value) {
+    numbers[static_cast<std::size_t>(field)] = value;
+    present |= 1U << static_cast<unsigned>(field);
+  }
+  void set(TraceField field, std::string_view value) {
+    words[static_cast<std::size_t>(field) - trace_numbers] = value;
+    present |= 1U << static_cast<unsigned>(field);
+  }
+  // Takes away what set() gave: few fields, most often.
+  void clear_fields() {
+    for (; present != 0; present &= present - 1) {
+      const auto field = static_cast<TraceField>(std::countr_zero(present));
+      if (is_number(field)) {
+        numbers[static_cast<std::size_t>(field)] = 0;
+      } else {
+        words[static_cast<std::size_t>(field) - trace_numbers] = {};
+      }
+    }
+  }
 };
 
 // The event as a line of text, for messages: the line itself, or in a binary
@@ -377,6 +395,7 @@ struct TraceRecord {
 // A piece of a pattern: literal text, then what follows it.
 struct PatternPart {
   std::string_view literal;
+  std::size_t rare = 0;             // where in the literal a character stands that few texts have
   std::string_view kernel_field;    // empty: `{}`, or the end
   std::optional<TraceField> field;  // of ours
 };

@@ -61,7 +61,7 @@ number of the event.
 `--merge` reads several files as one trace, in the order of their clock: one file for each CPU or instance, or one after
 the other. An event that stands in two of them counts once, and the time between two files is a gap. Files that name
 different clocks are refused, and so are those whose times are more than a day apart; ftrace text does not name its
-clock.
+clock, and the answer says that it was taken to be the same.
 
 )";
   page += events();

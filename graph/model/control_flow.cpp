@@ -111,4 +111,26 @@ ControlFlow control_flow(const System& system, const Thread& thread, Ways ways) 
   return flow;
 }
 
+std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to, Causes causes) {
+  std::vector<std::int64_t> result(system.pools.size(), 0);
+  if (result.empty()) return result;
+  const std::vector<Step>& program = system[thread].program;
+  std::vector<std::optional<StepIndex>> before(program.size() + 1);
+  std::vector<StepIndex> worklist{0};
+  for (std::size_t i = 0; i < worklist.size() && !before[to]; ++i)
+    if (worklist[i] != program.size())
+      for (const StepIndex next : program[worklist[i]].next)
+        if (next != 0 && !before[next]) {
+          before[next] = worklist[i];
+          worklist.push_back(next);
+        }
+  for (StepIndex at = to; at != 0 && before[at]; at = *before[at]) {
+    const Step& step = program[*before[at]];
+    if (!causes.has(step.cause)) continue;
+    if (const auto* take = std::get_if<Take>(&step.action)) result[take->pool.index] += take->amount;
+    if (const auto* give = std::get_if<Give>(&step.action)) result[give->pool.index] -= give->amount;
+  }
+  return result;
+}
+
 }  // namespace fencecheck

@@ -31,4 +31,9 @@ struct ControlFlow {
 enum class Ways : std::uint8_t { without_timeouts, all };
 [[nodiscard]] ControlFlow control_flow(const System& system, const Thread& thread, Ways ways = Ways::without_timeouts);
 
+// What of each pool a thread holds that stands at that step: along the shortest way to it, by steps whose cause is
+// switched on. O(steps + pools).
+[[nodiscard]] std::vector<std::int64_t> taken_on_the_way(const System& system, ThreadId thread, StepIndex to,
+                                                         Causes causes);
+
 }  // namespace fencecheck

@@ -6,6 +6,16 @@
 namespace fencecheck {
 namespace {
 
+bool is_killed_somewhere(const System& system, const HardwareUse& use) {
+  if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
+  const auto kills = [&](const Step& step) {
+    const auto* kill = std::get_if<Kill>(&step.action);
+    return kill != nullptr && &system[kill->use] == &use;
+  };
+  return std::ranges::any_of(system.threads,
+                             [&](const Thread& thread) { return std::ranges::any_of(thread.program, kills); });
+}
+
 // Collects the uses of one step. One overload of add() for each action and
 // none for the rest: an action without a footprint does not compile.
 class Uses {
@@ -22,8 +32,10 @@ class Uses {
   // state knows. Afterwards the set is empty.
   void add(const WaitSet& wait) {
     if (!waits_) return;
-    use(Part::dependency_set, wait.set.index, Access::write);
-    use(Part::dependency_set, wait.set.index, Access::read);
+    for (const DependencySetId set : wait.sets()) {
+      use(Part::dependency_set, set.index, Access::write);
+      use(Part::dependency_set, set.index, Access::read);
+    }
     use(Part::some_signal, 0, Access::await);
   }
 
@@ -84,6 +96,12 @@ class Uses {
     use(Part::job_pushed, push.job.index, Access::raise);
     use(Part::queue_order, system_[push.job].queue->index, Access::write);
     if (!push.asks.empty()) use_memory();
+    const auto& gate = system_[*system_[push.job].queue].gate;
+    for (const HardwareUse& hardware : system_.uses) {
+      if (!gate || hardware.gate != gate || !is_killed_somewhere(system_, hardware)) continue;
+      use_memory();
+      take_off(push.job);
+    }
   }
 
   // Joining the end of the queue does not disturb the job in front. From now on
@@ -226,7 +244,26 @@ class Uses {
   void add(const Expire&) {}  // only as a timeout
   void add(const Cutoff&) {}
 
+  // A killed queue is shut; killed jobs leave their queue, and their fences are signalled.
+  void stop(const HardwareUse& hardware) {
+    if (hardware.job) take_off(*hardware.job);
+    if (!hardware.gate) return;
+    use(Part::variable, hardware.gate->index, Access::write);
+    for (const ThreadId job : jobs_of_gate(system_, *hardware.gate)) take_off(job);
+  }
+
  private:
+  void take_off(ThreadId job) {
+    add(Cancel{job});
+    add(Signal{signalled_by_kill(system_, system_[job])});
+    for (const Step& step : system_[job].program) {
+      if (const auto* take = std::get_if<Take>(&step.action)) use(Part::pool_returned, take->pool.index, Access::raise);
+      if (const auto* acquire = std::get_if<Acquire>(&step.action)) add(Release{acquire->lock});
+      if (const auto* attempt = std::get_if<TryAcquire>(&step.action)) add(Release{attempt->lock});
+      if (const auto* acquire = std::get_if<AcquireWithTicket>(&step.action)) add(Release{acquire->lock});
+    }
+  }
+
   void use(Part part, std::uint32_t index, Access access) { result_.uses.push_back({part, index, access}); }
 
   void take(LockId lock, bool shared) { use(Part::lock_taken, lock.index, shared ? Access::raise : Access::write); }
@@ -234,14 +271,6 @@ class Uses {
   void use_memory() {
     use(Part::memory, 0, Access::write);
     result_.visible = true;
-  }
-
-  // A killed queue is shut; a killed job leaves its queue, and its fences are signalled.
-  void stop(const HardwareUse& hardware) {
-    if (hardware.gate) use(Part::variable, hardware.gate->index, Access::write);
-    if (!hardware.job) return;
-    add(Cancel{*hardware.job});
-    add(Signal{signalled_by_kill(system_, system_[*hardware.job])});
   }
 
   void use_reservation(ReservationId reservation, Access access) {
@@ -282,18 +311,10 @@ bool is_copy(const System& system, FenceId fence) {
          });
 }
 
-// Somebody else may end this job, at whatever step it stands.
-bool may_be_killed(const System& system, ThreadId thread) {
-  return std::ranges::any_of(system.uses, [&](const HardwareUse& use) {
-    if (use.job != thread) return false;
-    if (system[use.space].mode == AddressSpaceMode::no_preemption) return true;
-    const auto kills = [&](const Step& step) {
-      const auto* kill = std::get_if<Kill>(&step.action);
-      return kill != nullptr && &system[kill->use] == &use;
-    };
-    return std::ranges::any_of(system.threads,
-                               [&](const Thread& other) { return std::ranges::any_of(other.program, kills); });
-  });
+// Somebody else may end this job, by killing this hardware.
+bool is_on(const System& system, const HardwareUse& use, ThreadId job) {
+  const auto& queue = system[job].queue;
+  return use.job == job || (use.gate && queue && system[*queue].gate == use.gate);
 }
 
 // Does the step start or stop hardware, or break a promise that it has stopped?
@@ -324,7 +345,14 @@ Footprint footprint(const System& system, ThreadId thread, const Step& step, Cau
     result.uses.push_back({Part::variable, system[*queue].gate->index, Access::read});
     result.uses.push_back({Part::memory, 0, Access::read});
   }
-  if (may_be_killed(system, thread)) result.uses.push_back({Part::memory, 0, Access::read});
+  for (const HardwareUse& use : system.uses) {
+    if (!is_on(system, use, thread) || !is_killed_somewhere(system, use)) continue;
+    result.uses.push_back({Part::memory, 0, Access::read});
+    // A job that was killed before it touched memory is taken off when it comes to that.
+    if (!use.job || &step - system[thread].program.data() >= static_cast<std::ptrdiff_t>(use.begins)) continue;
+    uses.stop(use);
+    result.visible = true;
+  }
   result.visible = result.visible || changes_hardware(system, thread, step);
   // What is wrong depends on the order of all such steps.
   if (result.visible) result.uses.push_back({Part::memory, 0, Access::write});

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/model/debts.hpp"
 #include "graph/model/memory.hpp"
 #include "graph/model/page_tables.hpp"
 #include "graph/model/remedies.hpp"
@@ -69,7 +70,9 @@ std::set<Broken> unmapped_in_use(const System& system, const State& state) {
     const AddressSpace& space = system[system.uses[i].space];
     if (space.mode == AddressSpaceMode::fault || !runs(system, state, HardwareUseId{i})) continue;
     for (std::size_t k = 0; k < space.buffers.size(); ++k)
-      if (!state.memory.mapped[system.uses[i].space.index][k]) result.insert({i, space.buffers[k].index});
+      if (!state.memory.mapped[system.uses[i].space.index][k] &&
+          may_touch(system, state, system.uses[i], space.buffers[k]))
+        result.insert({i, space.buffers[k].index});
   }
   return result;
 }
@@ -81,12 +84,14 @@ bool copy_pending(const System& system, const State& state, BufferId buffer) {
   });
 }
 
+// What page tables lead to the old memory does not meet the copy: that waits for it.
 bool runs_mapped(const System& system, const State& state, const Broken& each) {
   const AddressSpaceId space = system.uses[each.use].space;
   const auto& buffers = system[space].buffers;
   const auto index = std::ranges::find(buffers, BufferId{each.index}) - buffers.begin();
   return runs(system, state, HardwareUseId{each.use}) &&
-         state.memory.mapped[space.index][static_cast<std::size_t>(index)];
+         state.memory.mapped[space.index][static_cast<std::size_t>(index)] &&
+         may_touch(system, state, system.uses[each.use], BufferId{each.index});
 }
 
 std::set<Broken> in_use_before_copied(const System& system, const State& state) {
@@ -95,7 +100,9 @@ std::set<Broken> in_use_before_copied(const System& system, const State& state) 
     if (!runs(system, state, HardwareUseId{i})) continue;
     const AddressSpaceId space = system.uses[i].space;
     for (std::size_t k = 0; k < system[space].buffers.size(); ++k)
-      if (state.memory.mapped[space.index][k] && copy_pending(system, state, system[space].buffers[k]))
+      if (state.memory.mapped[space.index][k] && !state.memory.old[space.index][k] &&
+          may_touch(system, state, system.uses[i], system[space].buffers[k]) &&
+          copy_pending(system, state, system[space].buffers[k]))
         result.insert({i, system[space].buffers[k].index});
   }
   return result;
@@ -173,7 +180,8 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
          fmt::format("{} on '{}' before its copy", user, buffer),
          fmt::format("{} runs on '{}' before the kernel's copy into or out of that memory is finished", user, buffer),
          {},
-         at});
+         at,
+         fmt::format("wait for the KERNEL fences of '{}' before {} runs on it", buffer, user)});
   });
   tell_new(running_although_signalled(system, t.before), running_although_signalled(system, t.after),
            [&](const Broken& each) {
@@ -202,6 +210,8 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
       if (const auto* unmap = std::get_if<Unmap>(&t.step().action); unmap != nullptr) {
         incident.about = fmt::format("'{}' unmaps '{}'", system[t.move.thread].name, system[unmap->buffer].name);
         if (unmap->chosen_by) explain_choice(t, *unmap->chosen_by, unmap->buffer, incident);
+      } else {
+        incident.fix = "kill only what has hung; userspace has to see the error of its fence and submit again";
       }
       out.push_back(std::move(incident));
     }
@@ -371,7 +381,7 @@ std::vector<Incident> incidents_at_rest(const System& system, const State& state
     if (system.page_tables[i].asked) divergence(system, state, PageTableId{i}, result);
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
     const HardwareUse& use = system.uses[i];
-    if (!state.memory.has_run[i] || state.memory.killed[i] || state.variables[use.gate->index] != 0) continue;
+    if (!is_left_suspended(system, state, {i})) continue;
     result.push_back({FindingKind::lost_wakeup,
                       {},
                       title(system, use),

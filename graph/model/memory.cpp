@@ -85,6 +85,7 @@ MemoryState initial_memory(const System& system) {
   for (const AddressSpace& space : system.spaces) {
     std::vector<bool>& mapped = memory.mapped.emplace_back();
     for (const BufferId buffer : space.buffers) mapped.push_back(space.mapped && system[buffer].place.has_value());
+    memory.old.emplace_back(space.buffers.size(), 0);
   }
   memory.killed.assign(system.uses.size(), false);
   for (const HardwareUse& use : system.uses) memory.has_run.push_back(use.gate && system[*use.gate].initial != 0);
@@ -182,15 +183,21 @@ std::uint32_t whereabouts(const System& system, const State& state, const Locate
   return static_cast<std::uint32_t>(std::ranges::find(placements, *place) - placements.begin());
 }
 
-bool needs_slot(const System& system, const State& state, const Attach& attach) {
-  if (!system[attach.reservation].counted) return false;
+std::optional<Attachment> replaced(const System& system, const State& state, const Attach& attach) {
   const Fence& fence = system[attach.fence];
-  return std::ranges::none_of(state.reservations[attach.reservation.index], [&](const Attachment& old) {
+  const auto& attached = state.reservations[attach.reservation.index];
+  const auto found = std::ranges::find_if(attached, [&](const Attachment& old) {
     const Fence& other = system[old.fence];
     const bool same_context = old.fence == attach.fence || (fence.context != 0 && fence.context == other.context);
     return state.signalled[old.fence.index] ||
            (same_context && other.point <= fence.point && old.usage >= attach.usage);
   });
+  if (found == attached.end() || !system[attach.reservation].counted) return std::nullopt;
+  return *found;
+}
+
+bool needs_slot(const System& system, const State& state, const Attach& attach) {
+  return system[attach.reservation].counted && !replaced(system, state, attach);
 }
 
 std::optional<RegionId> next_place(const Buffer& buffer, RegionId from) {

@@ -50,9 +50,10 @@ struct Judged {
 // Which branch of Locate the state takes.
 [[nodiscard]] std::uint32_t whereabouts(const System& system, const State& state, const Locate& locate);
 
-// A new fence of this attachment takes up a reserved slot: no entry can be
-// replaced, because none has signalled or is an older one of the same context
-// (dma_resv_add_fence; kernel-facts RS-06).
+// The entry that this attachment replaces, if slots are counted there: one that has signalled, or is an older one of
+// the same context (dma_resv_add_fence; kernel-facts RS-06).
+[[nodiscard]] std::optional<Attachment> replaced(const System& system, const State& state, const Attach& attach);
+// Without such an entry it takes up a reserved slot.
 [[nodiscard]] bool needs_slot(const System& system, const State& state, const Attach& attach);
 
 // Where a buffer goes when it is evicted from its region: the next of its

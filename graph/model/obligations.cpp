@@ -45,7 +45,12 @@ std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>&
 std::vector<Blocker> blocked_by(const View& view, const Wait& wait) { return unsignalled(view.state, wait.fences); }
 
 std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
-  return unsignalled(view.state, view.state.sets[wait.set.index]);
+  std::vector<Blocker> result;
+  for (const DependencySetId set : wait.sets()) {
+    const std::vector<Blocker> more = unsignalled(view.state, view.state.sets[set.index]);
+    result.insert(result.end(), more.begin(), more.end());
+  }
+  return result;
 }
 
 std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {

@@ -8,14 +8,10 @@
 namespace fencecheck {
 namespace {
 
-// Page tables lead to where the memory is at the time of the write.
-void map_memory(const System& system, State& state, const PageTable& table, const PageEntry& entry) {
-  const auto& memory = table.objects[entry.object - 1].memory;
-  if (!memory || !state.memory.places[memory->index]) return;
-  const std::vector<BufferId>& buffers = system[table.space].buffers;
-  const auto found = std::ranges::find(buffers, *memory);
-  if (found != buffers.end())
-    state.memory.mapped[table.space.index][static_cast<std::size_t>(found - buffers.begin())] = true;
+// Which of its objects has this memory, as entries name it; 0: none.
+std::uint32_t object_of(const PageTable& table, BufferId buffer) {
+  const auto found = std::ranges::find(table.objects, std::optional(buffer), &MappedObject::memory);
+  return found == table.objects.end() ? 0 : static_cast<std::uint32_t>(found - table.objects.begin() + 1);
 }
 
 bool continues(const PageTable& table, std::uint32_t interval, const PageEntry& entry, const PageEntry& next) {
@@ -67,8 +63,29 @@ void write_ranges(const System& system, State& state, const std::vector<PageWrit
     std::ranges::copy(entries, state.page_tables[write.table.index].begin() + write.first);
     if (!table.asked) continue;  // it is what was asked for: no hardware reads it
     for (const PageEntry& entry : entries)
-      if (entry.object != 0) map_memory(system, state, table, entry);
+      if (const auto object = entry.object; object != 0 && table.objects[object - 1].memory)
+        map_buffer(system, state, table.space, *table.objects[object - 1].memory);
   }
+}
+
+void map_buffer(const System& system, State& state, AddressSpaceId space, BufferId buffer) {
+  const std::vector<BufferId>& buffers = system[space].buffers;
+  const auto found = std::ranges::find(buffers, buffer);
+  if (found == buffers.end() || !state.memory.places[buffer.index]) return;
+  const auto index = static_cast<std::size_t>(found - buffers.begin());
+  state.memory.mapped[space.index][index] = true;
+  state.memory.old[space.index][index] = 0;
+}
+
+bool may_touch(const System& system, const State& state, const HardwareUse& use, BufferId buffer) {
+  const auto& table = system[use.space].table;
+  const std::uint32_t object = table ? object_of(system[*table], buffer) : 0;
+  if (object == 0) return true;
+  const std::vector<PageEntry>& entries = state.page_tables[table->index];
+  if (use.relies_on.empty())
+    return std::ranges::any_of(entries, [&](const PageEntry& each) { return each.object == object; });
+  return std::ranges::any_of(use.relies_on,
+                             [&](const Reliance& each) { return entries[each.interval].object == object; });
 }
 
 std::set<WrongInterval> wrong_intervals(const System& system, const State& state) {

@@ -21,6 +21,13 @@ namespace fencecheck {
 // O(intervals written).
 void write_ranges(const System& system, State& state, const std::vector<PageWrite>& writes);
 
+// The page tables of the space lead to where the buffer is by now, if it has memory and the space can map it.
+void map_buffer(const System& system, State& state, AddressSpaceId space, BufferId buffer);
+
+// Could this hardware touch the buffer while it runs? Where addresses count, at those that show it, and that it relies
+// on if it relies on any. O(intervals).
+[[nodiscard]] bool may_touch(const System& system, const State& state, const HardwareUse& use, BufferId buffer);
+
 // Hardware that runs and an interval that does not show what it relies on.
 struct WrongInterval {
   std::uint32_t use = 0;  // HardwareUseId

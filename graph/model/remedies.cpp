@@ -20,6 +20,7 @@ struct Demand {
   dmem::Attempt attempt;
   std::optional<dmem::Group> over_limit;
   dmem::Kernel kernel = dmem::Kernel::v7_3;
+  bool others = false;  // memory of other groups could go instead
 };
 
 Demand demand_of(const System& system, ThreadId thread, const PickVictim& pick) {
@@ -163,7 +164,7 @@ std::vector<std::string> settings(const System& system, const dmem::Counters& co
     result.push_back(set_to(system, "dmem.max", asks, with_max(counters, asks)[asks].limits.max));
   dmem::Counters low = counters;
   low[victim].limits.low = std::max(low[victim].limits.low, low[victim].usage);
-  if (takes(counters, demand, victim, Passes::that_respect_low) &&
+  if (demand.others && takes(counters, demand, victim, Passes::that_respect_low) &&
       !takes(low, demand, victim, Passes::that_respect_low))
     result.push_back(set_to(system, "dmem.low", victim, low[victim].limits.low) + " as long as there is anything else");
   if (demand.over_limit)
@@ -272,7 +273,11 @@ std::vector<std::string> what_keeps(const System& system, const State& state, Th
                                     BufferId victim) {
   const dmem::Group group = group_of(system, state, pick.region, victim);
   if (!system[pick.region].accounted || group == dmem::root) return {};
-  return settings(system, counters(system, state, pick.region), demand_of(system, thread, pick), group);
+  Demand demand = demand_of(system, thread, pick);
+  const std::vector<BufferId> all = victims(system, state, thread, pick);
+  demand.others =
+      std::ranges::any_of(all, [&](BufferId each) { return group_of(system, state, pick.region, each) != group; });
+  return settings(system, counters(system, state, pick.region), demand, group);
 }
 
 std::optional<Denial> why_denied(const System& system, const State& state, ThreadId thread, BufferId buffer,

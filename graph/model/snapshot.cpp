@@ -122,7 +122,9 @@ std::string address_space(const System& system, const State& state, std::size_t 
   const AddressSpace& space = system.spaces[i];
   std::vector<std::string> parts;
   for (std::size_t each = 0; each < space.buffers.size(); ++each)
-    if (state.memory.mapped[i][each]) parts.push_back(fmt::format("'{}'", system[space.buffers[each]].name));
+    if (state.memory.mapped[i][each])
+      parts.push_back(fmt::format("'{}'{}", system[space.buffers[each]].name,
+                                  state.memory.old[i][each] ? " (its old memory)" : ""));
   return parts.empty() ? "maps nothing" : fmt::format("maps {}", fmt::join(parts, ", "));
 }
 

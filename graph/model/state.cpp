@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "graph/model/control_flow.hpp"
 #include "graph/model/memory.hpp"
 #include "graph/model/overloaded.hpp"
 #include "graph/model/page_tables.hpp"
@@ -45,8 +46,8 @@ Branches open(const View& view, const Wait& wait) {
 
 Branches open(const View& view, const WaitSet& wait) {
   const auto done = [&](FenceId fence) { return signalled(view.state, fence); };
-  const std::vector<FenceId>& set = view.state.sets[wait.set.index];
-  return when(wait.join == Join::all ? std::ranges::all_of(set, done) : set.empty() || std::ranges::any_of(set, done));
+  const auto over = [&](DependencySetId set) { return std::ranges::all_of(view.state.sets[set.index], done); };
+  return when(over(wait.set) || std::ranges::any_of(wait.others, over));
 }
 
 Branches open(const View& view, const Acquire& acquire) {
@@ -155,6 +156,7 @@ struct Change {
   ThreadId self;
   std::uint32_t branch;
   bool waits;  // the step's cause is switched on
+  Causes causes;
 };
 
 template <class T>
@@ -208,16 +210,18 @@ void forget_slots(const Change& change, LockId lock) {
     if (change.system.reservations[i].lock == lock) change.state.slots[i] = 0;
 }
 
-void apply(const Change& change, const Release& release) {
-  LockState& lock = change.state.locks[release.lock.index];
-  if (lock.owner == change.self) {
-    forget_slots(change, release.lock);
+void release(const Change& change, LockId id, ThreadId holder) {
+  LockState& lock = change.state.locks[id.index];
+  if (lock.owner == holder) {
+    forget_slots(change, id);
     lock.owner.reset();
     lock.with_ticket = false;
-  } else if (const auto reader = std::ranges::find(lock.readers, change.self); reader != lock.readers.end()) {
+  } else if (const auto reader = std::ranges::find(lock.readers, holder); reader != lock.readers.end()) {
     lock.readers.erase(reader);
   }
 }
+
+void apply(const Change& change, const Release& each) { release(change, each.lock, change.self); }
 
 void apply(const Change& change, const Take& take) {
   if (change.waits) change.state.taken[take.pool.index] += take.amount;
@@ -227,9 +231,37 @@ void apply(const Change& change, const Give& give) {
   if (change.waits) change.state.taken[give.pool.index] -= give.amount;
 }
 
+// A reset frees what the hardware has taken: locks, and what it took of pools on its way here.
+void give_back(const Change& change, ThreadId job) {
+  for (std::uint32_t i = 0; i < change.system.locks.size(); ++i) release(change, {i}, job);
+  const StepIndex at = change.state.at[job.index];
+  const std::vector<std::int64_t> holds = taken_on_the_way(change.system, job, at, change.causes);
+  for (std::size_t i = 0; i < holds.size(); ++i) change.state.taken[i] -= holds[i];
+}
+
+// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (guilty jobs after a
+// reset). What userspace waits for in memory is never written.
+void take_off(const Change& change, ThreadId job) {
+  const Thread& thread = change.system[job];
+  StepIndex& at = change.state.at[job.index];
+  QueueState& queue = change.state.queues[thread.queue->index];
+  give_back(change, job);
+  std::erase(queue.waiting, job);
+  if (at != 0 && at != thread.end()) --queue.running;
+  at = repeats(thread) ? 0 : thread.end();
+  for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
+}
+
+// What is pushed onto a dead ring fails at once.
 void push(const Change& change, ThreadId job) {
-  if (!is_waiting(change.system, change.state, job))
-    change.state.queues[change.system[job].queue->index].waiting.push_back(job);
+  const QueueId queue = *change.system[job].queue;
+  if (is_waiting(change.system, change.state, job)) return;
+  change.state.queues[queue.index].waiting.push_back(job);
+  const auto is_dead = [&](const HardwareUse& use) {
+    return use.gate && use.gate == change.system[queue].gate &&
+           change.state.memory.killed[static_cast<std::size_t>(&use - change.system.uses.data())];
+  };
+  if (std::ranges::any_of(change.system.uses, is_dead)) take_off(change, job);
 }
 
 void apply(const Change& change, const Push& each) {
@@ -254,6 +286,8 @@ void apply(const Change& change, const Attach& attach) {
   if (needs_slot(change.system, change.state, attach)) {
     std::uint32_t& slots = change.state.slots[attach.reservation.index];
     if (slots > 0) --slots;
+  } else if (const auto old = replaced(change.system, change.state, attach)) {
+    std::erase(attached, *old);
   }
   if (attach.replaces) attached.clear();
   insert_sorted(attached, Attachment{attach.fence, attach.usage});
@@ -287,8 +321,12 @@ void apply(const Change& change, const Capture& capture) {
 }
 
 // What was waited for need not be remembered.
+void forget(State& state, const WaitSet& wait) {
+  for (const DependencySetId set : wait.sets()) state.sets[set.index].clear();
+}
+
 void apply(const Change& change, const WaitSet& wait) {
-  if (change.waits) change.state.sets[wait.set.index].clear();
+  if (change.waits) forget(change.state, wait);
 }
 
 // dma_fence_enable_signaling: once for each fence, and only while it has not signalled.
@@ -330,15 +368,30 @@ void place(const Change& change, BufferId buffer, std::optional<RegionId> region
   memory.charged[buffer.index] = region ? group : GroupId{};
 }
 
-void unmap(const Change& change, BufferId buffer) {
-  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space)
-    if (const auto index = index_in(change.system.spaces[space], buffer))
-      change.state.memory.mapped[space][*index] = false;
+// Of every address space that has the buffer: its number there.
+template <class Function>
+void for_each_mapping(const System& system, BufferId buffer, const Function& function) {
+  for (std::uint32_t space = 0; space < system.spaces.size(); ++space)
+    if (const auto index = index_in(system.spaces[space], buffer)) function(space, *index);
+}
+
+// What page tables show leads to the old memory from now on, until that thread has copied it.
+void leave_to(const Change& change, BufferId buffer, ThreadId copy) {
+  MemoryState& memory = change.state.memory;
+  for_each_mapping(change.system, buffer, [&](std::uint32_t space, std::size_t index) {
+    if (memory.mapped[space][index] && memory.old[space][index] == 0) memory.old[space][index] = copy.index + 1;
+  });
 }
 
 void apply(const Change& change, const Allocate& allocate) {
   if (change.branch != 0 || has_suitable_place(change.system, change.state, allocate)) return;
-  unmap(change, allocate.buffer);  // from a place that does not suit
+  MemoryState& memory = change.state.memory;
+  if (allocate.moves)
+    leave_to(change, allocate.buffer, allocate.copied_by.value_or(change.self));
+  else
+    for_each_mapping(change.system, allocate.buffer, [&](std::uint32_t space, std::size_t index) {
+      if (memory.old[space][index] == 0) memory.mapped[space][index] = false;
+    });
   place(change, allocate.buffer, allocate.region, change.system[change.self].group);
 }
 
@@ -350,32 +403,42 @@ void apply(const Change& change, const PickVictim& pick) {
 // A place that is full passes the buffer on to system memory. Page tables lead to
 // the old memory until an Unmap: a copy that comes later still finds it there.
 void apply(const Change& change, const Relocate& move) {
-  const MemoryState& memory = change.state.memory;
+  MemoryState& memory = change.state.memory;
   if (memory.places[move.buffer.index] == move.to) return;
   const bool fits = move.to && has_room(change.system, change.state, *move.to, change.system[move.buffer].size);
   if (!fits && !change.system.swap) return;  // others took the room meanwhile: it stays
   place(change, move.buffer, fits ? move.to : std::nullopt, memory.charged[move.buffer.index]);
+  if (move.copied_by) leave_to(change, move.buffer, *move.copied_by);
 }
 
-// A job leaves its queue wherever it stands, and the scheduler signals what others wait for (drm_sched_entity_kill,
-// guilty jobs after a reset). What userspace waits for in memory is never written.
-void take_off(const Change& change, ThreadId job) {
-  const Thread& thread = change.system[job];
-  StepIndex& at = change.state.at[job.index];
-  QueueState& queue = change.state.queues[thread.queue->index];
-  std::erase(queue.waiting, job);
-  if (at != 0 && at != thread.end()) --queue.running;
-  at = thread.end();
-  for (const FenceId fence : signalled_by_kill(change.system, thread)) change.state.signalled[fence.index] = true;
+bool is_under_way(const System& system, const State& state, ThreadId job) {
+  const StepIndex at = state.at[job.index];
+  return is_waiting(system, state, job) || (at != 0 && at != system[job].end());
 }
 
-// A killed queue does not run, for whoever tests that as well.
+// A killed job is taken off where it would touch its memory: before that it still waits for its dependencies, so that
+// its fences do not overtake theirs (drm_sched_entity_kill).
+void take_off_killed(const Change& change, ThreadId job) {
+  for (std::uint32_t i = 0; i < change.system.uses.size(); ++i) {
+    const HardwareUse& use = change.system.uses[i];
+    const StepIndex at = change.state.at[job.index];
+    if (use.job == job && change.state.memory.killed[i] && use.begins <= at && at != change.system[job].end())
+      take_off(change, job);
+  }
+}
+
+// A killed queue does not run, for whoever tests that as well, and what is on it never will. What is not under way, or
+// has signalled, cannot be killed.
 void kill(const Change& change, HardwareUseId id) {
   const HardwareUse& use = change.system[id];
-  if (use.job && change.state.at[use.job->index] == change.system[*use.job].end()) return;  // it has finished
+  if (use.job && (!is_under_way(change.system, change.state, *use.job) || change.state.at[use.job->index] > use.ends))
+    return;
   change.state.memory.killed[id.index] = true;
-  if (use.gate) change.state.variables[use.gate->index] = 0;
-  if (use.job) take_off(change, *use.job);
+  if (use.job) take_off_killed(change, *use.job);
+  if (!use.gate) return;
+  change.state.variables[use.gate->index] = 0;
+  for (const ThreadId job : jobs_of_gate(change.system, *use.gate))
+    if (is_under_way(change.system, change.state, job)) take_off(change, job);
 }
 
 void apply(const Change& change, const Unmap& unmap) {
@@ -383,21 +446,21 @@ void apply(const Change& change, const Unmap& unmap) {
   std::vector<bool> running;
   for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
     running.push_back(runs(change.system, change.state, HardwareUseId{i}));
-  for (std::uint32_t space = 0; space < change.system.spaces.size(); ++space) {
-    const AddressSpace& where = change.system.spaces[space];
-    const auto index = index_in(where, unmap.buffer);
-    if (!index) continue;
-    const bool was_mapped = memory.mapped[space][*index];
-    memory.mapped[space][*index] = false;
-    if (!was_mapped || where.mode != AddressSpaceMode::no_preemption) continue;
+  for_each_mapping(change.system, unmap.buffer, [&](std::uint32_t space, std::size_t index) {
+    const bool was_mapped = memory.mapped[space][index];
+    if (unmap.only_old && memory.old[space][index] != change.self.index + 1) return;
+    memory.mapped[space][index] = false;
+    memory.old[space][index] = 0;
+    if (!was_mapped || change.system.spaces[space].mode != AddressSpaceMode::no_preemption) return;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
-      if (change.system.uses[i].space.index == space && running[i]) kill(change, HardwareUseId{i});
-  }
+      if (const HardwareUse& use = change.system.uses[i];
+          use.space.index == space && running[i] && may_touch(change.system, change.state, use, unmap.buffer))
+        kill(change, HardwareUseId{i});
+  });
 }
 
 void apply(const Change& change, const Map& map) {
-  const auto index = index_in(change.system[map.space], map.buffer);
-  if (index && change.state.memory.places[map.buffer.index]) change.state.memory.mapped[map.space.index][*index] = true;
+  map_buffer(change.system, change.state, map.space, map.buffer);
 }
 
 void apply(const Change& change, const Pin& pin) {
@@ -464,28 +527,6 @@ bool gate_closed(const System& system, const State& state, ThreadId job) {
   return queue && system[*queue].gate && state.variables[system[*queue].gate->index] == 0;
 }
 
-State initial_state(const System& system) {
-  State state;
-  state.at.assign(system.threads.size(), 0);
-  for (const Fence& fence : system.fences) state.published.push_back(fence.published);
-  state.signalled.assign(system.fences.size(), false);
-  state.locks.resize(system.locks.size());
-  for (const Variable& variable : system.variables) state.variables.push_back(variable.initial);
-  state.taken.assign(system.pools.size(), 0);
-  state.queues.resize(system.queues.size());
-  for (const Reservation& reservation : system.reservations) {
-    auto& attached = state.reservations.emplace_back(reservation.attached);
-    std::ranges::sort(attached);
-  }
-  state.requested.assign(system.fences.size(), false);
-  state.slots.assign(system.reservations.size(), 0);
-  state.sets.resize(system.sets.size());
-  state.tickets.assign(system.threads.size(), 0);
-  state.memory = initial_memory(system);
-  state.page_tables = initial_page_tables(system);
-  return state;
-}
-
 std::vector<Move> moves(const System& system, const State& state, Causes causes) {
   std::vector<Move> result;
   for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
@@ -526,13 +567,15 @@ State after(const System& system, State state, Move move, Causes causes) {
   StepIndex& at = state.at[move.thread.index];
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
-    if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
+    if (const auto* wait = std::get_if<WaitSet>(&step.action)) forget(state, *wait);
+    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
     return state;
   }
-  const Change change{system, state, move.thread, move.branch, causes.has(step.cause)};
+  const Change change{system, state, move.thread, move.branch, causes.has(step.cause), causes};
   const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
   if (at == before) at = step.next[move.branch];  // else it has killed itself
+  take_off_killed(change, move.thread);
   return state;
 }
 

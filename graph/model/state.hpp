@@ -37,12 +37,13 @@ struct QueueState {
 
 // Where memory is and who may run on it.
 struct MemoryState {
-  std::vector<std::optional<RegionId>> places;      // of each buffer
-  std::vector<GroupId> charged;                     // of each buffer
-  std::vector<std::uint32_t> pins;                  // of each buffer
-  std::vector<std::vector<bool>> mapped;            // of each address space: each of its buffers
-  std::vector<bool> killed;                         // of each hardware use
-  std::vector<bool> has_run;                        // of each hardware use with a gate: it has been open
+  std::vector<std::optional<RegionId>> places;  // of each buffer
+  std::vector<GroupId> charged;                 // of each buffer
+  std::vector<std::uint32_t> pins;              // of each buffer
+  std::vector<std::vector<bool>> mapped;        // of each address space: each of its buffers
+  std::vector<std::vector<std::uint32_t>> old;  // of what is mapped: to where it was before thread old - 1 copies it
+  std::vector<bool> killed;                     // of each hardware use
+  std::vector<bool> has_run;                    // of each hardware use with a gate: it has been open
   std::vector<std::vector<std::uint64_t>> maximum;  // of each group, for each region: dmem.max
 };
 

@@ -10,12 +10,17 @@ namespace {
 
 // The two directions of a key. `transfer` is the only list of what a state is made of.
 
+// Writes into all of the string's memory and cuts it to size at the end: a key is written for every move of a search.
 class KeyWriter {
  public:
-  explicit KeyWriter(std::string& out) : out_(out) {}
+  explicit KeyWriter(std::string& out) : out_(out) { out_.resize(std::max<std::size_t>(out_.capacity(), most_bytes)); }
+  void finish() { out_.resize(at_); }
   void number(std::uint64_t number) {  // LEB128: small numbers take one byte
-    for (; number >= 0x80; number >>= 7U) out_.push_back(static_cast<char>(number | 0x80U));
-    out_.push_back(static_cast<char>(number));
+    if (out_.size() - at_ < most_bytes) out_.resize(2 * out_.size());
+    char* bytes = out_.data() + at_;
+    for (; number >= 0x80; number >>= 7U) *bytes++ = static_cast<char>(number | 0x80U);
+    *bytes++ = static_cast<char>(number);
+    at_ = static_cast<std::size_t>(bytes - out_.data());
   }
   void number(std::int64_t number) {  // zigzag: so do small negative ones
     const auto bits = static_cast<std::uint64_t>(number);
@@ -40,7 +45,9 @@ class KeyWriter {
   }
 
  private:
+  static constexpr std::size_t most_bytes = 10;  // of a number of 64 bits
   std::string& out_;
+  std::size_t at_ = 0;
 };
 
 class KeyReader {
@@ -126,6 +133,8 @@ void transfer_memory(Key& key, AnyMemory& memory) {
   for (auto& group : memory.charged) key.number(group.index);
   for (auto& pins : memory.pins) key.number(pins);
   for (auto& mapped : memory.mapped) key.flags(mapped);
+  for (auto& space : memory.old)
+    for (auto& old : space) key.number(old);
   key.flags(memory.killed);
   key.flags(memory.has_run);
   for (auto& group : memory.maximum)
@@ -166,9 +175,9 @@ std::string key(const State& state) {
 }
 
 void write_key(const State& state, std::string& key) {
-  key.clear();
   KeyWriter writer(key);
   transfer_state(writer, state);
+  writer.finish();
 }
 
 void read_key(std::string_view key, State& state) {

@@ -125,10 +125,23 @@ std::size_t successors(const System& system, const Action& action) {
 
 std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job) {
   std::vector<FenceId> result;
+  const auto is_earlier_point = [&](FenceId fence, const Signal& signal) {
+    return system[fence].context != 0 && std::ranges::any_of(signal.fences, [&](FenceId other) {
+             return system[other].context == system[fence].context && system[other].point > system[fence].point;
+           });
+  };
   for (const Step& step : job.program)
     if (const auto* signal = std::get_if<Signal>(&step.action))
-      std::ranges::copy_if(signal->fences, std::back_inserter(result),
-                           [&](FenceId fence) { return !info(system[fence].kind).user_controlled; });
+      std::ranges::copy_if(signal->fences, std::back_inserter(result), [&](FenceId fence) {
+        return !info(system[fence].kind).user_controlled && !is_earlier_point(fence, *signal);
+      });
+  return result;
+}
+
+std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate) {
+  std::vector<ThreadId> result;
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i)
+    if (const auto& queue = system.threads[i].queue; queue && system[*queue].gate == gate) result.push_back({i});
   return result;
 }
 
@@ -267,8 +280,9 @@ std::string describe(const System& system, const Thread& thread, const Step& ste
                                names(system, wait.fences, join));
           },
           [&](const WaitSet& wait) {
-            return fmt::format("waits for {} of {}", wait.join == Join::any ? "one" : "the fences",
-                               system[wait.set].name);
+            std::vector<std::string> sets;
+            for (const DependencySetId set : wait.sets()) sets.push_back(system[set].name);
+            return fmt::format("waits for the fences of {}", fmt::join(sets, " or "));
           },
           [&](const Publish& publish) { return fmt::format("publishes fence '{}'", system[publish.fence].name); },
           [&](const Signal& signal) { return "signals " + names(system, signal.fences, ", "); },

@@ -246,9 +246,14 @@ struct Wait {  // for all or any of the fences
   std::vector<FenceId> fences;
   Join join = Join::all;
 };
-struct WaitSet {  // for all fences of the set, or any; for an empty set nobody waits
+struct WaitSet {  // for all fences of the set, or all of one of the others; for an empty set nobody waits
   DependencySetId set;
-  Join join = Join::all;
+  std::vector<DependencySetId> others{};
+  [[nodiscard]] std::vector<DependencySetId> sets() const {
+    std::vector<DependencySetId> all{set};
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  }
 };
 struct Publish {
   FenceId fence;
@@ -364,6 +369,8 @@ struct Allocate {
   BufferId buffer;
   RegionId region;
   bool force = false;
+  bool moves = false;                   // from where it is: page tables lead there until the Unmap of
+  std::optional<ThreadId> copied_by{};  // this copy job, or else of the same thread
 };
 enum class VictimLocking : std::uint8_t { trylock, ticket, none };
 // One buffer of the region that the kernel's test permits to evict; any of
@@ -390,10 +397,12 @@ struct Relocate {  // the buffer's memory is in that region from now on; none: i
   BufferId buffer;
   std::optional<RegionId> to;
   std::optional<PickVictim> chosen_by{};  // the first pass of the search that evicts it
+  std::optional<ThreadId> copied_by{};    // page tables lead to the old memory until this job's Unmap, or a Map
 };
 struct Unmap {  // from every address space
   BufferId buffer;
   std::optional<PickVictim> chosen_by{};
+  bool only_old = false;  // by a copy job: what leads to the memory that it has copied
 };
 struct Map {  // the address space's page tables show where the buffer is
   AddressSpaceId space;
@@ -438,6 +447,7 @@ struct Step {
   std::optional<Timeout> timeout;      // Wait and WaitSet only
   bool interruptible = false;          // a task stuck here can be killed: nobody's obligation
   bool userspace = false;              // a user thread may stop before this step, outside the kernel
+  bool restarts = false;               // and if it does not, it owes to go on: a call that failed is made again
   Place at;
   std::string context;  // why the thread does this, for the story; may be empty
 };
@@ -512,7 +522,11 @@ struct System {
 // How many successors a step of this kind has.
 [[nodiscard]] std::size_t successors(const System& system, const Action& action);
 
-// The kernel fences that a killed job leaves signalled: those that its steps signal. O(steps).
+// The jobs of the queue that runs only while this variable is not 0. O(threads).
+[[nodiscard]] std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate);
+
+// The kernel fences that a killed job leaves signalled: those that its steps signal, of a timeline its own point.
+// O(steps).
 [[nodiscard]] std::vector<FenceId> signalled_by_kill(const System& system, const Thread& job);
 
 // A Choose has at most this many branches.

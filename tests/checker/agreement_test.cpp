@@ -5,7 +5,7 @@
 #include "checker/explore.hpp"
 #include "checker/replay.hpp"
 #include "checker/smt_engine.hpp"
-#include "encoders/formula.hpp"
+#include "encoders/encodable.hpp"
 #include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/effort.hpp"
@@ -21,6 +21,7 @@ struct Tally {
   unsigned hangs = 0;
   unsigned safe = 0;
   unsigned too_large = 0;
+  unsigned given_up = 0;  // by cuts
 };
 
 Exploration explored(const System& system, Causes causes) {
@@ -38,21 +39,24 @@ void engines_agree(const System& system, Causes causes, Tally& tally) {
     ++tally.too_large;
     return;
   }
-  SmtEngine engine(system, {});
-  const Search search = engine.find_hang(causes, SmtEngine::Timeouts::any, engine.obligations());
-  REQUIRE_FALSE(std::holds_alternative<GaveUp>(search));
-  if (const auto* schedule = std::get_if<std::vector<Move>>(&search)) {
-    ++tally.hangs;
-    const auto outcome = replay(system, *schedule, causes);
-    if (const auto* refuted = std::get_if<Refuted>(&outcome)) FAIL(refuted->why);
-    REQUIRE(reference.hang.has_value());
-  } else {
-    ++tally.safe;
-    REQUIRE_FALSE(reference.hang.has_value());
-  }
-  if (causes == Causes::all()) {
-    const bool cut_off = !std::holds_alternative<Exhausted>(engine.find_cutoff());
-    REQUIRE(cut_off == reference.cut_off);
+  ++(reference.hang ? tally.hangs : tally.safe);
+  for (const Precision precision : {Precision::plain, Precision::executions, Precision::cuts}) {
+    INFO("precision " << static_cast<int>(precision));
+    SmtEngine engine(system, {}, precision);
+    const Search search = engine.find_hang(causes, SmtEngine::Timeouts::any, engine.obligations());
+    const Search beyond = engine.find_cutoff();
+    if (std::holds_alternative<GaveUp>(search)) {
+      REQUIRE(precision == Precision::cuts);
+      ++tally.given_up;
+    } else if (const auto* schedule = std::get_if<std::vector<Move>>(&search)) {
+      const auto outcome = replay(system, *schedule, causes);
+      if (const auto* refuted = std::get_if<Refuted>(&outcome)) FAIL(refuted->why);
+      REQUIRE(reference.hang.has_value());
+    } else {
+      REQUIRE_FALSE(reference.hang.has_value());
+    }
+    if (causes == Causes::all() && !std::holds_alternative<GaveUp>(beyond))
+      REQUIRE(!std::holds_alternative<Exhausted>(beyond) == reference.cut_off);
   }
 }
 
@@ -75,6 +79,7 @@ TEST_CASE("SMT and exploration agree on random scenarios") {
   CHECK(tally.hangs >= test::effort() / 30);  // neither answer is rare, or the test would show little
   CHECK(tally.safe >= test::effort() / 30);
   CHECK(tally.too_large < test::effort() / 5);
+  CHECK(tally.given_up < test::effort() / 10);  // or cuts would be of little use
 }
 
 Causes some_causes(std::uint64_t seed) {

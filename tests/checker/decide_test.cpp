@@ -149,20 +149,21 @@ TEST_CASE("an eviction by hand leaves what is pinned, and what can go nowhere") 
   CHECK(kinds("environment: {swap: false}\n" + full) == std::vector{FindingKind::starvation});
 }
 
-TEST_CASE("where a job is killed that waits for others nothing is said of deadlocks") {
-  const auto verdict = [](const std::string& in) {
+TEST_CASE("a killed job still waits for what it depends on") {
+  const auto verdict = [](const std::string& worker) {
     return decided(
-               "fences: {never: kernel, first: kernel}\nregions: {vram: {capacity: 4GiB}}\n"
+               "fences: {first: kernel}\nregions: {vram: {capacity: 4GiB}}\n"
                "buffers: {a: {size: 1GiB, region: vram}}\n"
                "address-spaces: {vm: {mode: no-preemption, buffers: [a]}}\n"
-               "queues: {gfx: {kind: engine, address-space: vm}}\n"
-               "threads:\n  t: {kind: ioctl, steps: [{submit: {queue: gfx, job: j" +
-               in + "}}, {kill: j}]}\n  w: {kind: worker, steps: [{signal: [never, first]}]}\n")
+               "queues: {gfx: {kind: engine, address-space: vm}}\nthreads:\n"
+               "  t: {kind: ioctl, steps: [{submit: {queue: gfx, job: j, in: [first]}}, {kill: j}]}\n"
+               "  w: {kind: worker, steps: [" +
+               worker + "]}\n")
         .answers.front()
         .verdict;
   };
-  CHECK(verdict(", in: [first]") == Verdict::unknown);
-  CHECK(verdict("") == Verdict::holds);
+  CHECK(verdict("{publish: first}, {wait: j}, {signal: first}") == Verdict::violated);
+  CHECK(verdict("{publish: first}, {signal: first}, {wait: j}") == Verdict::holds);
 }
 
 TEST_CASE("the second eviction finds the buffer where the first has left it") {

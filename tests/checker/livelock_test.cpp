@@ -1,6 +1,7 @@
 // Runs that never end: by hand, and against a second algorithm on random systems.
 #include "checker/livelock.hpp"
 
+#include <functional>
 #include <map>
 #include <set>
 
@@ -71,6 +72,51 @@ TEST_CASE("two threads that back off from each other for ever are a livelock") {
   CHECK(lassos(system).empty());
 }
 
+TEST_CASE("who waits in line for a lock gets it, however often another takes it") {
+  System system = with_variable();
+  const auto takes = [](LockId lock, StepIndex then) {
+    return std::vector<Step>{step(Assign{VariableId{0}, 0}, {1}), step(Acquire{lock}, {2}),
+                             step(Release{lock}, {then})};
+  };
+  system.threads = {thread("clock", ThreadKind::interrupt, takes(LockId{0}, 0)),
+                    thread("task", ThreadKind::worker, takes(LockId{0}, 3))};
+  CHECK(lassos(system).empty());
+  system.threads[1].program[1] = step(when(1), {2});  // nobody keeps a place for who waits for a variable
+  system.threads[0].program[1] = step(Assign{VariableId{0}, 1}, {2});
+  CHECK_FALSE(lassos(system).empty());
+}
+
+TEST_CASE("a call into the kernel that goes round is a livelock, one that only chooses to is none") {
+  System system = with_variable();
+  system.threads = {polite("one", LockId{0}, LockId{1}), polite("two", LockId{1}, LockId{0})};
+  for (Thread& each : system.threads) {
+    each.kind = ThreadKind::ioctl;
+    each.program[3].interruptible = true;  // where it never waits
+  }
+  REQUIRE_FALSE(lassos(system).empty());
+  system.threads[1] = polite("two", LockId{0}, LockId{1});
+  CHECK(lassos(system).empty());
+  system.threads = {thread("submits", ThreadKind::ioctl,
+                           {step(Assign{VariableId{0}, 0}, {1}), step(Assign{VariableId{0}, 1}, {2}),
+                            step(Choose{{Branch{}, Branch{}}}, {1, 3})})};
+  CHECK(lassos(system).empty());
+  system.threads.front().program[2] = step(poll(), {1, 3});  // finds what it has set itself
+  CHECK_FALSE(lassos(system).empty());
+}
+
+TEST_CASE("one who may signal a fence goes round, whatever another could do") {
+  System system = with_variable();
+  system.fences.push_back({"f", FenceKind::kernel, true, {}});
+  system.threads = {thread("poller", ThreadKind::worker,
+                           {step(TakeTicket{}, {1}), step(poll(), {2, 1}), step(Signal{{FenceId{0}}}, {3})}),
+                    thread("application", ThreadKind::user, {step(Signal{{FenceId{0}}}, {1})})};
+  const auto owes_fence = [](const Lasso& lasso) {
+    const auto* debt = std::get_if<Debt>(&lasso.harm);
+    return debt != nullptr && debt->obligation == Obligation{Obligation::Kind::fence, 0};
+  };
+  CHECK(std::ranges::any_of(lassos(system), owes_fence));
+}
+
 TEST_CASE("a work item that comes back to its first step owes nothing") {
   System system = with_variable();
   system.threads = {
@@ -109,7 +155,8 @@ TEST_CASE("who is stuck while others run on is found although nothing ever comes
                            {step(Assign{VariableId{0}, 1}, {1}), step(Assign{VariableId{0}, 0}, {0})})};
   const auto stuck = lassos(system);
   const auto holds_a = [](const Lasso& lasso) {
-    return lasso.harm == std::variant<Debt, BufferId>(Debt{{Obligation::Kind::lock, 0}, 0});
+    const auto* debt = std::get_if<Debt>(&lasso.harm);
+    return debt != nullptr && *debt == Debt{{Obligation::Kind::lock, 0}, 0};
   };
   CHECK(std::ranges::any_of(stuck, holds_a));
 }
@@ -154,8 +201,8 @@ TEST_CASE("lassos that prove nothing are refuted") {
   CHECK(refute(system, good) == "'third' can move all the time and never does");
 }
 
-// The second algorithm: a greatest fixpoint instead of components. A state stays
-// if, inside the set, each thread has an edge ahead at which it has no complaint.
+// The second algorithm: greatest fixpoints instead of components. For each set of threads that may be kept waiting in
+// line: a state stays if, inside the set, everything that fairness asks for is ahead.
 class Fixpoint {
  public:
   Fixpoint(const System& system, const std::map<std::string, State>& states) : system_(system), states_(states) {
@@ -163,40 +210,131 @@ class Fixpoint {
       std::vector<Move> all = moves(system, state);
       if (at_rest(system, state)) std::ranges::copy(timeouts(system, state), std::back_inserter(all));
       if (cut_off(system, state)) all.clear();
-      for (const Move& move : all) edges_[key].emplace_back(fencecheck::key(after(system, state, move)), move);
+      for (const Move& move : all)
+        edges_[key].push_back({fencecheck::key(after(system, state, move)), move, passed_over(system, state, move),
+                               used_anew(system, state, move)});
     }
+    for (const Thread& thread : system.threads)
+      for (const Step& step : thread.program) {
+        if (std::holds_alternative<Acquire>(step.action) || std::holds_alternative<AcquireWithTicket>(step.action) ||
+            std::holds_alternative<Take>(step.action) || std::holds_alternative<Expire>(step.action) || step.timeout)
+          in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
+        const auto* flush = std::get_if<Flush>(&step.action);
+        if (flush == nullptr) continue;
+        in_line_.insert(static_cast<std::uint32_t>(&thread - system.threads.data()));
+        in_line_.insert(flush->work.index);
+      }
   }
 
   bool lasts(const Debt& debt) const {
-    std::set<std::string> stay;
+    const std::vector<std::uint32_t> in_line(in_line_.begin(), in_line_.end());
+    for (std::uint32_t choice = 0; choice < (1U << in_line.size()); ++choice) {
+      std::set<std::uint32_t> still;
+      for (std::size_t i = 0; i < in_line.size(); ++i)
+        if ((choice >> i & 1U) != 0) still.insert(in_line[i]);
+      if (lasts(debt, still)) return true;
+    }
+    return false;
+  }
+
+ private:
+  struct To {
+    std::string state;
+    Move move;
+    std::vector<BufferId> passed_over;
+    std::vector<BufferId> used;
+  };
+  using Set = std::set<std::string>;
+  using Wanted = std::function<bool(const std::string&, const To&)>;
+
+  // Those threads do not move, and are nowhere first in line for what is free; all others that stand in line move.
+  bool lasts(const Debt& debt, const std::set<std::uint32_t>& still) const {
+    Set stay;
     for (const auto& [key, state] : states_) {
       const auto open = debts(system_, state);
-      if (std::ranges::find(open, debt) != open.end()) stay.insert(key);
+      std::vector<bool> moving(system_.threads.size(), true);
+      for (const std::uint32_t each : still) moving[each] = false;
+      const bool unjust = std::ranges::any_of(still, [&, &here = state](std::uint32_t each) {
+        if (!passes_unseen(system_, here, {each}, moving).empty()) return true;
+        return can_move(here, each) && fair(system_, here, {each}, debt) && waits_in_line(system_, here, {each});
+      });
+      if (!unjust && std::ranges::find(open, debt) != open.end()) stay.insert(key);
     }
-    for (std::size_t before = stay.size() + 1; stay.size() < before;) {
-      before = stay.size();
-      for (std::uint32_t i = 0; i < system_.threads.size(); ++i) stay = reaching(stay, i);
+    std::set<const To*> forbidden;
+    for (const auto& [key, all] : edges_)
+      for (const To& edge : all)
+        if (still.contains(edge.move.thread.index)) forbidden.insert(&edge);
+    for (bool news = true; news;) {
+      news = false;
+      for (std::uint32_t i = 0; i < system_.threads.size(); ++i) {
+        const bool must = in_line_.contains(i) && !still.contains(i);
+        Set next = reaching(stay, forbidden, [&](const std::string& from, const To& edge) {
+          return edge.move.thread.index == i || (!must && content(from, debt, i));
+        });
+        news = news || next.size() < stay.size();
+        stay = std::move(next);
+      }
+      news = forbid_choices(debt, stay, forbidden) || forbid_passing(stay, forbidden) || news;
     }
     return !stay.empty();
   }
 
- private:
-  bool content(const std::string& from, const Move& move, std::uint32_t thread) const {
-    if (move.thread.index == thread) return true;
-    const State& state = states_.at(from);
-    const auto all = moves(system_, state);
-    return !fair(system_, state, {thread}) ||
-           std::ranges::none_of(all, [&](const Move& each) { return each.thread.index == thread; });
+  bool allowed(const Set& inside, const std::set<const To*>& forbidden, const To& edge) const {
+    return inside.contains(edge.state) && !forbidden.contains(&edge);
   }
 
-  std::set<std::string> reaching(const std::set<std::string>& inside, std::uint32_t thread) const {
-    std::set<std::string> result;
+  // Who owes does not choose the same for ever: where one choice is out, so are the others.
+  bool forbid_choices(const Debt& debt, const Set& inside, std::set<const To*>& forbidden) const {
+    const std::size_t before = forbidden.size();
+    const auto chooses = [&](const To& edge) {
+      return !edge.move.timeout && chooses_by_itself(system_, debt, edge.move.thread);
+    };
+    for (const std::string& from : inside) {
+      if (!edges_.contains(from)) continue;
+      std::set<ThreadId> out;
+      for (const To& edge : edges_.at(from))
+        if (chooses(edge) && !allowed(inside, forbidden, edge)) out.insert(edge.move.thread);
+      for (const To& edge : edges_.at(from))
+        if (out.contains(edge.move.thread) && chooses(edge) && allowed(inside, forbidden, edge))
+          forbidden.insert(&edge);
+    }
+    return forbidden.size() > before;
+  }
+
+  bool forbid_passing(const Set& inside, std::set<const To*>& forbidden) const {
+    const std::size_t before = forbidden.size();
+    for (std::uint32_t i = 0; i < system_.buffers.size(); ++i) {
+      const Set used = reaching(inside, forbidden, [&](const std::string&, const To& edge) {
+        return std::ranges::find(edge.used, BufferId{i}) != edge.used.end();
+      });
+      for (const std::string& from : inside)
+        if (edges_.contains(from))
+          for (const To& edge : edges_.at(from))
+            if (std::ranges::find(edge.passed_over, BufferId{i}) != edge.passed_over.end() &&
+                !used.contains(edge.state) && allowed(inside, forbidden, edge))
+              forbidden.insert(&edge);
+    }
+    return forbidden.size() > before;
+  }
+
+  bool can_move(const State& state, std::uint32_t thread) const {
+    const auto all = moves(system_, state);
+    return std::ranges::any_of(all, [&](const Move& each) { return each.thread.index == thread; });
+  }
+
+  bool content(const std::string& from, const Debt& debt, std::uint32_t thread) const {
+    const State& state = states_.at(from);
+    return !fair(system_, state, {thread}, debt) || !can_move(state, thread);
+  }
+
+  Set reaching(const Set& inside, const std::set<const To*>& forbidden, const Wanted& wanted) const {
+    Set result;
     for (bool news = true; news;) {
       news = false;
       for (const std::string& from : inside) {
         if (result.contains(from) || !edges_.contains(from)) continue;
-        const bool reaches = std::ranges::any_of(edges_.at(from), [&](const auto& edge) {
-          return inside.contains(edge.first) && (result.contains(edge.first) || content(from, edge.second, thread));
+        const bool reaches = std::ranges::any_of(edges_.at(from), [&](const To& edge) {
+          return allowed(inside, forbidden, edge) && (result.contains(edge.state) || wanted(from, edge));
         });
         if (reaches) news = result.insert(from).second;
       }
@@ -206,7 +344,8 @@ class Fixpoint {
 
   const System& system_;
   const std::map<std::string, State>& states_;
-  std::map<std::string, std::vector<std::pair<std::string, Move>>> edges_;
+  std::map<std::string, std::vector<To>> edges_;
+  std::set<std::uint32_t> in_line_;  // threads of which it matters whether they move
 };
 
 std::map<std::string, State> reachable(const System& system, std::size_t most) {

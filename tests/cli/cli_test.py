@@ -13,6 +13,7 @@ import pathlib
 import re
 import resource
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -74,7 +75,57 @@ class Case(unittest.TestCase):
         return done
 
 
+LOOP = """fencecheck: 1
+fences: {a: kernel}
+threads:
+  t:
+    kind: worker
+    steps: [{loop: {name: again, steps: [{choose: [[{retry: again}], [{signal: a}]]}]}}]
+"""
+
+
 class Commands(Case):
+    def family(self, *arguments):
+        """A scenario of tests/bench, and its name as a file."""
+        text = subprocess.run([sys.executable, SOURCE / "tests/bench/families.py", *arguments],
+                              check=True, stdout=subprocess.PIPE).stdout
+        return self.file("-".join(arguments) + (".dot" if arguments[0] == "queues" else ".yaml"), text)
+
+    def test_families(self):
+        for family in (["mesh", "3", "2"], ["mesh", "3", "2", "--buggy"], ["mesh", "4", "3"],
+                       ["mesh", "4", "3", "--buggy"], ["philosophers", "40"], ["philosophers", "40", "--left-handed"]):
+            self.expect(CLEAN, "check", self.family(*family))  # what it expects
+        self.expect(CLEAN, "check", self.family("queues", "4", "20", "3"))
+        self.expect(FINDINGS, "check", self.family("queues", "4", "20", "3", "--cycle"))
+
+    def test_engines(self):
+        mesh = self.family("mesh", "2", "2", "--buggy")
+        for engine, decided in (("auto", "smt"), ("smt", "smt"), ("explore", "explore")):
+            for reductions in ([], ["--no-reduction"]):
+                done = self.expect(CLEAN, "check", "--engine", engine, *reductions, mesh)
+                self.assertIn(f"the engine that decided is right: {decided}\n", done.stdout)
+        loop = self.file("loop.yaml", LOOP)
+        self.assertIn("is right: explore\n", self.run_it("check", loop).stdout)
+        done = self.expect(UNKNOWN, "check", "--engine", "smt", loop)
+        self.assertIn("'t' contains a loop, for which there is no formula", " ".join(done.stdout.split()))
+        self.assertIn("did you mean 'explore'?", self.expect(USAGE, "check", "--engine", "explor", loop).stderr)
+
+    def test_encode(self):
+        mesh = self.family("mesh", "2", "2")
+        self.assertIn("active proctype monitor()", self.expect(CLEAN, "encode", mesh).stdout)
+        for language, begins in (("promela", "/* Made by"), ("smt-lib", "; Made by"), ("smt-lib-plain", "; Made by"),
+                                 ("smt-lib-cuts", "; Made by"), ("pnml", "<?xml")):
+            self.expect(CLEAN, "encode", mesh, "--to", language, "-o", "out")
+            text = (self.folder / "out").read_text()
+            self.assertTrue(text.startswith(begins), text[:100])
+            self.assertEqual(text, self.expect(CLEAN, "encode", mesh, "--to", language).stdout)
+        loop = self.file("loop.yaml", LOOP)
+        done = self.expect(BAD_INPUT, "encode", loop, "-o", "never")
+        self.assertIn("loop.yaml: error: cannot be said in promela: 't' contains a loop", done.stderr)
+        self.assertFalse((self.folder / "never").exists())
+        self.refuse(self.file("graph.dot", CYCLE_DOT), place=False, command=("encode",))
+        self.refuse("missing.yaml", place=False, command=("encode",))
+
     def test_version(self):
         done = self.expect(CLEAN, "--version")
         self.assertRegex(done.stdout, r"^fencecheck \d+\.\d+\.\d+\n$")

@@ -9,6 +9,7 @@ FENCECHECK_TRACES: a folder with recordings of real kernels; what needs them is 
 import os
 import pathlib
 import re
+import subprocess
 import unittest
 
 import binary_traces
@@ -184,6 +185,82 @@ class Formats(Case):
                     self.assertIn(done.returncode, (CLEAN, FINDINGS, UNKNOWN, BAD_INPUT))
                     self.assertNotIn("internal error", done.stderr)
 
+    def test_trace_dat_of_every_kind_of_machine(self):
+        layout = binary_traces.Layout
+        for name, content in {
+                "version 7": binary_traces.trace_dat7(CYCLE),
+                "zlib": binary_traces.trace_dat7(CYCLE, layout=layout(compression="zlib")),
+                "zstd": binary_traces.trace_dat7(CYCLE, layout=layout(compression="zstd")),
+                "big-endian": binary_traces.trace_dat(CYCLE, layout=layout(big=True)),
+                "big-endian, version 7": binary_traces.trace_dat7(CYCLE, layout=layout(big=True, compression="zlib")),
+                "32 bits": binary_traces.trace_dat(CYCLE, layout=layout(long_size=4)),
+                "big-endian, 32 bits": binary_traces.trace_dat(CYCLE, layout=layout(big=True, long_size=4)),
+        }.items():
+            with self.subTest(name):
+                self.assertIn(SENTENCE, self.expect(FINDINGS, "check", self.file("t.dat", content)).stdout)
+
+    def test_trace_dat_through_a_named_pipe(self):
+        whole = self.folder / self.file("t.dat", binary_traces.trace_dat(CYCLE))
+        pipe = self.folder / "pipe"
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe)
+        writer = subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", whole, pipe])
+        self.addCleanup(writer.wait)
+        self.addCleanup(writer.kill)
+        self.assertIn(SENTENCE, self.expect(FINDINGS, "check", str(pipe)).stdout)
+
+    def test_what_a_ring_buffer_lost_is_counted(self):
+        healthy = [(100 * SECOND, 0, 1, "a", "init", 4, 1), (100 * SECOND + 1, 0, 2, "b", "wait_start", 4, 1),
+                   (100 * SECOND + 2, 0, 1, "a", "signaled", 4, 1), (100 * SECOND + 3, 0, 2, "b", "wait_end", 4, 1)]
+        layout = binary_traces.Layout()
+        self.expect(CLEAN, "check", self.file("t.dat", binary_traces.trace_dat(healthy)))
+        discarded = layout.entry_word(29, 1) + layout.pack("II", 8, 0)
+        self.expect(CLEAN, "check", self.file("t.dat", binary_traces.trace_dat(healthy, rest=discarded)))
+        other = layout.entry(0, 1, "init", 9, 9, "vgem", number=7)
+        for says, options in (("5 lost-events", {"lost": 5}), ("1 lost-events", {"lost": 0}),
+                              ("1 damaged", {"rest": layout.entry_word(20, 0) + b"....."}),
+                              ("1 damaged", {"rest": layout.entry_word(0, 0) + layout.pack("I", 3)}),
+                              ("1 damaged", {"rest": layout.entry_word(30, 0)}),
+                              ("1 damaged", {"rest": layout.entry_word(4, 0) + other[4:20].replace(b"\7", b"d")}),
+                              ("12 overwritten", {"statistics": b"CPU: 0\nentries: 4\noverrun: 12\nbytes: 9\n\0"}),
+                              ("1 other-event", {"rest": other})):
+            with self.subTest(says, **options):
+                done = self.run_it("check", self.file("t.dat", binary_traces.trace_dat(healthy, **options)))
+                self.assertEqual(CLEAN if "other" in says else UNKNOWN, done.returncode, done.stdout + done.stderr)
+                self.assertIn(says, done.stdout)
+
+    def test_perfetto_is_sorted_within_a_window(self):
+        early = [(100 * SECOND, 1, 2, "b", "init", 7, 1)]
+        late = [(101 * SECOND, 0, 1, "a", "init", 4, 1)]
+        few = binary_traces.perfetto(late, repeat=5)
+        many = few + binary_traces.perfetto(late, repeat=5000) * 100
+        done = self.expect(CLEAN, "check", self.file("t.pftrace", few + binary_traces.perfetto(early)))
+        self.assertNotIn("loss:", done.stdout)
+        done = self.expect(UNKNOWN, "check", self.file("t.pftrace", many + binary_traces.perfetto(early)))
+        self.assertIn("loss: 1 unordered, first at line 5", done.stdout)
+
+    def test_a_clock_that_only_counts(self):
+        for content in (binary_traces.trace_dat(CYCLE, "counter"), binary_traces.trace_dat7(CYCLE, "x86-tsc")):
+            story = self.run_it("check", self.file("t.dat", content)).stdout
+            self.assertIn("the trace's clock only counts", story)
+
+    def test_trace_dat_that_makes_no_sense(self):
+        whole, seven = binary_traces.trace_dat(CYCLE), binary_traces.trace_dat7(CYCLE)
+        for says, content in {
+                "version '8'": whole.replace(b"tracing6", b"tracing8"),
+                "'header_page' is missing": whole.replace(b"header_page", b"header_face"),
+                "the layout of the ring buffer": whole.replace(b"offset:16; size:4080", b"offset:99; size:4080"),
+                "no field common_pid": whole.replace(b"common_pid", b"common_pie"),
+                "truncated: the events of CPU 1 end": whole[:-1],
+                "the text of a latency tracer": whole.replace(b"flyrecord", b"latency  "),
+                "compressed with 'lz9'": seven.replace(b"none\0", b"lz9\0" + b"\0"),
+                "come again": binary_traces.trace_dat7(CYCLE, circle=True),
+                "truncated": seven[:100],
+        }.items():
+            with self.subTest(says):
+                done = self.expect(BAD_INPUT, "check", self.file("t.dat", content))
+                self.assertIn(says, done.stderr)
+
     def test_progress_is_for_terminals(self):
         done = self.expect(FINDINGS, "check", self.file("t.trace", binary_traces.text(CYCLE)))
         self.assertEqual("", done.stderr)
@@ -206,6 +283,8 @@ class Merged(Case):
                 story = self.expect(FINDINGS, "check", "--merge", *parts).stdout
                 self.assertIn(SENTENCE, story)
                 self.assertRegex(story, r"\npart1:\d+: .*dma_fence_wait_start")
+                assumed = "which not all of them name" in " ".join(story.split())
+                self.assertEqual(write[0] != binary_traces.perfetto, assumed)
                 drawn = self.expect(CLEAN, "draw", "--merge", *parts).stdout
                 self.assertIn("a-1", drawn)
                 self.assertIn("b-2", drawn)
@@ -224,6 +303,15 @@ class Merged(Case):
         parts = [self.file(f"part{index}", binary_traces.text(events[2 * index:2 * index + 2])) for index in range(2)]
         story = self.expect(UNKNOWN, "check", "--merge", *reversed(parts)).stdout
         self.assertIn("loss: 1 between-files, first at line 3", story)
+
+    def test_a_loss_in_a_part_is_one_of_the_whole(self):
+        still = CYCLE[:4] + [(105 * SECOND, 1, 0, "<idle>", "init", 9, 1)]
+        for lost, status in ((False, FINDINGS), (True, UNKNOWN)):
+            parts = [self.file(f"part{cpu}", binary_traces.perfetto([event for event in still if event[1] == cpu],
+                                                                    lost=lost)) for cpu in range(2)]
+            with self.subTest(lost=lost):
+                done = self.expect(status, "check", "--merge", *parts)
+                self.assertEqual(lost, "loss: 2 lost-events" in done.stdout)
 
     def test_files_without_a_common_clock(self):
         def dat(clock):

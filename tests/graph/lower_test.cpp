@@ -91,6 +91,19 @@ TEST_CASE("signalling a point of a timeline signals the points before it") {
   CHECK(signal.fences == std::vector<FenceId>{FenceId{0}, FenceId{1}});
 }
 
+TEST_CASE("who comes back to its first step has begun, unless it is a server") {
+  const auto comes_back = [](const std::string& loop) {
+    const System system = lowered("variables: {x: 0}\nthreads:\n  t: {kind: worker, steps: [{loop: {name: l, steps: [" +
+                                  loop + "]}}]}\n");
+    std::size_t edges = 0;
+    for (const Step& step : system.threads.front().program)
+      edges += static_cast<std::size_t>(std::ranges::count(step.next, StepIndex{0}));
+    return edges > 0;
+  };
+  CHECK(comes_back("{when: {x: 1}}, {set: {x: 0}}, {retry: l}"));
+  CHECK_FALSE(comes_back("{when: {x: 1}}, {set: {x: 0}}, {choose: [[{retry: l}], []]}"));
+}
+
 TEST_CASE("a wait for kernel and user fences is one wait for each cause") {
   const System system = lowered(
       "fences: {k: kernel, u: user}\nthreads:\n  w: {kind: worker, steps: [{wait: [k, u]}]}\n"

@@ -285,6 +285,30 @@ TEST_CASE("without swap memory stays where it is if others took the room that it
   CHECK(go(system, initial_state(system), 0).memory.places[bo.index] == vram);
 }
 
+TEST_CASE("a copy takes away the page tables' entries that lead to the old memory, and no others") {
+  System system;
+  add_region(system, "vram", 4 * GiB);
+  add_region(system, "gtt", 4 * GiB);
+  const BufferId bo = add_buffer(system, "bo", 2 * GiB, {vram, gtt});
+  const AddressSpaceId space = add_space(system, AddressSpaceMode::dma_fence, {bo});
+  system.spaces[space.index].mapped = true;
+  const Unmap after_copy{bo, std::nullopt, true};  // by the copy, which is this thread here
+  for (const bool mapped_again : {false, true}) {
+    std::vector<Step> steps{step(Relocate{bo, gtt, std::nullopt, ThreadId{0}})};
+    if (mapped_again) steps.push_back(step(Map{space, bo}));
+    steps.push_back(step(after_copy));
+    system.threads = {thread(std::move(steps))};
+    State state = go(system, initial_state(system), 0);
+    CHECK(state.memory.mapped[0][0]);
+    CHECK(state.memory.old[0][0]);
+    if (mapped_again) state = go(system, state, 0);
+    CHECK(state.memory.old[0][0] != mapped_again);
+    state = go(system, state, 0);
+    CHECK(state.memory.mapped[0][0] == mapped_again);
+    CHECK_FALSE(state.memory.old[0][0]);
+  }
+}
+
 TEST_CASE("a reserved slot is needed unless an entry can be replaced") {
   System system;
   for (const std::uint32_t point : {1U, 2U, 3U}) {

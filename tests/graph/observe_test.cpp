@@ -159,7 +159,7 @@ TEST_CASE("the report of a ring names everything") {
   CHECK(party.name == "ring-1-72");
   CHECK(party.holds == std::vector<std::string>{"owes fence vgem/unbound 4:1, created at line 8"});
   CHECK(party.waits_for == "fence vgem/unbound 5:1");
-  CHECK(party.released_by == "ring-2-73 signalling 5:1, which it would do only after its own wait");
+  CHECK(party.released_by == "released when ring-2-73 signals 5:1, which it does only after its own wait");
   REQUIRE(party.waits.size() == 2);
   CHECK(party.waits[0].begin == Microseconds(12'100'100));
   CHECK(party.waits[0].length == Microseconds(1'900'000));

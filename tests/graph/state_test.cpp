@@ -458,8 +458,11 @@ TEST_CASE("a killed job leaves its queue to the next, and its kernel fences sign
   const System& system = killed.system;
   REQUIRE_FALSE(check_system(system));
   const State pushed = go(system, go(system, initial_state(system), 2), 2);
-  for (const bool begun : {false, true}) {
-    const State state = go(system, begun ? go(system, pushed, 0) : pushed, 2);
+  const State waiting = go(system, pushed, 2);  // it still waits for its turn, and for what it depends on
+  CHECK(waiting.memory.killed[0]);
+  CHECK(waiting.queues[0].waiting.size() == 2);
+  CHECK(waiting.signalled == std::vector{false, false, false});
+  for (const State& state : {go(system, waiting, 0), go(system, go(system, pushed, 0), 2)}) {
     CHECK(state.memory.killed[0]);
     CHECK(state.at[0] == system.threads[0].end());
     CHECK(state.queues[0].running == 0);
@@ -467,6 +470,57 @@ TEST_CASE("a killed job leaves its queue to the next, and its kernel fences sign
     CHECK(can(system, state, 1));
     CHECK(state.signalled == std::vector{true, false, false});
   }
+}
+
+TEST_CASE("a job cannot be killed before it is pushed, and one that is pushed onto a dead ring fails at once") {
+  const KilledJob killed;
+  State state = initial_state(killed.system);
+  state.at[2] = 2;
+  CHECK_FALSE(go(killed.system, state, 2).memory.killed[0]);
+
+  System system;
+  system.fences = {{"done", FenceKind::kernel, true, {}}};
+  const HardwareUseId ring = add_user_queue(system, "ring", add_space(system, AddressSpaceMode::dma_fence, {}));
+  system.queues = {{"ring", 1, {}, VariableId{0}}};
+  system.threads = {thread({step(Kill{ring}), step(Push{ThreadId{1}})}),
+                    work("job", QueueId{0}, {step(Signal{{FenceId{0}}})})};
+  system.threads[1].program.back().next = {system.threads[1].end()};
+  state = go(system, go(system, initial_state(system), 0), 0);
+  CHECK(state.signalled[0]);
+  CHECK(state.queues[0].waiting.empty());
+}
+
+TEST_CASE("a killed job gives back its locks and what it has taken of pools") {
+  KilledJob killed;
+  System& system = killed.system;
+  system.locks = {{"m", LockKind::mutex, {}}};
+  system.pools = {{"slots", 3, {}}};
+  Thread& job = system.threads[0];
+  job =
+      work("job", QueueId{0},
+           {step(Acquire{LockId{0}}), step(Take{PoolId{0}, 2}), step(Wait{{FenceId{2}}}), step(Signal{{FenceId{0}}})});
+  job.program.back().next = {job.end()};
+  system.uses[0].ends = 4;
+  State state = go(system, initial_state(system), 2);
+  for (int i = 0; i < 3; ++i) state = go(system, state, 0);
+  CHECK(state.locks[0].owner == ThreadId{0});
+  CHECK(state.taken[0] == 2);
+  state.at[2] = 2;
+  state = go(system, state, 2);
+  CHECK_FALSE(state.locks[0].owner);
+  CHECK(state.taken[0] == 0);
+}
+
+TEST_CASE("of a timeline a killed job signals its own point only") {
+  System system;
+  system.fences = {{"t:1", FenceKind::kernel, true, {}}, {"t:2", FenceKind::kernel, true, {}}};
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    system.fences[i].context = 1;
+    system.fences[i].point = i + 1;
+  }
+  system.queues = {{"gfx", 1, {}}};
+  system.threads = {work("job", QueueId{0}, {step(Signal{{FenceId{0}, FenceId{1}}})})};
+  CHECK(signalled_by_kill(system, system.threads[0]) == std::vector{FenceId{1}});
 }
 
 TEST_CASE("a job that has finished cannot be killed any more, and one that kills itself goes no further") {

@@ -37,6 +37,7 @@ class Generator {
   Action memory_action(bool looping);
   PageWrite page_write();
   void add_page_tables(System& system);
+  std::optional<ThreadId> copier();
   void add_memory(System& system);
   void add_works(System& system);
   BufferId buffer() { return {dice_.below(buffers)}; }
@@ -94,7 +95,7 @@ Action Generator::sync_action(bool looping) {
     case 10:
       return Collect{reservation(), static_cast<Usage>(dice_.below(4)), set()};
     case 11:
-      return WaitSet{set(), dice_.one_in(4) ? Join::any : Join::all};
+      return WaitSet{set(), dice_.one_in(4) ? std::vector{set()} : std::vector<DependencySetId>{}};
     default:
       return looping ? Push{work()} : Push{ThreadId{threads_ + jobs + works}};
   }
@@ -117,11 +118,15 @@ PageWrite Generator::page_write() {
   return write;
 }
 
+std::optional<ThreadId> Generator::copier() {
+  return dice_.one_in(2) ? std::optional(ThreadId{dice_.below(2)}) : std::nullopt;
+}
+
 Action Generator::memory_action(bool looping) {
   switch (dice_.below(16)) {
     case 0:
     case 1:
-      return Allocate{buffer(), region(), dice_.one_in(2)};
+      return Allocate{buffer(), region(), dice_.one_in(2), dice_.one_in(2), copier()};
     case 2: {
       PickVictim pick;
       pick.region = region();
@@ -136,9 +141,9 @@ Action Generator::memory_action(bool looping) {
     }
     case 3:
     case 4:
-      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt};
+      return Relocate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt, std::nullopt, copier()};
     case 5:
-      return dice_.one_in(2) ? Action(Unmap{buffer()})
+      return dice_.one_in(2) ? Action(Unmap{buffer(), std::nullopt, dice_.one_in(2)})
                              : Action(Locate{buffer(), dice_.one_in(2) ? std::optional(region()) : std::nullopt});
     case 6:
       return Map{AddressSpaceId{dice_.below(spaces)}, buffer()};
