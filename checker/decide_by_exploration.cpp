@@ -50,6 +50,12 @@ std::string unfinished(const Exploration& seen) {
   return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
 }
 
+// What an address space is compared with counts only where all has come to rest.
+std::string never_compared(const System& system, const Exploration& seen) {
+  if (seen.rests || system.page_tables.empty()) return {};
+  return "it never comes to rest, so that no address space was compared with what was asked for";
+}
+
 Answer conclude(std::string_view property, bool violated, const std::string& unfinished, const std::string& bounds) {
   const std::string name(property);
   if (violated) return {name, Verdict::violated, unfinished.empty() ? "" : "there may be more: " + unfinished};
@@ -85,8 +91,10 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   const std::string open_end = unfinished(seen);
   const std::string all = bounds(system, seen);
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
-  if (violated(memory_management) || tracks_memory(system))
-    found.decision.answers.push_back(conclude(memory_management, violated(memory_management), open_end, all));
+  if (violated(memory_management) || tracks_memory(system)) {
+    const std::string unseen = open_end.empty() ? never_compared(system, seen) : open_end;
+    found.decision.answers.push_back(conclude(memory_management, violated(memory_management), unseen, all));
+  }
   found.decision.engine = Engine::explore;
   return std::move(found.decision);
 }

@@ -215,6 +215,7 @@ bool Explorer::is_asked_for(const std::vector<Obligation>& left) const {
 }
 
 void Explorer::expand_at_rest(Number number) {
+  result_.rests = true;
   const std::vector<Move> late =
       options_.with_timeouts ? timeouts(system_, state_, options_.causes) : std::vector<Move>{};
   for (const Move& move : late) follow(number, move);

@@ -41,6 +41,7 @@ struct Exploration {
   std::vector<ExploredHang> hangs;            // one for each set of threads that are stuck, and where; shortest first
   std::vector<Lasso> livelocks;               // ways to run for ever with something owed, each for another debt
   std::vector<ExploredIncident> incidents;    // the first of each kind and subject, if they were asked for
+  bool rests = false;                         // some way came to rest
   bool cut_off = false;                       // some way reached a Cutoff
   std::string unseen;                         // what happens while it runs on for ever, and was not followed
   std::string gave_up;                        // empty if every state was seen that had to be

@@ -29,6 +29,11 @@ bool has_formula(const Action& action) {
   return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);
 }
 
+bool all_have_memory(const System& system, const AddressSpace& space) {
+  return std::ranges::all_of(space.buffers, [&](BufferId buffer) { return system[buffer].place.has_value(); });
+}
+
+// What goes wrong with memory without a step that has no formula, or is no step.
 std::string object_without_formula(const System& system) {
   for (const Queue& queue : system.queues)
     if (queue.gate) return fmt::format("'{}' can be suspended", queue.name);
@@ -37,6 +42,10 @@ std::string object_without_formula(const System& system) {
   for (const Reservation& reservation : system.reservations)
     if (reservation.counted || !reservation.attached.empty())
       return fmt::format("'{}' counts slots or has fences from the start", reservation.name);
+  if (!system.page_tables.empty()) return fmt::format("addresses count in '{}'", system.page_tables.front().name);
+  for (const HardwareUse& use : system.uses)
+    if (const AddressSpace& space = system[use.space]; !space.mapped || !all_have_memory(system, space))
+      return fmt::format("not all that '{}' uses is mapped from the start", use.name);
   return {};
 }
 

@@ -493,6 +493,8 @@ inline constexpr auto key_table = std::to_array<KeyRow>({
     {Context::vm_bind, "restart", Shape::one, Form::steps, Context::none, Presence::optional,
      "What userspace does if it fails, before it makes the call again. That it never succeeds is a finding.",
      "[{unpin: back}]"},
+    {Context::vm_bind, "job-lock", Shape::one, Form::lock, Context::none, Presence::optional,
+     "With `queue`: what the job holds while it writes page tables.", "gpuva_lock"},
     {Context::vm_bind, "on-job-error", Shape::one, Form::job_errors, Context::none, Presence::optional,
      "With `queue`: what becomes of the VM if the job itself fails. Without it: none, it cannot.", "ban"},
     {Context::wait_syncobj, "all", Shape::full_list, Form::syncobj, Context::none, Presence::one_of,

@@ -403,6 +403,7 @@ void Lowering::bind_later(Program& program, const Frame& frame, Place at, const 
   writes.address_space = {system_[binds.table].name, at};
   writes.operations = step.operations;
   writes.page_tables = step.page_tables;
+  writes.lock = step.job_lock;
   writes.on_error = step.on_job_error;
   job.runs.push_back({std::move(writes), at});
   Submission more;
@@ -522,6 +523,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WriteRangesStep& step) {
   const BindObjects* binds = binds_of(step.address_space);
   if (binds == nullptr) return;
+  const auto held = step.lock ? lock(*step.lock) : std::nullopt;
+  if (held) acquire(program, frame, at, *held, false);
   if (step.page_tables == PageTablesFrom::job) lower_what(program, frame, at, AllocStep{});
   const BindWrites writes = writes_of(binds->table, step.operations);
   OpenEnds failed;
@@ -540,6 +543,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
     add(program, frame, at, Cause::explicit_sync, WriteRanges{writes.operations[i], writes.says[i]});
   }
   program.join(failed);
+  if (held) release(program, frame, at, *held);
 }
 
 }  // namespace fencecheck::lowering

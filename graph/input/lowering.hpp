@@ -231,8 +231,7 @@ class Lowering {
   void may_fail(Program& program, const Frame& frame, Place at, const VmBindStep& step, const std::string& where,
                 OpenEnds& failed);
   void lock_buffers(Program& program, const Frame& frame, Place at, const VmBindStep& step);
-  void give_memory(Program& program, const Frame& frame, Place at, const std::vector<Name>& buffers,
-                   OpenEnds& failed);
+  void give_memory(Program& program, const Frame& frame, Place at, const std::vector<Name>& buffers, OpenEnds& failed);
   void restart(Program& program, const Frame& frame, StepIndex call, const Block& block);
   void go_on_if(Program& program, const Frame& frame, Place at, const Test& test, OpenEnds& others);
   void breach(Rule rule, Place at, std::string who, std::string meets, std::string what);

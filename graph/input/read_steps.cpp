@@ -416,6 +416,7 @@ What read_vm_bind(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics
   fields.read("fails", step.fails);
   fields.read("on-error", step.on_error);
   fields.read("cookie", step.cookie);
+  fields.read("job-lock", step.job_lock);
   fields.read("on-job-error", step.on_job_error);
   fields.read("validates", step.validates);
   if (fields.entry("else") != nullptr)
@@ -425,8 +426,8 @@ What read_vm_bind(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics
   if (step.otherwise && step.restart)
     diagnostics.error(fields.entry("restart")->at, "'vm-bind' takes only one of `else` and `restart`");
   if (step.queue && !step.job) diagnostics.error(verb.at, "'vm-bind' on a queue needs a key 'job'");
-  for (const BindKey key : {BindKey("job"), BindKey("falls-back"), BindKey("on-job-error"), BindKey("uses"),
-                            BindKey("out"), BindKey("out-syncobjs")})
+  for (const BindKey key : {BindKey("job"), BindKey("falls-back"), BindKey("job-lock"), BindKey("on-job-error"),
+                            BindKey("uses"), BindKey("out"), BindKey("out-syncobjs")})
     needs_beside(fields, key, step.queue.has_value(), "queue", diagnostics);
   needs_beside(fields, BindKey("on-error"), !step.fails.empty(), "fails", diagnostics);
   needs_beside(fields, BindKey("cookie"), step.on_error == BindErrors::cookie, "on-error: cookie", diagnostics);

@@ -199,6 +199,7 @@ struct VmBindStep {
   std::optional<Block> otherwise;
   std::optional<Block> restart;  // instead: before userspace makes the call again, until it succeeds
   std::vector<Name> validates;   // buffers that get memory first; without room it fails
+  std::optional<Name> job_lock;  // held by the job while it writes page tables
   JobErrors on_job_error = JobErrors::none;
 };
 
@@ -207,6 +208,7 @@ struct WriteRangesStep {
   Name address_space;
   std::vector<BindOperation> operations;
   PageTablesFrom page_tables = PageTablesFrom::reserve;
+  std::optional<Name> lock;
   JobErrors on_error = JobErrors::none;
 };
 

@@ -459,9 +459,7 @@ void apply(const Change& change, const Unmap& unmap) {
   });
 }
 
-void apply(const Change& change, const Map& map) {
-  map_buffer(change.system, change.state, map.space, map.buffer);
-}
+void apply(const Change& change, const Map& map) { map_buffer(change.system, change.state, map.space, map.buffer); }
 
 void apply(const Change& change, const Pin& pin) {
   std::uint32_t& pins = change.state.memory.pins[pin.buffer.index];
