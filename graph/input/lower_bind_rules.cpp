@@ -84,7 +84,7 @@ void Lowering::check_bind(const Program& program, const Frame& frame, Place at, 
     breach(Rule::dma_fence_out_of_long_running, at, name, fmt::format("kernel fence '{}'", system_[*out].name),
            fmt::format("the bind '{}' of a long-running VM signals kernel fence '{}'", name, system_[*out].name));
   const bool may_lack = std::ranges::any_of(step.fails, [](BindErrno each) { return each != BindErrno::eintr; });
-  if (only_unmaps(step) && (step.page_tables != PageTablesFrom::reserve || may_lack))
+  if (only_unmaps(step) && (step.page_tables != PageTablesFrom::reserve || !step.validates.empty() || may_lack))
     breach(Rule::unbind_allocates, at, name, "memory",
            fmt::format("'{}' unbinds, and may fail for want of memory", name));
   if (step.queue && step.page_tables == PageTablesFrom::job)
@@ -191,12 +191,14 @@ void Lowering::check_bind_queues() {
 // What an MMU notifier of user memory may do, and must.
 void Lowering::check_notifiers() {
   std::set<std::string> sequences;
-  for (const BufferDeclaration& each : scenario_.buffers)
-    if (each.sequence) sequences.insert(each.sequence->text);
   std::set<std::string> forbidden;
-  for (const BufferDeclaration& each : scenario_.buffers) forbidden.insert(each.name.text);
+  for (const BufferDeclaration& each : scenario_.buffers) {
+    forbidden.insert(each.name.text);
+    if (each.notifier_lock) (void)lock(*each.notifier_lock);  // it has to exist, whether or not anybody submits
+    if (each.sequence && symbols_.find(*each.sequence, SymbolKind::variable)) sequences.insert(each.sequence->text);
+  }
   for (const AddressSpaceDeclaration& each : scenario_.address_spaces)
-    if (each.lock) forbidden.insert(each.lock->text);
+    if (each.lock && lock(*each.lock)) forbidden.insert(each.lock->text);
   if (sequences.empty()) return;
   for (const ProcedureDeclaration& notifier : scenario_.notifiers) {
     bool invalidates = false;

@@ -99,6 +99,7 @@ bool chooses_by_itself(const System& system, const Debt& debt, ThreadId thread) 
     return signal != nullptr &&
            std::ranges::find(signal->fences, FenceId{debt.obligation.index}) != signal->fences.end();
   };
+  if (std::ranges::any_of(system[thread].program, &Step::restarts)) return true;
   switch (debt.obligation.kind) {
     case Obligation::Kind::thread:
       return debt.obligation.index == thread.index && debt.since == 0;

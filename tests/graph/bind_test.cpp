@@ -106,6 +106,9 @@ TEST_CASE("keys of a bind that need another key say so") {
       says("queue: q, job: j, fails: [EINTR], on-error: unwind").find("'on-error' belongs to binds without 'queue'") !=
       std::string::npos);
   CHECK(says("queue: q, address-space: vm, job: j").find("takes only one of") != std::string::npos);
+  CHECK(says("address-space: vm, job-lock: m").find("'job-lock' without a key 'queue'") != std::string::npos);
+  CHECK(says("address-space: vm, fails: [EINTR], else: [], restart: []").find("only one of `else` and `restart`") !=
+        std::string::npos);
 }
 
 TEST_CASE("what a bind asks for counts from its submission on, in the order of submissions") {
@@ -215,6 +218,169 @@ TEST_CASE("names of syncobjs and of their points are checked") {
   CHECK(says("u").find("no syncobj is called 'u'") != std::string::npos);
 }
 
+// Small scenarios, and exactly what is found in them.
+
+struct Small {
+  std::string text;
+  std::vector<FindingKind> found;
+};
+
+void check_all(const std::vector<Small>& all) {
+  for (const Small& each : all) {
+    INFO(each.text);
+    CHECK(kinds(each.text) == each.found);
+  }
+}
+
+const std::string queues_of_vm =
+    vm +
+    "queues: {binds: {kind: bind, address-space: vm}, other: {kind: bind, address-space: vm}, "
+    "gfx: {kind: engine, address-space: vm}}\n";
+
+std::string threads(const std::vector<std::string>& steps, const std::string& kind = "ioctl") {
+  std::string text = "threads:\n";
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    text += fmt::format("  thread{}: {{kind: {}, steps: [{}]}}\n", i, kind, steps[i]);
+  return text;
+}
+
+std::string later(const std::string& ops, const std::string& more = "queue: binds, job: bind") {
+  return "{vm-bind: {" + more + ", ops: [" + ops + "]}}";
+}
+
+std::string now(const std::string& ops, const std::string& more = "address-space: vm") {
+  return "{vm-bind: {" + more + ", ops: [" + ops + "]}}";
+}
+
+std::string draw(const std::string& ranges, const std::string& in = "bind") {
+  return "{submit: {queue: gfx, job: draw, in: [" + in + "], ranges: [" + ranges + "]}}";
+}
+
+TEST_CASE("a job finds what the list before it leaves, split, moved or with a hole") {
+  const auto after = [](const std::string& ops, const std::string& ranges) {
+    return queues_of_vm + threads({later(ops) + ", " + draw(ranges)});
+  };
+  const std::vector unbound{FindingKind::unbound_access};
+  check_all({
+      {after("map b at 0x10000+64KiB", "a at 0x0+64KiB, a from 128KiB at 0x20000+64KiB"), {}},
+      {after("map b at 0x10000+64KiB", "a from 64KiB at 0x10000+64KiB"), unbound},
+      {after("map b at 0x10000+64KiB", "a at 0x20000+64KiB"), unbound},  // the offset goes on behind the split
+      {after("unmap 0x10000+4KiB", "a at 0x0+192KiB"), unbound},
+      {after("unmap 0x0+192KiB, map a at 0x0+192KiB", "a at 0x0+192KiB"), {}},
+      {after("map a at 0x0+192KiB, unmap 0x2f000+4KiB", "a at 0x0+192KiB"), unbound},
+      {after("move 0x0+64KiB to 0x100000, move 0x100000+4KiB to 0x200000, unmap 0x101000+4KiB",
+             "a at 0x200000+4KiB, a from 8KiB at 0x102000+56KiB"),
+       {}},
+      {"buffers: {a: {}}\naddress-spaces: {vm: {}}\nqueues: {gfx: {kind: engine, address-space: vm}}\n" +
+           threads({"{submit: {queue: gfx, job: draw, ranges: [a at 0x0+4KiB]}}"}),
+       unbound},  // nothing in it but what has a formula
+  });
+}
+
+TEST_CASE("there is an order within a bind queue, and none between two, nor with an ioctl") {
+  const std::string b = "map b at 0x0+64KiB";
+  const std::string two = "queue: other, job: two";
+  check_all({
+      {queues_of_vm + threads({later(b), later("unmap 0x0+64KiB", "queue: binds, job: two")}), {}},
+      {queues_of_vm + threads({later(b) + ", " + now("unmap 0x0+64KiB")}), {FindingKind::state_divergence}},
+      {queues_of_vm + threads({later(b) + ", " + now("unmap 0x0+64KiB", "address-space: vm, in: [bind]")}), {}},
+      {queues_of_vm + threads({later(b), later(b, two)}), {FindingKind::contract}},
+      {queues_of_vm + threads({later(b) + ", " + later("map b at 0x10000+64KiB", two) + ", " +
+                               draw("b at 0x0+64KiB, b at 0x10000+64KiB", "two")}),
+       {FindingKind::unbound_access}},
+  });
+}
+
+TEST_CASE("what a bind that fails leaves, with and without the lock of its address space") {
+  const std::string locked = "locks: {m: mutex}\nvariables: {c: 0}\n" + std::string("buffers: {a: {}, b: {}}\n") +
+                             "address-spaces: {vm: {lock: m, ranges: [a at 0x0+192KiB]}}\n";
+  const std::string open = "variables: {c: 0}\n" + vm;
+  const auto fails = [](const std::string& how) {
+    return now("map b at 0x0+4KiB, map b at 0x10000+4KiB", "address-space: vm, fails: [EINTR], " + how);
+  };
+  const std::string over = now("map b at 0x0+4KiB");
+  check_all({
+      {locked + threads({fails("on-error: unwind"), over}), {}},
+      {open + threads({fails("on-error: unwind"), over}), {FindingKind::state_divergence}},
+      {locked + threads({fails("on-error: saved, restart: []"), over}, "user"), {}},
+      {locked + threads({fails("on-error: cookie, cookie: c, restart: []")}, "user"), {}},
+      {open + threads({fails("on-error: cookie, cookie: c, restart: []"),
+                       fails("on-error: cookie, cookie: c, restart: []")},
+                      "user"),
+       {FindingKind::state_divergence}},  // one goes on where the other has failed
+      {open + threads({fails("on-error: partial")}), {FindingKind::contract, FindingKind::state_divergence}},
+  });
+}
+
+TEST_CASE("a bind that userspace makes again for ever is a livelock, one that fails by chance is not") {
+  const std::string room =
+      "regions: {vram: {capacity: 2GiB}}\n"
+      "buffers:\n  a: {size: 2GiB, placements: [vram], pinned: true}\n"
+      "  b: {size: 1GiB, placements: [vram], resident: false}\n"
+      "address-spaces: {vm: {buffers: [a, b]}}\n";
+  const auto bind = [](const std::string& restart) {
+    return threads({now("map b at 0x0+4KiB", "address-space: vm, validates: [b], restart: [" + restart + "]")}, "user");
+  };
+  check_all({
+      {room + bind(""), {FindingKind::livelock}},
+      {room + bind("{unpin: a}"), {}},
+      {vm + threads({now("map b at 0x0+4KiB", "address-space: vm, fails: [ENOSPC, EINTR], restart: []")}, "user"), {}},
+  });
+}
+
+TEST_CASE("only buffers that page tables show to a job are missed by it") {
+  const std::string memory =
+      "regions: {vram: {capacity: 4GiB}}\nqueues: {gfx: {kind: engine, address-space: vm}}\n"
+      "buffers: {a: {size: 1GiB, placements: [vram]}, b: {size: 1GiB, placements: [vram]}}\n"
+      "address-spaces: {vm: {buffers: [a, b], ranges: [a at 0x0+64KiB, b at 0x10000+64KiB]}}\n";
+  const auto job = [](const std::string& ranges) {
+    return "{submit: {queue: gfx, job: draw, uses: {a: bookkeep}" + ranges + "}}, {evict: {buffer: b, locking: lock}}";
+  };
+  check_all({
+      {memory + threads({job("")}), {FindingKind::use_after_evict}},
+      {memory + threads({now("unmap 0x10000+64KiB") + ", " + job("")}), {}},
+      {memory + threads({job(", ranges: [a at 0x0+64KiB]")}), {}},
+      {memory + threads({job(", ranges: [b at 0x10000+64KiB]")}), {FindingKind::use_after_evict}},
+  });
+}
+
+TEST_CASE("address spaces that never come to rest were not compared with what was asked for") {
+  const System system = lowered("variables: {v: 0}\n" + queues_of_vm +
+                                threads({later("map b at 0x0+64KiB") + ", " + now("unmap 0x0+64KiB")}) +
+                                "  endless: {kind: worker, steps: "
+                                "[{loop: {name: again, steps: [{set: {v: 1}}, {retry: again}]}}]}\n");
+  const std::vector<Answer> answers = decide(system, dependencies(system), {}).answers;
+  const auto answer = std::ranges::find(answers, "memory-management", &Answer::property);
+  REQUIRE(answer != answers.end());
+  CHECK(answer->verdict == Verdict::unknown);
+  CHECK(answer->reason.find("never comes to rest") != std::string::npos);
+}
+
+TEST_CASE("any of several syncobjs: each with all that its chain holds") {
+  const std::string objects =
+      "syncobjs: {s: {}, u: {}, t: {points: 2}}\nfences: {k: kernel}\nqueues: {q: engine, r: engine}\n";
+  const std::string never = "{submit: {queue: q, job: one, in: [k], out-syncobjs: [\"t:1\"]}}, ";
+  const std::string done = "{submit: {queue: r, job: two, out-syncobjs: [\"t:2\"]}}, ";
+  const std::string held = "{submit: {queue: r, job: three, in: [k], out-syncobjs: [u]}}, ";
+  const std::string any = "{wait-syncobj: {any: [s, u]}}, {signal: k}";
+  const std::vector deadlock{FindingKind::deadlock};
+  check_all({
+      {objects + threads({never + done + held + "{wait-syncobj: {any: [\"t:2\", u]}}, {signal: k}"}), deadlock},
+      {objects + threads({done + held + "{wait-syncobj: {any: [\"t:2\", u]}}, {signal: k}"}), {}},
+      {objects + threads({never + done + held + "{transfer: {from: \"t:2\", to: s}}, " + any}), deadlock},
+      {objects + threads({done + "{wait: two}, " + held + "{transfer: {from: \"t:2\", to: s}}, " + any}), {}},
+      {objects + threads({held + "{reset-syncobj: [u, t]}, {wait-syncobj: u}, {signal: k}"}), {}},
+  });
+}
+
+TEST_CASE("a fence that a reset has taken out is waited for no longer, a new one is") {
+  const std::string text =
+      "syncobjs: {s: {}}\nqueues: {q: engine, r: engine}\n"
+      "threads: {main: {kind: worker, steps: [{submit: {queue: q, job: one, out-syncobjs: [s]}}, {reset-syncobj: s}, "
+      "{submit: {queue: r, job: two, in-syncobjs: [s], wait-for-submit: true}}]}}\n";
+  CHECK(kinds(text) == std::vector{FindingKind::stall});  // nobody submits another one
+}
+
 // Rules.
 
 std::vector<Rule> rules(const std::string& text) {
@@ -251,6 +417,7 @@ TEST_CASE("each rule of binds, and the nearest text that keeps it") {
   CHECK(rules(binding("dma-fence", "page-tables: ioctl, " + unmap)) == std::vector{Rule::unbind_allocates});
   CHECK(rules(binding("dma-fence", "fails: [ENOSPC], " + unmap)) == std::vector{Rule::unbind_allocates});
   CHECK(rules(binding("dma-fence", "fails: [EINTR], " + unmap)).empty());
+  CHECK(rules(binding("dma-fence", "job-lock: m, " + map)).empty());
   CHECK(rules(binding("dma-fence", "on-job-error: ban, " + map)).empty());
   CHECK(rules(binding("dma-fence", "on-job-error: ignore, " + map)) == std::vector{Rule::half_bound_vm_in_use});
   CHECK(rules(binding("dma-fence", "on-job-error: report, " + map)) ==
