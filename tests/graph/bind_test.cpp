@@ -305,7 +305,8 @@ TEST_CASE("what a bind that fails leaves, with and without the lock of its addre
       {locked + threads({fails("on-error: saved, restart: []"), over}, "user"), {}},
       {locked + threads({fails("on-error: cookie, cookie: c, restart: []")}, "user"), {}},
       {open + threads({fails("on-error: cookie, cookie: c, restart: []"),
-                       fails("on-error: cookie, cookie: c, restart: []")},
+                       now("map b at 0x20000+4KiB, map b at 0x28000+4KiB",
+                           "address-space: vm, fails: [EINTR], on-error: cookie, cookie: c, restart: []")},
                       "user"),
        {FindingKind::state_divergence}},  // one goes on where the other has failed
       {open + threads({fails("on-error: partial")}), {FindingKind::contract, FindingKind::state_divergence}},
@@ -319,7 +320,8 @@ TEST_CASE("a bind that userspace makes again for ever is a livelock, one that fa
       "  b: {size: 1GiB, placements: [vram], resident: false}\n"
       "address-spaces: {vm: {buffers: [a, b]}}\n";
   const auto bind = [](const std::string& restart) {
-    return threads({now("map b at 0x0+4KiB", "address-space: vm, validates: [b], restart: [" + restart + "]")}, "user");
+    return threads({now("map b at 0x0+4KiB", "address-space: vm, validates: [b], restart: [" + restart + "]")},
+                   "user, address-space: vm");
   };
   check_all({
       {room + bind(""), {FindingKind::livelock}},

@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 // Keys of a bind that mean something only beside others.
 bool needs_bind_queue(const KeyRow& row) {
-  static constexpr std::array<std::string_view, 6> keys{"job",  "falls-back",   "on-job-error",
+  static constexpr std::array<std::string_view, 7> keys{"job",  "job-lock",     "falls-back", "on-job-error",
                                                         "uses", "out-syncobjs", "out"};
   return row.context == Context::vm_bind && std::ranges::find(keys, row.key) != keys.end();
 }
