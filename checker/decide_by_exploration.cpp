@@ -92,8 +92,7 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   const std::string all = bounds(system, seen);
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
   if (violated(memory_management) || tracks_memory(system)) {
-    const bool asks = open_end.empty() && !violated(deadlock_freedom);
-    const std::string unseen = asks ? never_compared(system, seen) : open_end;
+    const std::string unseen = open_end.empty() ? never_compared(system, seen) : open_end;
     found.decision.answers.push_back(conclude(memory_management, violated(memory_management), unseen, all));
   }
   found.decision.engine = Engine::explore;
