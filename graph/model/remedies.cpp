@@ -213,7 +213,7 @@ Occupants occupants(const System& system, const State& state, RegionId region) {
   Occupants result;
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
     if (state.memory.places[i] != region) continue;
-    const bool stays = !system.swap && !next_place(system.buffers[i], region);
+    const bool stays = !has_destination(system, state, BufferId{i}, region);
     std::uint64_t& where = state.memory.pins[i] > 0 ? result.pinned
                            : stays                  ? result.without_destination
                                                     : result.others;
@@ -305,8 +305,9 @@ std::optional<Denial> why_denied(const System& system, const State& state, Threa
                     system.groups[*limit].name)};
   if (who.others == 0)
     return Denial{"no-destination",
-                  "because what others have there cannot go anywhere: there is no swap, and no other placement",
-                  "swap, or another placement for what is to make room"};
+                  "because what others have there cannot go anywhere: there is no swap, and no other placement "
+                  "with room",
+                  "swap, or another placement, with room, for what is to make room"};
   if (!system[region].accounted || system.groups.size() < 2)
     return Denial{"not-evictable", "because nothing that others have there may be evicted for it",
                   "memory that may be evicted, or another placement for what is allocated"};

@@ -81,7 +81,8 @@ struct Move {
 // May this move happen now? As moves() or timeouts(), without listing the others.
 [[nodiscard]] bool possible(const System& system, const State& state, Move move, Causes causes = Causes::all());
 
-// Requires: the move is possible.
+// Requires: the move is possible. In place, for searches; else as a value.
+void advance(const System& system, State& state, Move move, Causes causes = Causes::all());
 [[nodiscard]] State after(const System& system, State state, Move move, Causes causes = Causes::all());
 
 // May this thread, at a step, stay there for ever although it could move?

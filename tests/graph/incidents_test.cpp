@@ -346,7 +346,8 @@ TEST_CASE("why an allocation gets no memory") {
   system.buffers[0].pins = system.buffers[1].pins = 0;
   system.swap = false;
   CHECK(denial(system) ==
-        "because what others have there cannot go anywhere: there is no swap, and no other placement");
+        "because what others have there cannot go anywhere: there is no swap, and no other placement "
+        "with room");
   system.swap = true;
   system.buffers[0].place = {};
   CHECK(denial(system) == "although it would fit by now: others made room while it looked for buffers to evict");
