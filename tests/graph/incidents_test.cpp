@@ -348,6 +348,12 @@ TEST_CASE("why an allocation gets no memory") {
   CHECK(denial(system) ==
         "because what others have there cannot go anywhere: there is no swap, and no other placement "
         "with room");
+  System with_gtt = system;  // where another buffer has all the room
+  add_region(with_gtt, "gtt", 2 * GiB);
+  for (Group& group : with_gtt.groups) group.limits.resize(with_gtt.regions.size());
+  for (Buffer& buffer : with_gtt.buffers) buffer.placements = {vram, gtt};
+  add_buffer(with_gtt, "there", 2 * GiB, {gtt});
+  CHECK(denial(with_gtt) == denial(system));
   system.swap = true;
   system.buffers[0].place = {};
   CHECK(denial(system) == "although it would fit by now: others made room while it looked for buffers to evict");
