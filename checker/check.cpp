@@ -58,6 +58,10 @@ std::vector<std::string> environment(const Scenario& scenario) {
           fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
                       "unless its steps say so",
                       space.name.text));
+  for (const QueueDeclaration& queue : scenario.queues)
+    if (queue.kind == QueueKind::worker && queue.width > 1 && queue.rescuer && scenario.memory_pressure)
+      result.push_back(fmt::format("'{}' has its {} workers even while memory is short, not only its rescuer",
+                                   queue.name.text, queue.width));
   return result;
 }
 
