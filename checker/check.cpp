@@ -59,9 +59,9 @@ std::vector<std::string> environment(const Scenario& scenario) {
                       "unless its steps say so",
                       space.name.text));
   for (const QueueDeclaration& queue : scenario.queues)
-    if (queue.kind == QueueKind::worker && queue.width > 1 && queue.rescuer && scenario.memory_pressure)
-      result.push_back(fmt::format("'{}' has its {} workers even while memory is short, not only its rescuer",
-                                   queue.name.text, queue.width));
+    if (queue.kind == QueueKind::worker && queue.rescuer && scenario.memory_pressure)
+      result.push_back(fmt::format("'{}' has {} even while memory is short (WQ_MEM_RECLAIM)", queue.name.text,
+                                   queue.width > 1 ? fmt::format("its {} workers", queue.width) : "its worker"));
   return result;
 }
 

@@ -98,6 +98,25 @@ class Commands(Case):
         self.expect(CLEAN, "check", self.family("queues", "4", "20", "3"))
         self.expect(FINDINGS, "check", self.family("queues", "4", "20", "3", "--cycle"))
 
+    def test_answers_in_the_page_about_modelling(self):
+        page = (SOURCE / "docs/modelling.md").read_text().splitlines()
+        fences = [i for i, line in enumerate(page) if line.startswith("```")]
+        checked = 0
+        for begin, end in zip(fences[::2], fences[1::2]):
+            excerpt = page[begin + 1:end]
+            cases = [line.split(":")[0] for line in excerpt if re.match(r"[-+\w]+\.yaml:", line)]
+            if not cases:
+                continue
+            printed = self.run_it("check", *dict.fromkeys(cases), cwd=SOURCE / "cases/modelling").stdout.splitlines()
+            at = 0
+            for line in excerpt:
+                if line.strip() == "…":
+                    continue
+                self.assertIn(line, printed[at:], f"{cases[0]} does not say so any more")
+                at = printed.index(line, at) + 1
+            checked += 1
+        self.assertGreater(checked, 5)
+
     def test_engines(self):
         mesh = self.family("mesh", "2", "2", "--buggy")
         for engine, decided in (("auto", "smt"), ("smt", "smt"), ("explore", "explore")):
