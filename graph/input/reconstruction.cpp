@@ -33,6 +33,7 @@ bool has_exited(std::string_view state) {
 }  // namespace
 
 void Reconstruction::apply(const TraceRecord& record) {
+  recorded_.note(record.kind);
   if (record.kind == TraceEventKind::stack) {
     const auto known = tasks_.find(record.pid);
     if (known == tasks_.end() || known->second.last_wait == nullptr) return;
@@ -156,6 +157,7 @@ void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   ++fence_events_;
   if (own_work(record)) task_of(record.pid).interrupted.reset();
   if (life->signalled.seen()) return;
+  slowest_ = std::max(slowest_, age(*life, record.time));
   life->signalled = mark(record, false);
   life->members.clear();
   const Signaller who = signaller(*life);
@@ -195,6 +197,7 @@ void Reconstruction::destroy(const TraceRecord& record) {
   ++fence_events_;
   const auto known = current_.find(record.fence());
   if (known == current_.end()) return;
+  if (!known->second->signalled.seen()) slowest_ = std::max(slowest_, age(*known->second, record.time));
   if (const auto job = known->second->job.lock(); job && !known->second->scheduled) finish_job(job);
   current_.erase(known);
 }
@@ -436,7 +439,9 @@ Fence Reconstruction::new_life(const TraceRecord& record, FenceKey key) {
   life->key = key;
   life->first = mark(record, false);
   if (key == record.fence()) learn_names(*life, record);
-  current_[key] = life;
+  Fence& current = current_[key];
+  if (current && !current->signalled.seen()) slowest_ = std::max(slowest_, age(*current, record.time));
+  current = life;
   return life;
 }
 
@@ -452,7 +457,27 @@ void Reconstruction::learn_names(FenceLife& life, const TraceRecord& record) {
   life.timeline = intern(timeline);
   life.user_signalled = user_signalled(driver);
   life.container = driver == "dma_fence_array" || driver == "dma_fence_chain";
+  scheduled_fences_ = scheduled_fences_ || driver == "drm_sched" || driver == "amd_sched";
   any_user_signalled_ = any_user_signalled_ || life.user_signalled != nullptr;
+}
+
+std::uint64_t Reconstruction::age(const FenceLife& life, std::uint64_t time) const {
+  const std::uint64_t begin = life.created.seen() ? life.created.time : facts_.first_time;
+  return time > begin ? time - begin : 0;
+}
+
+std::uint64_t Reconstruction::slowest_fence() const {
+  std::uint64_t slowest = slowest_;
+  for (const auto& [key, life] : current_)
+    if (!life->signalled.seen()) slowest = std::max(slowest, age(*life, facts_.last_time));
+  return slowest;
+}
+
+std::vector<std::shared_ptr<Job>> Reconstruction::unfinished_jobs() const {
+  std::vector<std::shared_ptr<Job>> jobs;
+  for (const auto& [key, job] : jobs_) jobs.push_back(job);
+  std::ranges::sort(jobs, {}, [](const std::shared_ptr<Job>& job) { return job->queued.line; });
+  return jobs;
 }
 
 std::shared_ptr<Job> Reconstruction::find_job(const TraceRecord& record) const {

@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/input/recorded_events.hpp"
 #include "graph/input/trace.hpp"
 
 namespace fencecheck::observed {
@@ -143,6 +144,8 @@ class Reconstruction {
   explicit Reconstruction(const TraceFacts& facts) : facts_(facts) {}
 
   void apply(const TraceRecord& record);
+  // Events are missing: who holds which lock is not known any more.
+  void forget_locks();
 
   // The life that an event of this key belongs to now; nullptr if none is known.
   [[nodiscard]] Fence find(FenceKey key) const;
@@ -171,8 +174,16 @@ class Reconstruction {
   [[nodiscard]] std::string job_name(const Job& job) const;           // "job 8:49 of ring gfx"
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
-  [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
+  [[nodiscard]] const RecordedEvents& recorded() const { return recorded_; }
+  // Are there fences of a GPU scheduler? What they need is told by its jobs.
+  [[nodiscard]] bool scheduled_fences() const { return scheduled_fences_ || job_events_ != 0; }
   [[nodiscard]] std::uint64_t created() const { return created_; }  // fences whose creation was recorded
+  // How long a fence took at most until it signalled, or has existed unsignalled; from the begin of the trace
+  // where its creation was not seen. O(live fences).
+  [[nodiscard]] std::uint64_t slowest_fence() const;
+  // Jobs that have not signalled, in the order in which they were queued. O(n log n).
+  [[nodiscard]] std::vector<std::shared_ptr<Job>> unfinished_jobs() const;
+  [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
   [[nodiscard]] std::uint64_t jobs() const { return job_events_; }
   [[nodiscard]] std::uint64_t evictions() const { return evictions_; }
   [[nodiscard]] std::uint64_t inferred_containers() const { return inferred_; }
@@ -203,6 +214,7 @@ class Reconstruction {
   Fence life_of(const TraceRecord& record, FenceKey key);
   Fence new_life(const TraceRecord& record, FenceKey key);
   void learn_names(FenceLife& life, const TraceRecord& record);
+  [[nodiscard]] std::uint64_t age(const FenceLife& life, std::uint64_t time) const;
   std::uint32_t intern(std::string_view name);
   std::uint32_t ring_of(const TraceRecord& record);
   [[nodiscard]] Mark mark(const TraceRecord& record, bool with_text) const;
@@ -234,12 +246,15 @@ class Reconstruction {
   std::vector<std::string> names_{std::string{}};
   std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> name_ids_{{std::string{}, 0}};
   Mark last_recovery_;
+  RecordedEvents recorded_;
+  std::uint64_t slowest_ = 0;  // of the fences that have signalled or were freed; ns
   std::uint64_t fence_events_ = 0;
   std::uint64_t created_ = 0;
   std::uint64_t job_events_ = 0;
   std::uint64_t evictions_ = 0;
   std::uint64_t inferred_ = 0;
   bool any_user_signalled_ = false;
+  bool scheduled_fences_ = false;
 };
 
 }  // namespace fencecheck::observed

@@ -81,6 +81,16 @@ void Reconstruction::end_lock_wait(Pid pid, std::uint64_t address, bool taken, c
   task.open.erase(std::next(last).base());
 }
 
+void Reconstruction::forget_locks() {
+  for (const auto& [lock, holders] : holders_) {
+    for (const auto& [pid, line] : holders) {
+      task_of(pid).held.clear();
+      task_of(pid).annotated = 0;
+    }
+  }
+  holders_.clear();
+}
+
 void Reconstruction::hold(Pid pid, HeldLock lock) {
   constexpr std::size_t most = 256;  // lockdep allows 48; more means that releases were lost
   Task& task = task_of(pid);
