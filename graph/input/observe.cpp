@@ -88,12 +88,19 @@ const Late* longest(const Hangs& hangs) {
 // Why finding no hang says nothing; empty if it says something.
 std::string unseen(const Watch& watch) {
   const Reconstruction& now = watch.now;
-  if (now.fence_events() == 0) return "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
+  if (now.fence_events() == 0)
+    return "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
   if (now.recorded().has(EventGroup::waits))
     return watch.waits == 0 ? "" : now.recorded().lack({EventGroup::creations, EventGroup::signals});
   std::string lacks = now.recorded().lack({EventGroup::waits, EventGroup::creations, EventGroup::signals});
   const bool fast = now.facts().timed && now.slowest_fence() < long_wait;
   return fast && now.recorded().has(EventGroup::creations) && now.recorded().has(EventGroup::signals) ? "" : lacks;
+}
+
+std::string shared_names(const Reconstruction& now) {
+  if (now.shared_names().empty()) return {};
+  return fmt::format("several schedulers have a ring '{}', and their events do not tell which of them they are about",
+                     now.name(*now.shared_names().begin()));
 }
 
 Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
@@ -110,13 +117,16 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
     answer.reason = std::move(lacks);
   } else if (const std::string lost = gaps(facts); !lost.empty()) {
     answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
+  } else if (std::string shared = shared_names(watch.now); !shared.empty()) {
+    answer.reason = std::move(shared);
   } else if (hangs.short_open != 0) {
     answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
                                 quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
   } else if (!watch.now.recorded().has(EventGroup::waits)) {
     answer.verdict = Verdict::holds;
-    answer.reason = fmt::format("no wait was recorded, but every fence signalled within {}: none can have hung for long",
-                                duration(watch.now.slowest_fence()));
+    answer.reason =
+        fmt::format("no wait was recorded, but every fence signalled within {}: none can have hung for long",
+                    duration(watch.now.slowest_fence()));
   } else {
     answer.verdict = Verdict::holds;
     answer.reason = fmt::format("in this recording: {} seen, none in a cycle and none ended by a timer",
@@ -129,11 +139,10 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0)
     return Answer{std::string(contract_kept), Verdict::violated, quantity(found, "broken rule") + " in the trace"};
-  const bool recorded =
-      watch.now.recorded()
-          .lack({EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::jobs, EventGroup::runs,
-                 EventGroup::locks, EventGroup::releases})
-          .empty();
+  const bool recorded = watch.now.recorded()
+                            .lack({EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::jobs,
+                                   EventGroup::runs, EventGroup::locks, EventGroup::releases})
+                            .empty();
   if (!recorded || !gaps(watch.now.facts()).empty()) return std::nullopt;
   return Answer{std::string(contract_kept), Verdict::holds,
                 "as far as locks, reclaim and waits inside run_job were recorded"};
@@ -143,8 +152,9 @@ std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
 std::string orders_lack(const Reconstruction& now) {
   std::string lacks = now.recorded().lack(
       {EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::locks, EventGroup::releases});
-  if (!lacks.empty() || !now.scheduled_fences()) return lacks;
-  return now.recorded().lack({EventGroup::jobs, EventGroup::runs});
+  if (lacks.empty() && now.scheduled_fences()) lacks = now.recorded().lack({EventGroup::jobs, EventGroup::runs});
+  if (lacks.empty()) lacks = shared_names(now);
+  return lacks;
 }
 
 // What lasts for at least --late is a finding by itself.
@@ -275,6 +285,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   observation.locks_recorded = watch.orders.recorded();
   observation.orders_lack = orders_lack(watch.now);
   observation.orders_cut = watch.orders.cut();
+  observation.orders_left_out = watch.orders.left_out();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

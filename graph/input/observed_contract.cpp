@@ -81,14 +81,12 @@ void ContractWatch::take_lock(const TraceRecord& record) {
   const std::string who = now_.task_name(record.pid);
   if (lock.name == "fs_reclaim") {
     report(Rule::reclaim_in_signalling, who, record.line,
-           fmt::format("{} allocates memory with reclaim in {}", who, where), {},
-           ends_of_section(record.pid));
+           fmt::format("{} allocates memory with reclaim in {}", who, where), {}, ends_of_section(record.pid));
   }
   if (lock.tried) return;
   if (lock.name.starts_with("reservation_ww_class_mutex")) {
     report(Rule::reservation_in_signalling, who, record.line,
-           fmt::format("{} locks a reservation object in {}", who, where), {},
-           ends_of_section(record.pid));
+           fmt::format("{} locks a reservation object in {}", who, where), {}, ends_of_section(record.pid));
   }
   if (lock.name.starts_with("&mm->mmap_lock")) {
     report(Rule::mmap_lock_in_signalling, who, record.line, fmt::format("{} takes an mmap_lock in {}", who, where), {},
@@ -103,9 +101,9 @@ void ContractWatch::take_lock(const TraceRecord& record) {
 void ContractWatch::take_wait(const TraceRecord& record) {
   const Fence fence = now_.find(record.fence());
   const Task* task = now_.task(record.pid);
-  if (!fence || task == nullptr || fence->signalled.seen()) return;
+  if (!fence || task == nullptr || now_.knows_signal(record.pid, *fence)) return;
   const std::string who = now_.task_name(record.pid);
-  if (const std::string where = section(record.pid); !where.empty()) {
+  if (const std::string where = section(record.pid); !where.empty() && !fence->signalled.seen()) {
     report(in_run_job(*task) ? Rule::wait_in_run_job : Rule::wait_in_signalling, who, record.line,
            fmt::format("{} waits for fence {} in {}", who, now_.fence_name(*fence), where), {},
            ends_of_section(record.pid));
@@ -143,13 +141,13 @@ void ContractWatch::meet(LockOfRing lock) {
   second.at = {worker.line, 0, 1};
   report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
          fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "
-                     "(line {}): in another order neither goes on",
+                     "(line {})",
                      first.name, waiter.name, waiter.what, waiter.line, second.name, worker.what, worker.line),
-         {first, second}, {EventGroup::releases, EventGroup::signals});
+         {first, second}, {EventGroup::releases, EventGroup::signals}, lock.second);
 }
 
 void ContractWatch::report(Rule rule, const std::string& key, std::uint32_t line, std::string message,
-                           std::vector<Party> parties, std::vector<EventGroup> rests_on) {
+                           std::vector<Party> parties, std::vector<EventGroup> rests_on, std::uint32_t ring) {
   constexpr std::size_t most = 1000;
   if (broken_.size() >= most || !known_.emplace(rule, key).second) return;
   Finding finding;
@@ -161,14 +159,15 @@ void ContractWatch::report(Rule rule, const std::string& key, std::uint32_t line
   finding.parties = std::move(parties);
   for (const Party& party : finding.parties) finding.needs = finding.needs.with(party.cause);
   finding.fingerprint = fingerprint(finding);
-  broken_.push_back({std::move(finding), std::move(rests_on)});
+  broken_.push_back({std::move(finding), std::move(rests_on), ring});
 }
 
 std::vector<Finding> ContractWatch::findings() const {
   const auto recorded = [&](EventGroup group) { return now_.recorded().has(group); };
   std::vector<Finding> findings;
   for (const Broken& each : broken_)
-    if (std::ranges::all_of(each.rests_on, recorded)) findings.push_back(each.finding);
+    if (std::ranges::all_of(each.rests_on, recorded) && !now_.shared_names().contains(each.ring))
+      findings.push_back(each.finding);
   return findings;
 }
 

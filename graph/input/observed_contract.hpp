@@ -42,10 +42,11 @@ class ContractWatch {
   struct Broken {
     Finding finding;
     std::vector<EventGroup> rests_on;  // without them a lock, an annotation or run_job would seem never to end
+    std::uint32_t ring = 0;            // whose worker it takes to be one thread; 0: none
   };
 
   void report(Rule rule, const std::string& key, std::uint32_t line, std::string message, std::vector<Party> parties,
-              std::vector<EventGroup> rests_on);
+              std::vector<EventGroup> rests_on, std::uint32_t ring = 0);
   [[nodiscard]] bool in_run_job(const Task& task) const;
   [[nodiscard]] std::vector<EventGroup> ends_of_section(Pid pid) const;
   [[nodiscard]] std::string section(Pid pid) const;

@@ -56,6 +56,7 @@ void HangWatch::before(const TraceRecord& record) {
       return;
     case TraceEventKind::wait_start:
     case TraceEventKind::contention_begin:
+    case TraceEventKind::lock_contended:
     case TraceEventKind::mmap_lock_wait:
       if (record.context != TraceContext::interrupt) waiting_.insert(record.pid);
       return;
@@ -124,6 +125,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
 // By an event that says so; else by a kernel worker, where interrupts signal this driver's fences.
 std::string HangWatch::recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const {
   if (record.context == TraceContext::interrupt) return {};
+  if (fence->user_signalled != nullptr && now_.owner(*fence) == record.pid) return {};
   const Task* task = now_.task(record.pid);
   if (task != nullptr && task->recovering) return task->work;
   const Mark& last = now_.last_recovery();

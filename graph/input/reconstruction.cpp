@@ -15,7 +15,9 @@ constexpr std::uint64_t clock_skew = 100'000;  // ns
 
 // Work items that recover hung hardware: parts of their functions' names.
 constexpr auto recovery_functions = std::to_array<std::string_view>(
-    {"drm_sched_job_timedout", "_timedout", "recover_worker", "reset_work", "reset_worker", "_tdr_", "hang_worker"});
+    {"drm_sched_job_timedout", "recover_worker", "gt_reset_worker", "panthor_device_reset_work", "panfrost_reset_work",
+     "amdgpu_amdkfd_reset_work", "amdgpu_debugfs_reset_work", "amdgpu_device_xgmi_reset_func",
+     "amdgpu_userq_reset_work", "amdgpu_userq_hang_detect_work", "reset_fail_worker_func"});
 
 bool own_work(const TraceRecord& record) { return record.context != TraceContext::interrupt; }
 
@@ -77,6 +79,12 @@ void Reconstruction::apply(const TraceRecord& record) {
     case TraceEventKind::array_members:
     case TraceEventKind::job_hardware:
       return take_members(record);
+    case TraceEventKind::queue_fence:
+      return queue_user_fence(record);
+    case TraceEventKind::queue_dependency:
+      queue_dependencies_[static_cast<std::uint32_t>(record.number(TraceField::context))].push_back(
+          {life_of(record, record.dependency()), record.line});
+      return;
     case TraceEventKind::recovery:
       last_recovery_ = mark(record, true);
       return;
@@ -87,6 +95,7 @@ void Reconstruction::apply(const TraceRecord& record) {
     case TraceEventKind::mmap_lock_taken:
     case TraceEventKind::mmap_lock_released:
     case TraceEventKind::lock_acquire:
+    case TraceEventKind::lock_contended:
     case TraceEventKind::lock_acquired:
     case TraceEventKind::lock_release:
     case TraceEventKind::contention_begin:
@@ -289,8 +298,26 @@ void Reconstruction::queue_job(const TraceRecord& record) {
     job->pointer = record.number(TraceField::pointer);
     job->id = record.number(TraceField::id);
     by_pointer_[job->pointer] = job;
-    by_id_[{job->ring, job->id}] = job;
+    auto& of_number = by_id_[{job->ring, job->id}];
+    if (const auto other = of_number.lock(); other && other != job) shared_names_.insert(job->ring);
+    of_number = job;
   }
+}
+
+// What a user queue does until this fence is a job, which depends on what the queue was told to wait for before.
+void Reconstruction::queue_user_fence(const TraceRecord& record) {
+  const Fence finished = life_of(record, record.fence());
+  if (finished->signalled.seen() || finished->job.lock()) return;
+  const auto job = std::make_shared<Job>();
+  job->finished = finished;
+  job->queued = mark(record, true);
+  job->ring = intern(fmt::format("doorbell {}", record.number(TraceField::id)));
+  if (auto told = queue_dependencies_.extract(finished->key.context)) job->dependencies = std::move(told.mapped());
+  auto& last = last_of_entity_[finished->key.context];
+  if (const auto previous = last.lock()) job->previous = previous;
+  last = job;
+  finished->job = job;
+  jobs_[finished->key] = job;
 }
 
 void Reconstruction::add_dependency(const TraceRecord& record) {
@@ -307,7 +334,12 @@ void Reconstruction::run_job(const TraceRecord& record) {
   const auto job = find_job(record);
   if (!job || job->run.seen()) return;
   job->run = mark(record, true);
-  workers_[job->ring] = record.pid;
+  const auto [worker, fresh] = workers_.try_emplace(job->ring, record.pid);
+  // A scheduler has one thread, or the workers of a queue.
+  if (!fresh && worker->second != record.pid && !record.comm.starts_with("kworker/") &&
+      !task_name(worker->second).starts_with("kworker/"))
+    shared_names_.insert(job->ring);
+  worker->second = record.pid;
   // Without fence events nothing would say that run_job has returned.
   const Fence scheduled = find({job->finished->key.context - 1, job->finished->key.seqno});
   if (!own_work(record) || !scheduled || !scheduled->created.seen() || scheduled->signalled.seen()) return;
@@ -372,6 +404,7 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
+      task_of(static_cast<Pid>(record.number(TraceField::pid))).roused = mark(record, false);
       if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
@@ -491,6 +524,7 @@ std::shared_ptr<Job> Reconstruction::find_job(const TraceRecord& record) const {
   }
   const auto ring = name_ids_.find(record.word(TraceField::ring));
   if (ring == name_ids_.end()) return nullptr;
+  if (shared_names_.contains(ring->second)) return nullptr;  // it may be a job of the other one
   const auto known = by_id_.find({ring->second, record.number(TraceField::id)});
   return known == by_id_.end() ? nullptr : known->second.lock();
 }
@@ -539,6 +573,15 @@ Signaller Reconstruction::signaller(const FenceLife& life) const {
     }
   }
   return Signaller::task;
+}
+
+bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
+  const Mark& signalled = life.signalled;
+  if (!signalled.seen()) return false;
+  const auto same = [&](const Mark& other) { return other.pid == signalled.pid && other.context == signalled.context; };
+  if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
+  const Task* known = task(pid);
+  return known != nullptr && known->roused.line > signalled.line && same(known->roused);
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

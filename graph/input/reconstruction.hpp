@@ -132,7 +132,8 @@ struct Task {
   std::vector<Fence> scheduler_fences;  // the last two of drm_sched that it created
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
-  Mark woken;                           // by whom, when
+  Mark woken;                           // by which task, when
+  Mark roused;                          // the same, by an interrupt too
   Mark exited;
 };
 
@@ -163,6 +164,8 @@ class Reconstruction {
   // a fence of user_signalled_table whose fences no other task has signalled.
   [[nodiscard]] std::optional<Pid> owner(const FenceLife& life) const;
   [[nodiscard]] Signaller signaller(const FenceLife& life) const;
+  // Did whoever signalled it then wake this task, or was it the task? A later wait for it cannot have to wait.
+  [[nodiscard]] bool knows_signal(Pid pid, const FenceLife& life) const;
   [[nodiscard]] const std::set<Pid>& delegating() const { return delegating_; }
   // Did an interrupt signal any fence of this driver?
   [[nodiscard]] bool interrupt_driven(std::uint32_t driver) const { return interrupt_driven_.contains(driver); }
@@ -185,6 +188,8 @@ class Reconstruction {
   [[nodiscard]] std::vector<std::shared_ptr<Job>> unfinished_jobs() const;
   [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
   [[nodiscard]] std::uint64_t jobs() const { return job_events_; }
+  // Rings whose name more than one scheduler has, so that an event may be about either (trace-facts 0.8).
+  [[nodiscard]] const std::set<std::uint32_t>& shared_names() const { return shared_names_; }
   [[nodiscard]] std::uint64_t evictions() const { return evictions_; }
   [[nodiscard]] std::uint64_t inferred_containers() const { return inferred_; }
   [[nodiscard]] bool any_user_signalled() const { return any_user_signalled_; }
@@ -198,6 +203,7 @@ class Reconstruction {
   void start_wait(const TraceRecord& record);
   void end_wait(const TraceRecord& record);
   void queue_job(const TraceRecord& record);
+  void queue_user_fence(const TraceRecord& record);
   void add_dependency(const TraceRecord& record);
   void run_job(const TraceRecord& record);
   void finish_job(const std::shared_ptr<Job>& job);
@@ -241,6 +247,8 @@ class Reconstruction {
   std::array<std::pair<Pid, Task*>, 256> recent_{};  // of tasks_, by the low bits of the pid; nullptr: none
   std::map<std::uint64_t, std::map<Pid, std::uint32_t>> holders_;  // of a lock, and the line where each took it
   std::map<std::uint32_t, Pid> workers_;                           // of a ring: who called run_job last
+  std::set<std::uint32_t> shared_names_;
+  std::map<std::uint32_t, std::vector<Dependency>> queue_dependencies_;  // of a user queue's next fence, by context
   std::set<Pid> delegating_;  // creators whose fences another task has signalled: they owe nothing
   std::set<std::uint32_t> interrupt_driven_;
   std::vector<std::string> names_{std::string{}};

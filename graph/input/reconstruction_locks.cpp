@@ -11,7 +11,8 @@ constexpr std::string_view signalling_map = "dma_fence_map";
 }  // namespace
 
 void Reconstruction::take_lock_event(const TraceRecord& record) {
-  if (record.context == TraceContext::interrupt) return;
+  // mmap_lock may be released by an interrupt on behalf of its holder (mmap_read_unlock_non_owner).
+  if (record.context == TraceContext::interrupt && record.kind != TraceEventKind::mmap_lock_released) return;
   const std::uint64_t address = record.number(TraceField::address);
   std::string_view name = record.word(TraceField::name);
   switch (record.kind) {
@@ -35,6 +36,8 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
       lock.name = name;
       return hold(record.pid, std::move(lock));
     }
+    case TraceEventKind::lock_contended:
+      return start_lock_wait(record.pid, address, std::string(name), record);
     case TraceEventKind::lock_acquired:
       return end_lock_wait(record.pid, address, true, record);
     case TraceEventKind::lock_release:
@@ -48,8 +51,10 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
 
 void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string name, const TraceRecord& record) {
   Task& task = task_of(pid);
-  const auto again =
-      std::ranges::find_if(task.open, [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
+  const std::uint64_t announced = task.held.empty() || task.held.back().tried ? 0 : task.held.back().address;
+  const auto again = std::ranges::find_if(task.open, [&](const WaitRef& wait) {
+    return !wait->fence && (wait->lock == address || (name.empty() && announced != 0 && wait->lock == announced));
+  });
   if (again != task.open.end()) {  // it gave up spinning and sleeps
     task.last_wait = *again;
     return;
@@ -59,9 +64,9 @@ void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string
   wait->lock = address;
   wait->lock_name = std::move(name);
   // On a lockdep kernel the acquisition was announced just before, with a name.
-  if (wait->lock_name.empty() && !task.held.empty() && !task.held.back().tried) {
+  if (wait->lock_name.empty() && announced != 0) {
     wait->lock_name = task.held.back().name;
-    wait->lockdep = task.held.back().address;
+    wait->lockdep = announced;
   }
   wait->spans.push_back({record.time, 0, record.line, 0});
   wait->text = told(record);
@@ -103,7 +108,13 @@ void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view na
   Task& task = task_of(pid);
   const auto last =
       std::find_if(task.held.rbegin(), task.held.rend(), [&](const HeldLock& lock) { return lock.address == address; });
-  if (last == task.held.rend()) return;
+  if (last == task.held.rend()) {
+    const auto holders = holders_.find(address);
+    const bool for_another = name == "mmap_lock" && holders != holders_.end() && holders->second.size() == 1 &&
+                             !holders->second.contains(pid);
+    if (for_another) release(holders->second.begin()->first, address, name);
+    return;
+  }
   if (name == signalling_map && last->tried && task.annotated > 0) --task.annotated;
   task.held.erase(std::next(last).base());
   if (std::ranges::find(task.held, address, &HeldLock::address) != task.held.end()) return;

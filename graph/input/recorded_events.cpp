@@ -8,8 +8,8 @@ namespace fencecheck::observed {
 
 bool RecordedEvents::has(EventGroup group) const {
   const auto& kinds = event_group_table[static_cast<std::size_t>(group)].kinds;
-  return std::ranges::any_of(
-      kinds, [&](TraceEventKind kind) { return (seen_ >> static_cast<unsigned>(kind) & 1U) != 0; });
+  return std::ranges::any_of(kinds,
+                             [&](TraceEventKind kind) { return (seen_ >> static_cast<unsigned>(kind) & 1U) != 0; });
 }
 
 std::string RecordedEvents::lack(std::initializer_list<EventGroup> groups) const {
