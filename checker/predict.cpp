@@ -42,11 +42,11 @@ void Predictor::take(const observed::OrderWindow& window) {
   }
 }
 
-void Predictor::conclude(Report& report, const Orders& orders) const {
+void Predictor::conclude(Report& report, std::size_t window, const std::string& lack, bool cut) const {
   Answer answer{std::string(prediction), Verdict::unknown, {}};
   const bool lost = std::ranges::any_of(report.losses, &Loss::gap);
-  if (!orders.lack.empty()) {  // locks would seem held for ever, or waits would not be there at all
-    answer.reason = orders.lack;
+  if (!lack.empty()) {  // locks would seem held for ever, or waits would not be there at all
+    answer.reason = lack;
   } else if (!findings_.empty()) {
     answer.verdict = Verdict::violated;
     answer.reason = quantity(findings_.size(), "hang") + " in other orders of the recorded events";
@@ -54,33 +54,28 @@ void Predictor::conclude(Report& report, const Orders& orders) const {
     answer.reason = gave_up_;
   } else if (lost) {
     answer.reason = "events are missing, so that other orders of them are not known";
-  } else if (!orders.left_out.empty()) {
-    answer.reason = orders.left_out;
-  } else if (orders.cut) {
+  } else if (cut) {
     answer.reason = fmt::format(
-        "locks are held over waits for fences or over other locks, and what is more than {} lock and fence events "
-        "apart was not always compared (--window)",
-        orders.window / 2);
+        "locks are held over waits for fences, and what is more than {} lock and fence events apart was not always "
+        "compared (--window)",
+        window / 2);
   } else {
     answer.verdict = Verdict::holds;
     answer.reason =
         windows_ == 0
-            ? "no lock that two threads take was held over a wait for a fence, and none were taken in both orders"
+            ? "no lock that two threads take was held over a wait for a fence, and nothing else depends on the order"
             : fmt::format("no other order of the recorded events hangs; {} looked at", quantity(windows_, "window"));
   }
   report.answers.push_back(std::move(answer));
-  if (orders.lack.empty()) std::ranges::copy(findings_, std::back_inserter(report.findings));
+  if (lack.empty()) std::ranges::copy(findings_, std::back_inserter(report.findings));
   report.assumptions.push_back(fmt::format(
       "prediction: every thread would do the same in another order, as far as what it waited for was recorded{}",
-      orders.cut
-          ? fmt::format("; of the trace {} lock and fence events at a time are compared, windows overlap by half",
-                        orders.window)
+      cut ? fmt::format("; of the trace {} lock and fence events at a time are compared, windows overlap by half",
+                        window)
           : ""));
   report.assumptions.emplace_back(
-      "prediction: hardware finishes what it was given, and a wait that gave up would again; locks taken by trylock "
-      "and "
-      "locks with tickets are left out; work items wait for each other only where one queued the other; an order that "
-      "userspace or a wake-up without event imposed is not known");
+      "prediction: hardware finishes what it was given; locks taken by trylock and locks with tickets are left out; an "
+      "order that userspace or a wake-up without event imposed is not known");
 }
 
 }  // namespace fencecheck

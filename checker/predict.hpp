@@ -12,14 +12,6 @@
 
 namespace fencecheck {
 
-// How much of the orders of a trace could be compared; see Observation.
-struct Orders {
-  std::size_t window = 0;
-  bool cut = false;
-  std::string lack;
-  std::string left_out;
-};
-
 // Decides window after window, as if it were a scenario: what it finds has been
 // replayed on the operational semantics.
 class Predictor {
@@ -27,8 +19,8 @@ class Predictor {
   explicit Predictor(Budget budget) : budget_(std::move(budget)) {}
   void take(const observed::OrderWindow& window);
   // Adds findings, the answer "prediction" and what it rests on. Only for traces
-  // with lock events.
-  void conclude(Report& report, const Orders& orders) const;
+  // with lock events; `lack`, `cut`: see Observation::orders_lack, orders_cut.
+  void conclude(Report& report, std::size_t window, const std::string& lack, bool cut) const;
 
  private:
   Budget budget_;

@@ -113,15 +113,15 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
     answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, facts.stopped);
   } else if (const Late* late = longest(hangs); late != nullptr) {
     answer.reason = describe(watch.now, *late);
+  } else if (hangs.short_open != 0) {
+    answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
+                                quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
   } else if (std::string lacks = unseen(watch); !lacks.empty()) {
     answer.reason = std::move(lacks);
   } else if (const std::string lost = gaps(facts); !lost.empty()) {
     answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
   } else if (std::string shared = shared_names(watch.now); !shared.empty()) {
     answer.reason = std::move(shared);
-  } else if (hangs.short_open != 0) {
-    answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
-                                quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
   } else if (!watch.now.recorded().has(EventGroup::waits)) {
     answer.verdict = Verdict::holds;
     answer.reason =
@@ -143,7 +143,7 @@ std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
                             .lack({EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::jobs,
                                    EventGroup::runs, EventGroup::locks, EventGroup::releases})
                             .empty();
-  if (!recorded || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  if (!recorded || !gaps(watch.now.facts()).empty() || !watch.now.shared_names().empty()) return std::nullopt;
   return Answer{std::string(contract_kept), Verdict::holds,
                 "as far as locks, reclaim and waits inside run_job were recorded"};
 }
@@ -285,7 +285,6 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   observation.locks_recorded = watch.orders.recorded();
   observation.orders_lack = orders_lack(watch.now);
   observation.orders_cut = watch.orders.cut();
-  observation.orders_left_out = watch.orders.left_out();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

@@ -43,7 +43,6 @@ struct Observation {
   bool whole_graph = true;  // every wait is in it
   bool locks_recorded = false;
   std::string orders_lack;        // what another order needs and was not recorded; empty: nothing
-  std::string orders_left_out;    // see OrderWatch::left_out()
   bool orders_cut = false;        // not every order of its events was compared: the window is smaller
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it

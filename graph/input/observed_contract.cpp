@@ -101,9 +101,9 @@ void ContractWatch::take_lock(const TraceRecord& record) {
 void ContractWatch::take_wait(const TraceRecord& record) {
   const Fence fence = now_.find(record.fence());
   const Task* task = now_.task(record.pid);
-  if (!fence || task == nullptr || now_.knows_signal(record.pid, *fence)) return;
+  if (!fence || task == nullptr || fence->signalled.seen()) return;
   const std::string who = now_.task_name(record.pid);
-  if (const std::string where = section(record.pid); !where.empty() && !fence->signalled.seen()) {
+  if (const std::string where = section(record.pid); !where.empty()) {
     report(in_run_job(*task) ? Rule::wait_in_run_job : Rule::wait_in_signalling, who, record.line,
            fmt::format("{} waits for fence {} in {}", who, now_.fence_name(*fence), where), {},
            ends_of_section(record.pid));
@@ -141,7 +141,7 @@ void ContractWatch::meet(LockOfRing lock) {
   second.at = {worker.line, 0, 1};
   report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
          fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "
-                     "(line {})",
+                     "(line {}): in another order neither goes on",
                      first.name, waiter.name, waiter.what, waiter.line, second.name, worker.what, worker.line),
          {first, second}, {EventGroup::releases, EventGroup::signals}, lock.second);
 }

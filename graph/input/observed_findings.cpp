@@ -286,7 +286,8 @@ std::string last_sign(const Reconstruction& seen, const WaitPath& path) {
   if (last.owner.kind == Actor::Kind::task) {
     const Task* task = seen.task(last.owner.pid);
     const bool gone = task != nullptr && task->exited.seen();
-    return fmt::format("; {} has to signal it{}", seen.task_name(last.owner.pid),
+    const bool itself = last.waiter == last.owner;
+    return fmt::format("; {} has to signal it{}", itself ? "that is its own fence: it" : seen.task_name(last.owner.pid),
                        gone ? fmt::format(", and exited at line {}", task->exited.line) : "");
   }
   if (last.owner.kind != Actor::Kind::nobody || !life.created.seen()) return "";

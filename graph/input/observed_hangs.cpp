@@ -78,6 +78,7 @@ void HangWatch::after(const TraceRecord& record) {
 void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
   if (!fence || fence->signalled.seen()) return;
   signalling_ = fence;
+  finishing_ = fence->scheduled ? nullptr : fence->job.lock();
   const bool timed = now_.facts().timed;
   const bool old = !timed || record.time >= fence->first.time + long_wait;
   const bool has_timer = fence->user_signalled != nullptr && fence->user_signalled->fallback_timer.count() > 0;
@@ -96,7 +97,7 @@ void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
 
 void HangWatch::judge_signal(const TraceRecord& record) {
   const Fence fence = std::exchange(signalling_, nullptr);
-  if (const auto job = fence->job.lock(); job && !fence->scheduled) see_job(job, record.time);
+  if (const auto job = std::exchange(finishing_, nullptr)) see_job(job, record.time);
   const std::vector<Affected> affected = std::exchange(affected_, {});
   const Signaller who = now_.signaller(*fence);
   bool inferred = false;

@@ -98,6 +98,7 @@ class HangWatch {
   std::vector<Pending> pending_;
   std::vector<Affected> affected_;  // by the signal that is being applied
   Fence signalling_;
+  std::shared_ptr<Job> finishing_;  // by the same signal
   std::set<Pid> waiting_;  // may hold some that do not wait any more
   std::set<const Wait*> told_;
 };

@@ -1,6 +1,4 @@
 // Collecting what happens; the system is made in order_window.cpp.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "graph/input/lock_names.hpp"
@@ -13,6 +11,8 @@ namespace {
 bool says_order(TraceEventKind kind) {
   switch (kind) {
     case TraceEventKind::task_switch:
+    case TraceEventKind::work_begin:
+    case TraceEventKind::work_end:
     case TraceEventKind::stack:
       return false;
     default:
@@ -40,15 +40,7 @@ void OrderWatch::after(const TraceRecord& record) {
     case TraceEventKind::mmap_lock_taken:
     case TraceEventKind::lock_release:
     case TraceEventKind::mmap_lock_released:
-      if (own || record.kind == TraceEventKind::mmap_lock_released) add_lock(record);
-      return;
-    case TraceEventKind::work_queued:
-    case TraceEventKind::work_begin:
-    case TraceEventKind::work_end:
-      if (own) take_work(record);
-      return;
-    case TraceEventKind::wait_end:
-      if (own) give_up(record);
+      if (own) add_lock(record);
       return;
     case TraceEventKind::fence_init: {
       const Fence fence = now_.find(record.fence());
@@ -66,9 +58,14 @@ void OrderWatch::after(const TraceRecord& record) {
       happening.fence = fence;
       return add(std::move(happening));
     }
-    case TraceEventKind::wait_start:
-      if (own) add_wait(record, std::move(happening));
-      return;
+    case TraceEventKind::wait_start: {
+      const WaitRef wait = own ? now_.waiting(record.pid) : nullptr;
+      if (!wait || !wait->fence || wait->first().line != record.line) return;
+      happening.kind = Happening::Kind::wait;
+      happening.fence = wait->fence;
+      happening.members = wait->fence->members;
+      return add(std::move(happening));
+    }
     case TraceEventKind::job_queue:
     case TraceEventKind::job_run: {
       const auto job = now_.find_job(record);
@@ -83,47 +80,6 @@ void OrderWatch::after(const TraceRecord& record) {
       return;
     default:
       return;
-  }
-}
-
-// A wait for a fence that has signalled already may come first in another order.
-void OrderWatch::add_wait(const TraceRecord& record, Happening happening) {
-  const WaitRef wait = now_.waiting(record.pid);
-  const bool begins = wait && wait->fence && wait->first().line == record.line;
-  const Fence fence = begins ? wait->fence : now_.find(record.fence());
-  if (!fence || (!begins && !fence->signalled.seen()) || now_.knows_signal(record.pid, *fence)) return;
-  happening.kind = Happening::Kind::wait;
-  happening.fence = fence;
-  happening.members = fence->members;
-  add(std::move(happening));
-}
-
-void OrderWatch::give_up(const TraceRecord& record) {
-  const Fence fence = now_.find(record.fence());
-  if (!fence || fence->signalled.seen()) return;
-  const auto wait = std::find_if(window_.rbegin(), window_.rend(), [&](const Happening& each) {
-    return each.kind == Happening::Kind::wait && each.pid == record.pid && each.fence == fence;
-  });
-  if (wait != window_.rend()) wait->gave_up = true;
-}
-
-void OrderWatch::take_work(const TraceRecord& record) {
-  constexpr std::size_t most = 65'536;  // works that were queued and never began
-  const std::uint64_t address = record.number(TraceField::address);
-  if (record.kind == TraceEventKind::work_end) {
-    works_.erase(record.pid);
-  } else if (record.kind == TraceEventKind::work_begin) {
-    const auto queued = queued_works_.extract(address);
-    works_[record.pid] = {record.line, queued ? queued.mapped() : 0};
-  } else {
-    if (queued_works_.size() >= most) queued_works_.clear();
-    queued_works_[address] = record.line;
-    Happening happening;
-    happening.kind = Happening::Kind::queue_work;
-    happening.pid = record.pid;
-    if (const Task* task = now_.task(record.pid)) happening.job = task->running;
-    happening.line = record.line;
-    add(std::move(happening));
   }
 }
 
@@ -164,26 +120,15 @@ void OrderWatch::add_wake(const TraceRecord& record) {
 }
 
 void OrderWatch::add(Happening happening) {
-  if (!happening.hardware && happening.kind != Happening::Kind::queue_work) last_[happening.pid] = happening.kind;
-  if (const auto work = works_.find(happening.pid); work != works_.end() && !happening.hardware) {
-    happening.work = work->second.began;
-    happening.queued = work->second.queued;
-  }
-  const Task* task = happening.hardware ? nullptr : now_.task(happening.pid);
-  const bool waits = happening.kind == Happening::Kind::wait;
-  if (task != nullptr && (waits || happening.kind == Happening::Kind::take)) {
-    for (const HeldLock& lock : task->held) {
-      if (is_annotation(lock.name) || lock.line == happening.line) continue;
-      if (!lock.tried && !has_tickets(lock.name))
-        happening.seed = true;
-      else if (waits && left_out_.empty())
-        left_out_ = fmt::format(
-            "lock {} (line {}) {}, and held over a wait for a fence (line {}): what that keeps from "
-            "going on in another order is not looked at",
-            lock.name, lock.line, lock.tried ? "was taken by trylock" : "has tickets", happening.line);
-    }
-    held_over_ = held_over_ || happening.seed;
-    seeds_ += happening.seed ? 1U : 0U;
+  if (!happening.hardware) last_[happening.pid] = happening.kind;
+  if (happening.kind == Happening::Kind::wait) {
+    const Task* task = now_.task(happening.pid);
+    const bool holds = task != nullptr && std::ranges::any_of(task->held, [](const HeldLock& lock) {
+                         return !lock.tried && !is_annotation(lock.name) && !has_tickets(lock.name);
+                       });
+    happening.seed = holds;
+    held_over_ = held_over_ || holds;
+    seeds_ += holds ? 1U : 0U;
   }
   window_.push_back(std::move(happening));
   if (window_.size() < size_) return;
@@ -201,8 +146,6 @@ void OrderWatch::interrupt() {
   window_.clear();
   held_.clear();
   last_.clear();
-  works_.clear();
-  queued_works_.clear();
   seeds_ = 0;
 }
 

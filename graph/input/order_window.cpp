@@ -16,10 +16,9 @@ using Kind = Happening::Kind;
 
 constexpr std::uint32_t hardware_width = 4096;  // jobs that hardware has at once: nothing in a trace says how many
 
-// A task, one of its work items, or one run_job.
+// A task, or one run_job.
 struct ActorKey {
   Pid pid = 0;
-  std::uint32_t work = 0;       // the line where the work item began; 0: none, or run_job
   std::optional<FenceKey> job;  // its finished fence
   friend auto operator<=>(const ActorKey&, const ActorKey&) = default;
 };
@@ -31,9 +30,8 @@ struct JobOrder {
 };
 
 struct LockUse {
-  std::set<std::pair<std::uint64_t, std::uint64_t>> takers;  // tasks by pid and work; run_jobs by ring: one at a time
+  std::set<std::pair<bool, std::uint64_t>> takers;  // tasks by pid; run_jobs by ring, where one runs at a time
   bool exclusive = false;
-  bool shared = false;
 };
 
 class WindowModel {
@@ -52,8 +50,7 @@ class WindowModel {
   // What matters.
   void keep_locks();
   void keep_held(std::set<std::uint64_t>& kept) const;
-  [[nodiscard]] std::set<std::uint64_t> in_both_orders() const;
-  [[nodiscard]] std::set<std::uint64_t> contended(const std::set<std::uint64_t>& kept);
+  [[nodiscard]] std::set<std::uint64_t> contended(const std::set<std::uint64_t>& kept) const;
   void choose_actors();
   void extend(const ActorKey& actor, std::uint32_t line);
   void need(const Fence& fence);
@@ -74,7 +71,6 @@ class WindowModel {
   FenceId fence(const Fence& fence);
   FenceId order(const std::string& name, std::uint32_t line);
   LockId lock(const Happening& take);
-  void acquire(Thread& thread, const Happening& take);
   QueueId queue(const std::string& name, std::uint32_t width);
   static void add(Thread& thread, Action action, Cause cause, std::uint32_t line);
 
@@ -90,7 +86,6 @@ class WindowModel {
   std::map<const Happening*, std::vector<const Happening*>> wakes_before_;
 
   std::set<std::uint64_t> kept_;
-  std::set<std::uint64_t> shared_;           // of them: taken for reading, too
   std::map<ActorKey, std::uint32_t> reach_;  // up to which line each takes part
   std::set<std::shared_ptr<Job>, JobOrder> jobs_;
   std::set<Fence> needed_;
@@ -102,20 +97,19 @@ class WindowModel {
   std::map<Fence, FenceId> fences_;
   std::map<Fence, FenceId> creations_;
   std::map<std::uint64_t, LockId> locks_;
-  std::map<std::uint64_t, LockId> lines_;
   std::map<std::string, QueueId> queues_;
   std::map<ActorKey, ThreadId> threads_;
   std::map<std::shared_ptr<Job>, ThreadId, JobOrder> entities_;
 };
 
 ActorKey WindowModel::actor_of(const Happening& happening) const {
-  if (happening.kind == Kind::queue) return {happening.pid, happening.work, std::nullopt};
+  if (happening.kind == Kind::queue) return {happening.pid, std::nullopt};
   if (happening.kind == Kind::signal && happening.fence->scheduled) {  // the end of run_job
     const auto job = happening.fence->job.lock();
-    if (job && ran_.contains(job)) return {job->run.pid, 0, job->finished->key};
+    if (job && ran_.contains(job)) return {job->run.pid, job->finished->key};
   }
-  if (happening.job && ran_.contains(happening.job)) return {happening.pid, 0, happening.job->finished->key};
-  return {happening.pid, happening.work, std::nullopt};
+  if (happening.job && ran_.contains(happening.job)) return {happening.pid, happening.job->finished->key};
+  return {happening.pid, std::nullopt};
 }
 
 std::vector<const Happening*> WindowModel::held_by(const ActorKey& actor) const {
@@ -123,13 +117,12 @@ std::vector<const Happening*> WindowModel::held_by(const ActorKey& actor) const 
   const auto known = held_.find(actor.pid);
   if (known == held_.end() || actor.job) return result;  // a run_job that is seen whole began without locks of its own
   for (const Happening& each : known->second)
-    if (!each.job && each.work == actor.work) result.push_back(&each);
+    if (!each.job) result.push_back(&each);
   return result;
 }
 
 void WindowModel::sort_out() {
   std::map<Pid, std::vector<const Happening*>> woken;
-  std::map<std::uint32_t, const Happening*> queued_works;  // by line
   for (const Happening& each : window_) {
     if (each.kind == Kind::run) ran_.try_emplace(each.job, &each);
     if (each.kind == Kind::run && each.job->hardware) hardware_of_.try_emplace(each.job->hardware, each.job);
@@ -138,22 +131,17 @@ void WindowModel::sort_out() {
     // Several events may say that a fence has signalled; the first one counts.
     if (each.kind == Kind::signal && !signalled_.try_emplace(each.fence, &each).second) continue;
     if (each.hardware) continue;
-    std::vector<const Happening*>& sequence = sequences_[actor_of(each)];
-    if (const auto queued = queued_works.find(each.queued); sequence.empty() && queued != queued_works.end())
-      wakes_before_[&each].push_back(queued->second);
-    sequence.push_back(&each);
-    if (each.kind == Kind::queue_work) queued_works.emplace(each.line, &each);
+    sequences_[actor_of(each)].push_back(&each);
     if (const auto waking = woken.find(each.pid); waking != woken.end()) {
-      std::ranges::copy(waking->second, std::back_inserter(wakes_before_[&each]));
+      wakes_before_[&each] = std::move(waking->second);
       woken.erase(waking);
     }
     if (each.kind == Kind::wake) woken[each.woken].push_back(&each);
   }
 }
 
-// Its fences that are signalled in the window, if it is a wait or a signal: of others it is not known who would.
+// Its fences that are signalled in the window: of others it is not known who would.
 std::vector<Fence> WindowModel::resolved(const Happening& happening) const {
-  if (happening.gave_up) return {};  // it would again
   std::vector<Fence> result = happening.members;
   if (result.empty()) result.push_back(happening.fence);
   std::erase_if(result, [&](const Fence& each) { return !signalled_.contains(each); });
@@ -177,63 +165,27 @@ void WindowModel::keep_held(std::set<std::uint64_t>& kept) const {
 }
 
 // Those for which two threads can be in each other's way.
-std::set<std::uint64_t> WindowModel::contended(const std::set<std::uint64_t>& kept) {
+std::set<std::uint64_t> WindowModel::contended(const std::set<std::uint64_t>& kept) const {
   std::map<std::uint64_t, LockUse> uses;
   for (const auto& [actor, sequence] : sequences_) {
     const auto use = [&](const Happening& take) {
       LockUse& of = uses[take.lock];
-      constexpr std::uint64_t of_ring = ~std::uint64_t{0};
-      of.takers.insert(take.job ? std::pair(std::uint64_t{take.job->ring}, of_ring)
-                                : std::pair(std::uint64_t{take.pid}, std::uint64_t{take.work}));
+      of.takers.insert(take.job ? std::pair(true, std::uint64_t{take.job->ring})
+                                : std::pair(false, std::uint64_t{take.pid}));
       of.exclusive = of.exclusive || !take.shared;
-      of.shared = of.shared || take.shared;
     };
     for (const Happening* each : held_by(actor)) use(*each);
     for (const Happening* each : sequence)
       if (each->kind == Kind::take) use(*each);
   }
   std::set<std::uint64_t> result;
-  for (const std::uint64_t lock : kept) {
-    if (uses[lock].takers.size() < 2 || !uses[lock].exclusive) continue;
-    result.insert(lock);
-    if (uses[lock].shared) shared_.insert(lock);
-  }
-  return result;
-}
-
-// Locks on, or between, cycles of the order in which they are taken: what begins or ends no chain is taken away again
-// and again. O(pairs * length of the chains).
-std::set<std::uint64_t> WindowModel::in_both_orders() const {
-  std::set<std::pair<std::uint64_t, std::uint64_t>> pairs;  // held, taken
-  for (const auto& [actor, sequence] : sequences_) {
-    std::vector<std::uint64_t> held;
-    for (const Happening* each : held_by(actor)) held.push_back(each->lock);
-    for (const Happening* each : sequence) {
-      if (each->kind == Kind::take) {
-        for (const std::uint64_t lock : held)
-          if (lock != each->lock) pairs.emplace(lock, each->lock);
-        held.push_back(each->lock);
-      } else if (each->kind == Kind::release) {
-        const auto last = std::find(held.rbegin(), held.rend(), each->lock);
-        if (last != held.rend()) held.erase(std::next(last).base());
-      }
-    }
-  }
-  std::set<std::uint64_t> held, taken;
-  for (std::size_t before = pairs.size() + 1; before != pairs.size();) {
-    before = pairs.size();
-    held.clear();
-    taken.clear();
-    for (const auto& [first, second] : pairs) held.insert(first), taken.insert(second);
-    std::erase_if(pairs, [&](const auto& pair) { return !taken.contains(pair.first) || !held.contains(pair.second); });
-  }
-  std::set<std::uint64_t> result;
-  for (const auto& [first, second] : pairs) result.insert(first), result.insert(second);
+  for (const std::uint64_t lock : kept)
+    if (uses[lock].takers.size() > 1 && uses[lock].exclusive) result.insert(lock);
   return result;
 }
 
 void WindowModel::keep_locks() {
-  std::set<std::uint64_t> kept = in_both_orders();
+  std::set<std::uint64_t> kept;
   for (std::size_t before = kept.size() + 1; before != kept.size();) {
     before = kept.size();
     keep_held(kept);
@@ -275,8 +227,8 @@ void WindowModel::need(const Fence& fence) {
 // Also the jobs of its entity in front of it, and who queued it.
 void WindowModel::need(const std::shared_ptr<Job>& job) {
   for (auto each = job; each && ran_.contains(each) && jobs_.insert(each).second; each = each->previous.lock()) {
-    const auto run = sequences_.find({each->run.pid, 0, each->finished->key});
-    extend({each->run.pid, 0, each->finished->key}, run == sequences_.end() ? 0 : run->second.back()->line);
+    const auto run = sequences_.find({each->run.pid, each->finished->key});
+    extend({each->run.pid, each->finished->key}, run == sequences_.end() ? 0 : run->second.back()->line);
     for (const Dependency& dependency : each->dependencies) need(dependency.fence);
     if (const auto queue = queued_.find(each); queue != queued_.end())
       extend(actor_of(*queue->second), queue->second->line);
@@ -367,28 +319,11 @@ void WindowModel::find_causes(const ActorKey& actor) {
     for (const Happening* wake : wakes->second) {
       if (!takes_part(*wake) || actor_of(*wake) == actor) continue;
       const FenceId woken =
-          order(wake->kind == Kind::queue_work
-                    ? fmt::format("{} queueing the work of {}", now_.task_name(wake->pid), now_.task_name(actor.pid))
-                    : fmt::format("{} waking {}", now_.task_name(wake->pid), now_.task_name(wake->woken)),
-                wake->line);
+          order(fmt::format("{} waking {}", now_.task_name(wake->pid), now_.task_name(wake->woken)), wake->line);
       after_[wake].push_back(woken);
       before_[each].push_back(woken);
     }
   }
-}
-
-// A writer that waits keeps out later readers: see Lowering::acquire().
-void WindowModel::acquire(Thread& thread, const Happening& take) {
-  const LockId taken = lock(take);
-  if (!shared_.contains(take.lock)) return add(thread, Acquire{taken, take.shared}, Cause::lock, take.line);
-  const auto [line, fresh] = lines_.try_emplace(take.lock, LockId{static_cast<std::uint32_t>(system_.locks.size())});
-  if (fresh) {
-    system_.locks.push_back({"waiting line of " + system_[taken].name, LockKind::mutex, {take.line, 0, 1}});
-    system_[taken].kind = LockKind::rwsem;
-  }
-  add(thread, Acquire{line->second}, Cause::lock, take.line);
-  add(thread, Acquire{taken, take.shared}, Cause::lock, take.line);
-  add(thread, Release{line->second}, Cause::lock, take.line);
 }
 
 void WindowModel::write(Thread& thread, const Happening& happening, std::map<std::uint64_t, std::uint32_t>& depths) {
@@ -396,7 +331,8 @@ void WindowModel::write(Thread& thread, const Happening& happening, std::map<std
     add(thread, fencecheck::Wait{first->second, Join::all}, Cause::explicit_sync, happening.line);
   switch (happening.kind) {
     case Kind::take:
-      if (kept_.contains(happening.lock) && depths[happening.lock]++ == 0) acquire(thread, happening);
+      if (kept_.contains(happening.lock) && depths[happening.lock]++ == 0)
+        add(thread, Acquire{lock(happening), happening.shared}, Cause::lock, happening.line);
       break;
     case Kind::release:
       if (const auto held = depths.find(happening.lock);
@@ -420,7 +356,6 @@ void WindowModel::write(Thread& thread, const Happening& happening, std::map<std
     case Kind::create:
     case Kind::run:
     case Kind::wake:
-    case Kind::queue_work:
       break;
   }
   if (const auto then = after_.find(&happening); then != after_.end())
@@ -445,7 +380,7 @@ void WindowModel::write(const ActorKey& actor, Thread& thread) {
 void WindowModel::write_job(const std::shared_ptr<Job>& job) {
   const std::string name = now_.job_name(*job);
   const std::uint32_t line = job->run.line;
-  const ActorKey run{job->run.pid, 0, job->finished->key};
+  const ActorKey run{job->run.pid, job->finished->key};
   const ThreadId worker = threads_.at(run);
   const ThreadId hardware{static_cast<std::uint32_t>(system_.threads.size())};
 
@@ -511,7 +446,7 @@ void WindowModel::add_threads() {
     system_.threads.push_back(std::move(thread));
   }
   for (const std::shared_ptr<Job>& job : jobs_) {
-    Thread& run = system_.threads[threads_.at({job->run.pid, 0, job->finished->key}).index];
+    Thread& run = system_.threads[threads_.at({job->run.pid, job->finished->key}).index];
     run.name = fmt::format("run_job of {}", now_.job_name(*job));
     run.queue = queue("worker of ring " + now_.name(job->ring), 1);
     run.at = {job->run.line, 0, 1};
@@ -530,6 +465,7 @@ std::optional<System> WindowModel::build() {
   keep_locks();
   if (kept_.empty()) return std::nullopt;
   choose_actors();
+  if (needed_.empty()) return std::nullopt;
   for (const auto& [actor, reach] : reach_) find_causes(actor);
   add_threads();
   for (const auto& [actor, thread] : threads_) {

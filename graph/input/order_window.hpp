@@ -3,8 +3,7 @@
 // Fences never become unsignalled, so that no order of events that a recording
 // shows to complete can hang but for the order in which locks are taken. What
 // can go wrong therefore begins with a lock that is held over a wait for a
-// fence, signalled or not, or with locks that are taken in both orders; stretches
-// without either are not looked at any further. Of the others the
+// fence; stretches without one are not looked at any further. Of the others the
 // threads that take such locks, and whatever the awaited fences need, become a
 // System of the core calculus: its programs are the events of each task, of each
 // run_job, of each scheduler entity and of hardware, in the order of the trace;
@@ -13,9 +12,7 @@
 //    around it began; the same holds for a signal;
 //  - a task that another one woke, and that waited for nothing known, goes on
 //    after it was woken;
-//  - jobs of one entity start in the order in which they were queued;
-//  - a work item begins after it was queued, where that was recorded; work items
-//    of one kworker are threads of their own.
+//  - jobs of one entity start in the order in which they were queued.
 // docs/semantics.md, "Prediction", says what this takes for granted.
 #pragma once
 
@@ -35,17 +32,14 @@ namespace fencecheck::observed {
 
 // Something that a thread of the window does. Events that say nothing about the order are none.
 struct Happening {
-  enum class Kind : std::uint8_t { take, release, create, wait, signal, queue, run, wake, queue_work };
+  enum class Kind : std::uint8_t { take, release, create, wait, signal, queue, run, wake };
   Kind kind = Kind::take;
   Pid pid = 0;
   bool hardware = false;       // an interrupt did it, or whatever runs jobs
   std::shared_ptr<Job> job;    // inside its run_job; queue, run: the job itself
   Fence fence;                 // created, signalled or waited for
   std::vector<Fence> members;  // of a container that is waited for
-  bool seed = false;           // a wait that a lock is held over, or a lock taken under another one
-  bool gave_up = false;        // a wait that ended without the signal
-  std::uint32_t work = 0;      // the line where the task's work item began; 0: none
-  std::uint32_t queued = 0;    // the line where that was queued; 0: not known
+  bool seed = false;           // a wait that a lock is held over
   std::uint64_t lock = 0;
   std::uint32_t name = 0;  // of the lock: an index
   bool shared = false;
@@ -74,39 +68,26 @@ class OrderWatch {
   void finish();
   // Says the trace which locks are taken? Contention alone does not, nor do the events of mmap_lock.
   [[nodiscard]] bool recorded() const { return recorded_; }
-  // Were locks held over waits, or over other locks, that were not compared with all of the trace?
+  // Were locks held over waits that were not compared with all of the trace?
   [[nodiscard]] bool cut() const { return slid_ && held_over_; }
-  // Why finding nothing says nothing: locks of a kind that is left out were held over a wait. Empty: none were.
-  [[nodiscard]] const std::string& left_out() const { return left_out_; }
 
  private:
   void add(Happening happening);
   void add_lock(const TraceRecord& record);
   void add_wake(const TraceRecord& record);
-  void add_wait(const TraceRecord& record, Happening happening);
-  void take_work(const TraceRecord& record);
-  void give_up(const TraceRecord& record);
   void look();
   void forget_first_half();
-
-  struct WorkItem {
-    std::uint32_t began = 0;   // lines
-    std::uint32_t queued = 0;  // 0: not seen
-  };
 
   const Reconstruction& now_;
   std::size_t size_;
   Take take_;
   std::deque<Happening> window_;
-  std::map<Pid, std::vector<Happening>> held_;           // when the window begins, by lock events
-  std::map<Pid, Happening::Kind> last_;                  // what each task did last
-  std::map<Pid, WorkItem> works_;                        // that run now
-  std::map<std::uint64_t, std::uint32_t> queued_works_;  // by address, and the line; until they begin
+  std::map<Pid, std::vector<Happening>> held_;  // when the window begins, by lock events
+  std::map<Pid, Happening::Kind> last_;         // what each task did last
   std::vector<std::string> names_;
   std::map<std::string, std::uint32_t, std::less<>> name_ids_;
-  std::string left_out_;
   bool recorded_ = false;
-  bool held_over_ = false;   // a lock, over a wait or another lock, anywhere
+  bool held_over_ = false;   // a lock, over a wait, anywhere
   bool slid_ = false;        // the trace is longer than the window
   std::uint64_t seeds_ = 0;  // in the window
 };

@@ -203,12 +203,14 @@ void read_blocked(std::span<const LogLine> report, Snapshot& snapshot) {
   task.on = blocked_on(task.stack);
 }
 
-std::string timed_out(std::string_view line) {
+JobTimeout timed_out(std::string_view line) {
   for (const TimeoutLine& row : timeout_table) {
     if (!contains(line, row.words)) continue;
     std::string_view which = behind(line, row.before);
+    std::string_view said = behind(which, row.after);
     which = which.substr(0, std::min(which.find(row.after), which.size()));
-    return fmt::format("{} {}", row.what, which);
+    while (said.starts_with(',') || said.starts_with(' ')) said.remove_prefix(1);
+    return {fmt::format("{} {}", row.what, which), std::string(trimmed(said)), 1, {}};
   }
   return {};
 }

@@ -335,9 +335,10 @@ void Reconstruction::run_job(const TraceRecord& record) {
   if (!job || job->run.seen()) return;
   job->run = mark(record, true);
   const auto [worker, fresh] = workers_.try_emplace(job->ring, record.pid);
-  // A scheduler has one thread, or the workers of a queue.
-  if (!fresh && worker->second != record.pid && !record.comm.starts_with("kworker/") &&
-      !task_name(worker->second).starts_with("kworker/"))
+  // Until 6.16 a scheduler has no device in its events, and one thread, or the workers of a queue.
+  const auto thread = [](std::string_view name) { return !name.starts_with("kworker/") && !name.starts_with("<...>"); };
+  if (job->pointer != 0 && !fresh && worker->second != record.pid && thread(record.comm) &&
+      thread(task_name(worker->second)))
     shared_names_.insert(job->ring);
   worker->second = record.pid;
   // Without fence events nothing would say that run_job has returned.
@@ -404,7 +405,6 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
-      task_of(static_cast<Pid>(record.number(TraceField::pid))).roused = mark(record, false);
       if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
@@ -573,15 +573,6 @@ Signaller Reconstruction::signaller(const FenceLife& life) const {
     }
   }
   return Signaller::task;
-}
-
-bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
-  const Mark& signalled = life.signalled;
-  if (!signalled.seen()) return false;
-  const auto same = [&](const Mark& other) { return other.pid == signalled.pid && other.context == signalled.context; };
-  if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
-  const Task* known = task(pid);
-  return known != nullptr && known->roused.line > signalled.line && same(known->roused);
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

@@ -132,8 +132,7 @@ struct Task {
   std::vector<Fence> scheduler_fences;  // the last two of drm_sched that it created
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
-  Mark woken;                           // by which task, when
-  Mark roused;                          // the same, by an interrupt too
+  Mark woken;                           // by whom, when
   Mark exited;
 };
 
@@ -164,8 +163,6 @@ class Reconstruction {
   // a fence of user_signalled_table whose fences no other task has signalled.
   [[nodiscard]] std::optional<Pid> owner(const FenceLife& life) const;
   [[nodiscard]] Signaller signaller(const FenceLife& life) const;
-  // Did whoever signalled it then wake this task, or was it the task? A later wait for it cannot have to wait.
-  [[nodiscard]] bool knows_signal(Pid pid, const FenceLife& life) const;
   [[nodiscard]] const std::set<Pid>& delegating() const { return delegating_; }
   // Did an interrupt signal any fence of this driver?
   [[nodiscard]] bool interrupt_driven(std::uint32_t driver) const { return interrupt_driven_.contains(driver); }

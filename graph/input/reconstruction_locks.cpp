@@ -11,8 +11,7 @@ constexpr std::string_view signalling_map = "dma_fence_map";
 }  // namespace
 
 void Reconstruction::take_lock_event(const TraceRecord& record) {
-  // mmap_lock may be released by an interrupt on behalf of its holder (mmap_read_unlock_non_owner).
-  if (record.context == TraceContext::interrupt && record.kind != TraceEventKind::mmap_lock_released) return;
+  if (record.context == TraceContext::interrupt) return;
   const std::uint64_t address = record.number(TraceField::address);
   std::string_view name = record.word(TraceField::name);
   switch (record.kind) {
@@ -108,13 +107,7 @@ void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view na
   Task& task = task_of(pid);
   const auto last =
       std::find_if(task.held.rbegin(), task.held.rend(), [&](const HeldLock& lock) { return lock.address == address; });
-  if (last == task.held.rend()) {
-    const auto holders = holders_.find(address);
-    const bool for_another = name == "mmap_lock" && holders != holders_.end() && holders->second.size() == 1 &&
-                             !holders->second.contains(pid);
-    if (for_another) release(holders->second.begin()->first, address, name);
-    return;
-  }
+  if (last == task.held.rend()) return;
   if (name == signalling_map && last->tried && task.annotated > 0) --task.annotated;
   task.held.erase(std::next(last).base());
   if (std::ranges::find(task.held, address, &HeldLock::address) != task.held.end()) return;
