@@ -26,7 +26,7 @@ struct Watch {
   Watch(const TraceFacts& facts, const ObserveOptions& asked)
       : options(asked),
         now(facts),
-        hangs(now, asked.late.value_or(late_wait)),
+        hangs(now, asked.late),
         contract(now),
         timelines(now),
         orders(now, asked.window, asked.another_order) {}
@@ -90,9 +90,8 @@ std::string unseen(const Watch& watch) {
   const Reconstruction& now = watch.now;
   if (now.fence_events() == 0)
     return "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
-  if (now.recorded().has(EventGroup::waits))
-    return watch.waits == 0 ? "" : now.recorded().lack({EventGroup::creations, EventGroup::signals});
-  std::string lacks = now.recorded().lack({EventGroup::waits, EventGroup::creations, EventGroup::signals});
+  if (now.recorded().has(EventGroup::waits)) return watch.waits == 0 ? "" : now.recorded().lack(hang_needs);
+  std::string lacks = now.recorded().lack(hang_needs);
   const bool fast = now.facts().timed && now.slowest_fence() < long_wait;
   return fast && now.recorded().has(EventGroup::creations) && now.recorded().has(EventGroup::signals) ? "" : lacks;
 }
@@ -116,10 +115,13 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
   } else if (hangs.short_open != 0) {
     answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
                                 quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
-  } else if (std::string lacks = unseen(watch); !lacks.empty()) {
-    answer.reason = std::move(lacks);
   } else if (const std::string lost = gaps(facts); !lost.empty()) {
     answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
+    if (hangs.first_hidden)
+      answer.reason += fmt::format("; perhaps it hung: {} (line {})", describe(watch.now, *hangs.first_hidden).message,
+                                   hangs.first_hidden->path.front().line);
+  } else if (std::string lacks = unseen(watch); !lacks.empty()) {
+    answer.reason = std::move(lacks);
   } else if (std::string shared = shared_names(watch.now); !shared.empty()) {
     answer.reason = std::move(shared);
   } else if (!watch.now.recorded().has(EventGroup::waits)) {
@@ -139,10 +141,7 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0)
     return Answer{std::string(contract_kept), Verdict::violated, quantity(found, "broken rule") + " in the trace"};
-  const bool recorded = watch.now.recorded()
-                            .lack({EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::jobs,
-                                   EventGroup::runs, EventGroup::locks, EventGroup::releases})
-                            .empty();
+  const bool recorded = watch.now.recorded().lack(contract_needs).empty();
   if (!recorded || !gaps(watch.now.facts()).empty() || !watch.now.shared_names().empty()) return std::nullopt;
   return Answer{std::string(contract_kept), Verdict::holds,
                 "as far as locks, reclaim and waits inside run_job were recorded"};
@@ -150,9 +149,8 @@ std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
 
 // Why no order of the events can be said to go well, nor to hang.
 std::string orders_lack(const Reconstruction& now) {
-  std::string lacks = now.recorded().lack(
-      {EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::locks, EventGroup::releases});
-  if (lacks.empty() && now.scheduled_fences()) lacks = now.recorded().lack({EventGroup::jobs, EventGroup::runs});
+  std::string lacks = now.recorded().lack(order_needs);
+  if (lacks.empty() && now.scheduled_fences()) lacks = now.recorded().lack(job_order_needs);
   if (lacks.empty()) lacks = shared_names(now);
   return lacks;
 }

@@ -273,7 +273,7 @@ void Observer::timeouts() {
     finding.strength = Strength::observed;
     finding.closed = false;
     finding.at = timeout.at;
-    finding.message = fmt::format("a job on {} timed out{}", timeout.where,
+    finding.message = fmt::format("a job {} timed out{}", timeout.where,
                                   timeout.reports > 1 ? fmt::format(", {} times", timeout.reports) : "");
     finding.needs = finding.needs.with(Cause::reset);
     finding.killed.emplace_back("the timeout of the job");

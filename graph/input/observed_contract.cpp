@@ -20,7 +20,9 @@ void ContractWatch::before(const TraceRecord& record) {
   if (!fence || fence->signalled.seen()) return;
   for (const auto& each : fence->waits) {
     const WaitRef wait = each.lock();
-    if (!wait || wait->how != WaitEnd::open) continue;
+    const std::vector<TraceGap>& gaps = now_.facts().gaps;
+    const bool may_be_over = wait && !gaps.empty() && gaps.back().to >= wait->first().line;
+    if (!wait || wait->how != WaitEnd::open || may_be_over) continue;
     const std::string name = now_.fence_name(*fence);
     report(Rule::destroyed_unsignalled, name, record.line,
            fmt::format("fence {} is freed unsignalled while {} waits for it since line {}", name,

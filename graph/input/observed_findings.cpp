@@ -45,7 +45,8 @@ class Teller {
 Finding Teller::tell() const {
   Finding finding;
   finding.kind = hang_.kind;
-  finding.strength = Strength::observed;
+  const bool inferred = std::ranges::any_of(hang_.path, &WaitStep::inferred);
+  finding.strength = inferred ? Strength::potential : Strength::observed;
   std::uint32_t closing = 0;
   for (const WaitStep& step : hang_.path) {
     if (step.wait) closing = std::max(closing, step.line);

@@ -80,7 +80,7 @@ void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
   signalling_ = fence;
   finishing_ = fence->scheduled ? nullptr : fence->job.lock();
   const bool timed = now_.facts().timed;
-  const bool old = !timed || record.time >= fence->first.time + long_wait;
+  const bool old = !timed || record.time >= fence->first.time + std::min(long_wait, late_);
   const bool has_timer = fence->user_signalled != nullptr && fence->user_signalled->fallback_timer.count() > 0;
   if (!old && !has_timer) return;
   std::erase_if(waiting_, [&](Pid pid) { return !now_.waiting(pid); });
@@ -106,6 +106,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
     const bool caught = who == Signaller::timer || !recovery.empty();
     if (!long_enough(*each.wait, record.time)) {
       if (who == Signaller::timer) ++hangs_.short_lived;
+      add_late(each.wait, each.path);
     } else if (caught && candidates_.size() < candidates_limit) {
       ObservedHang hang;
       hang.how = who == Signaller::timer ? HangEnd::timer : HangEnd::recovery;
@@ -116,7 +117,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
       hang.recovery = recovery;
       hang.inferred = inferred;
       candidates_.push_back(std::move(hang));
-    } else if (!(fence->user_signalled != nullptr && who == Signaller::task)) {
+    } else if (asked_ || fence->user_signalled == nullptr || who != Signaller::task) {
       add_late(each.wait, each.path);
     }
   }
@@ -125,7 +126,8 @@ void HangWatch::judge_signal(const TraceRecord& record) {
 
 // By an event that says so; else by a kernel worker, where interrupts signal this driver's fences.
 std::string HangWatch::recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const {
-  if (record.context == TraceContext::interrupt) return {};
+  const bool interrupt = record.context == TraceContext::interrupt || now_.task_name(record.pid).starts_with("irq/");
+  if (interrupt) return {};
   if (fence->user_signalled != nullptr && now_.owner(*fence) == record.pid) return {};
   const Task* task = now_.task(record.pid);
   if (task != nullptr && task->recovering) return task->work;
@@ -325,7 +327,7 @@ void HangWatch::accept_cycles() {
     }
     // A timer or a recovery ends a cycle for sure, whatever else is missing.
     if ((hang.how == HangEnd::open || hang.how == HangEnd::gave_up) && may_have_ended(hang)) {
-      ++hangs_.hidden;
+      if (hangs_.hidden++ == 0) hangs_.first_hidden = hang;
     } else {
       hangs_.found.push_back(hang);
     }

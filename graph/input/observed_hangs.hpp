@@ -19,6 +19,9 @@
 
 namespace fencecheck::observed {
 
+// After a wait that took so long, for a reason that the trace does not show, "no hang" cannot be said.
+inline constexpr std::uint64_t late_wait = 10'000'000'000;  // ns
+
 // Shorter waits may be polls, and are not reported.
 inline constexpr std::uint64_t long_wait = 1'000'000'000;  // ns
 
@@ -52,11 +55,14 @@ struct Hangs {
   std::size_t short_lived = 0;      // cycles and timer-ended waits that were shorter than long_wait
   std::size_t short_open = 0;       // cycles that had closed less than long_wait before the end
   std::size_t hidden = 0;           // hangs that events missing from the trace may have ended
+  std::optional<ObservedHang> first_hidden;
 };
 
 class HangWatch {
  public:
-  HangWatch(const Reconstruction& now, std::uint64_t late) : now_(now), late_(late) {}
+  // `late`: what somebody asked for; without it only what nothing explains is late.
+  HangWatch(const Reconstruction& now, std::optional<std::uint64_t> late)
+      : now_(now), late_(late.value_or(late_wait)), asked_(late.has_value()) {}
   // Around each Reconstruction::apply().
   void before(const TraceRecord& record);
   void after(const TraceRecord& record);
@@ -93,13 +99,14 @@ class HangWatch {
 
   const Reconstruction& now_;
   std::uint64_t late_;
+  bool asked_;
   Hangs hangs_;
   std::vector<ObservedHang> candidates_;
   std::vector<Pending> pending_;
   std::vector<Affected> affected_;  // by the signal that is being applied
   Fence signalling_;
   std::shared_ptr<Job> finishing_;  // by the same signal
-  std::set<Pid> waiting_;  // may hold some that do not wait any more
+  std::set<Pid> waiting_;           // may hold some that do not wait any more
   std::set<const Wait*> told_;
 };
 

@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint64_t restart_limit = 1'000'000'000;  // ns
 // Effects may be recorded before their causes on another CPU (trace-facts 0.9).
 constexpr std::uint64_t clock_skew = 100'000;  // ns
+// A container asks one member after the other.
+constexpr std::uint64_t burst_limit = 100'000;  // ns
+
+constexpr std::size_t armed_limit = 32;  // fences of jobs that were armed and not pushed
 
 // Work items that recover hung hardware: parts of their functions' names.
 constexpr auto recovery_functions = std::to_array<std::string_view>(
@@ -109,7 +113,10 @@ void Reconstruction::apply(const TraceRecord& record) {
 void Reconstruction::create(const TraceRecord& record) {
   const Fence known = find(record.fence());
   // xe and i915 announce a fence by an event of their own as well.
-  const bool same = known && !known->signalled.seen() && known->created.seen() && !record.has(TraceField::driver);
+  const bool announced = known && known->created.seen() && !record.has(TraceField::driver);
+  // Another CPU's event about it may be recorded before.
+  const bool early = known && !known->created.seen() && facts_.timed && record.time <= known->first.time + clock_skew;
+  const bool same = known && !known->signalled.seen() && (announced || early);
   const Fence life = same ? known : new_life(record, record.fence());
   if (!life->created.seen()) life->created = mark(record, true);
   ++fence_events_;
@@ -120,7 +127,7 @@ void Reconstruction::create(const TraceRecord& record) {
   const std::string_view driver = record.word(TraceField::driver);
   if (driver == "drm_sched") {
     task.scheduler_fences.push_back(life);
-    if (task.scheduler_fences.size() > 2) task.scheduler_fences.erase(task.scheduler_fences.begin());
+    if (task.scheduler_fences.size() > armed_limit) task.scheduler_fences.erase(task.scheduler_fences.begin());
   } else if (task.running && !task.running->hardware && !life->container) {
     task.running->hardware = life;
   }
@@ -153,7 +160,8 @@ void Reconstruction::ask(const TraceRecord& record) {
   ++fence_events_;
   const Fence life = life_of(record, record.fence());
   Task& task = task_of(record.pid);
-  const Fence burst = std::exchange(task.burst, nullptr);
+  Fence burst = std::exchange(task.burst, nullptr);
+  if (facts_.timed && record.time > std::exchange(task.asked, record.time) + burst_limit) burst.reset();
   if (burst && burst != life && (burst->members.empty() || burst->inferred)) {
     if (!burst->inferred) ++inferred_;
     burst->inferred = true;
@@ -219,6 +227,7 @@ void Reconstruction::start_wait(const TraceRecord& record) {
   const WaitSpan span{record.time, 0, record.line, 0};
   const auto again = std::ranges::find(task.open, life, &Wait::fence);
   const WaitRef before = std::exchange(task.interrupted, nullptr);
+  task.burst.reset();
   if (life->signalled.seen()) return;
   WaitRef wait;
   if (again != task.open.end()) {  // the end of the wait before was not recorded, or another event says the same
@@ -266,103 +275,6 @@ void Reconstruction::end_wait(const TraceRecord& record) {
   task.open.erase(std::next(last).base());
 }
 
-void Reconstruction::queue_job(const TraceRecord& record) {
-  ++job_events_;
-  Task& task = task_of(record.pid);
-  Fence finished;
-  if (record.has(TraceField::context)) {
-    finished = life_of(record, record.fence());
-  } else if (task.scheduler_fences.size() == 2 &&
-             task.scheduler_fences[1]->key.context == task.scheduler_fences[0]->key.context + 1) {
-    finished = task.scheduler_fences[1];  // created just before by the same task (trace-facts 1.2)
-  }
-  if (!finished) return;
-  auto job = finished->job.lock();
-  if (!job) {
-    job = std::make_shared<Job>();
-    job->finished = finished;
-    job->queued = mark(record, true);
-    finished->job = job;
-    jobs_[finished->key] = job;
-    auto& last = last_of_entity_[finished->key.context];
-    if (const auto previous = last.lock()) job->previous = previous;
-    last = job;
-    if (const Fence scheduled = find({finished->key.context - 1, finished->key.seqno});
-        scheduled && !scheduled->job.lock()) {
-      scheduled->job = job;
-      scheduled->scheduled = true;
-    }
-  }
-  if (job->ring == 0) job->ring = ring_of(record);
-  if (record.has(TraceField::pointer)) {
-    job->pointer = record.number(TraceField::pointer);
-    job->id = record.number(TraceField::id);
-    by_pointer_[job->pointer] = job;
-    auto& of_number = by_id_[{job->ring, job->id}];
-    if (const auto other = of_number.lock(); other && other != job) shared_names_.insert(job->ring);
-    of_number = job;
-  }
-}
-
-// What a user queue does until this fence is a job, which depends on what the queue was told to wait for before.
-void Reconstruction::queue_user_fence(const TraceRecord& record) {
-  const Fence finished = life_of(record, record.fence());
-  if (finished->signalled.seen() || finished->job.lock()) return;
-  const auto job = std::make_shared<Job>();
-  job->finished = finished;
-  job->queued = mark(record, true);
-  job->ring = intern(fmt::format("doorbell {}", record.number(TraceField::id)));
-  if (auto told = queue_dependencies_.extract(finished->key.context)) job->dependencies = std::move(told.mapped());
-  auto& last = last_of_entity_[finished->key.context];
-  if (const auto previous = last.lock()) job->previous = previous;
-  last = job;
-  finished->job = job;
-  jobs_[finished->key] = job;
-}
-
-void Reconstruction::add_dependency(const TraceRecord& record) {
-  const auto job = find_job(record);
-  if (!job) return;
-  const Fence fence = life_of(record, record.dependency());
-  if (fence == job->finished) return;
-  const auto known = std::ranges::find(job->dependencies, fence, &Dependency::fence);
-  if (known == job->dependencies.end()) job->dependencies.push_back({fence, record.line});
-  if (const auto other = fence->job.lock()) job->depth = std::max(job->depth, other->depth + 1);
-}
-
-void Reconstruction::run_job(const TraceRecord& record) {
-  const auto job = find_job(record);
-  if (!job || job->run.seen()) return;
-  job->run = mark(record, true);
-  const auto [worker, fresh] = workers_.try_emplace(job->ring, record.pid);
-  // Until 6.16 a scheduler has no device in its events, and one thread, or the workers of a queue.
-  const auto thread = [](std::string_view name) { return !name.starts_with("kworker/") && !name.starts_with("<...>"); };
-  if (job->pointer != 0 && !fresh && worker->second != record.pid && thread(record.comm) &&
-      thread(task_name(worker->second)))
-    shared_names_.insert(job->ring);
-  worker->second = record.pid;
-  // Without fence events nothing would say that run_job has returned.
-  const Fence scheduled = find({job->finished->key.context - 1, job->finished->key.seqno});
-  if (!own_work(record) || !scheduled || !scheduled->created.seen() || scheduled->signalled.seen()) return;
-  job->running = true;
-  task_of(record.pid).running = job;
-}
-
-void Reconstruction::finish_job(const std::shared_ptr<Job>& job) {
-  job->running = false;
-  if (const auto worker = tasks_.find(job->run.pid); worker != tasks_.end() && worker->second.running == job) {
-    worker->second.running.reset();
-  }
-  jobs_.erase(job->finished->key);
-  const auto drop = [&](auto& index, const auto& key) {
-    const auto known = index.find(key);
-    if (known != index.end() && known->second.lock() == job) index.erase(known);
-  };
-  drop(by_pointer_, job->pointer);
-  drop(by_id_, std::pair{job->ring, job->id});
-  drop(last_of_entity_, job->finished->key.context);
-}
-
 void Reconstruction::take_members(const TraceRecord& record) {
   const FenceKey first = record.dependency();
   const FenceKey second = record.key(TraceField::dep2_context, TraceField::dep2_seqno);
@@ -378,6 +290,7 @@ void Reconstruction::take_members(const TraceRecord& record) {
 
 void Reconstruction::take_task_event(const TraceRecord& record) {
   if (record.kind == TraceEventKind::task_switch) {
+    if (own_work(record)) task_of(record.pid).burst.reset();
     if (has_exited(record.word(TraceField::state))) exit(static_cast<Pid>(record.number(TraceField::pid)), record);
     return;
   }
@@ -506,29 +419,6 @@ std::uint64_t Reconstruction::slowest_fence() const {
   return slowest;
 }
 
-std::vector<std::shared_ptr<Job>> Reconstruction::unfinished_jobs() const {
-  std::vector<std::shared_ptr<Job>> jobs;
-  for (const auto& [key, job] : jobs_) jobs.push_back(job);
-  std::ranges::sort(jobs, {}, [](const std::shared_ptr<Job>& job) { return job->queued.line; });
-  return jobs;
-}
-
-std::shared_ptr<Job> Reconstruction::find_job(const TraceRecord& record) const {
-  if (record.has(TraceField::context)) {
-    const auto known = jobs_.find(record.fence());
-    return known == jobs_.end() ? nullptr : known->second;
-  }
-  if (record.has(TraceField::pointer)) {
-    const auto known = by_pointer_.find(record.number(TraceField::pointer));
-    return known == by_pointer_.end() ? nullptr : known->second.lock();
-  }
-  const auto ring = name_ids_.find(record.word(TraceField::ring));
-  if (ring == name_ids_.end()) return nullptr;
-  if (shared_names_.contains(ring->second)) return nullptr;  // it may be a job of the other one
-  const auto known = by_id_.find({ring->second, record.number(TraceField::id)});
-  return known == by_id_.end() ? nullptr : known->second.lock();
-}
-
 const Task* Reconstruction::task(Pid pid) const {
   const auto known = tasks_.find(pid);
   return known == tasks_.end() ? nullptr : &known->second;
@@ -544,14 +434,6 @@ WaitRef Reconstruction::waiting(Pid pid) const {
   if (!before || before->fence->signalled.seen()) return nullptr;
   const bool recent = !facts_.timed || facts_.last_time - before->spans.back().end <= restart_limit;
   return recent ? before : nullptr;
-}
-
-std::optional<Pid> Reconstruction::busy_worker(std::uint32_t ring) const {
-  const auto worker = workers_.find(ring);
-  if (worker == workers_.end()) return std::nullopt;
-  const Task* known = task(worker->second);
-  const bool busy = known != nullptr && known->running && known->running->ring == ring;
-  return busy ? std::optional(worker->second) : std::nullopt;
 }
 
 std::optional<Pid> Reconstruction::owner(const FenceLife& life) const {

@@ -129,9 +129,10 @@ struct Task {
   std::shared_ptr<Job> running;         // inside its run_job
   std::string work;                     // function of the work item; empty: none
   bool recovering = false;              // the work item recovers hung hardware
-  std::vector<Fence> scheduler_fences;  // the last two of drm_sched that it created
+  std::vector<Fence> scheduler_fences;  // of drm_sched that it created, and of which no job was pushed
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
+  std::uint64_t asked = 0;              // when it asked last
   Mark woken;                           // by whom, when
   Mark exited;
 };
@@ -154,8 +155,8 @@ class Reconstruction {
   // What the task waits for: its innermost wait, or one that was interrupted and may be restarted.
   [[nodiscard]] WaitRef waiting(Pid pid) const;
   [[nodiscard]] const std::map<Pid, Task>& tasks() const { return tasks_; }
-  // Who holds the lock that the wait is for; nothing if that was not recorded.
-  [[nodiscard]] std::optional<Pid> holder(const Wait& wait) const;
+  // Who hold the lock that the wait is for: one, or several readers; nobody if that was not recorded.
+  [[nodiscard]] std::vector<Pid> holders(const Wait& wait) const;
   // The task that runs this ring's jobs, if it is inside run_job now.
   [[nodiscard]] std::optional<Pid> busy_worker(std::uint32_t ring) const;
 
@@ -201,6 +202,7 @@ class Reconstruction {
   void end_wait(const TraceRecord& record);
   void queue_job(const TraceRecord& record);
   void queue_user_fence(const TraceRecord& record);
+  Fence armed_by(Task& task, std::string_view ring);
   void add_dependency(const TraceRecord& record);
   void run_job(const TraceRecord& record);
   void finish_job(const std::shared_ptr<Job>& job);

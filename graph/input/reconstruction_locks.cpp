@@ -118,17 +118,19 @@ void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view na
 }
 
 // lockdep announces a lock before it is taken: who waits for it does not hold it.
-std::optional<Pid> Reconstruction::holder(const Wait& wait) const {
+std::vector<Pid> Reconstruction::holders(const Wait& wait) const {
+  std::vector<Pid> result;
   for (const std::uint64_t address : {wait.lockdep, wait.lock}) {
     const auto holders = holders_.find(address);
     if (address == 0 || holders == holders_.end()) continue;
     for (const auto& [pid, line] : holders->second) {
       const WaitRef other = waiting(pid);
       const bool waits = other && !other->fence && (other->lock == wait.lock || other->lockdep == address);
-      if (pid != wait.pid && !waits) return pid;
+      if (pid != wait.pid && !waits) result.push_back(pid);
     }
+    if (!result.empty()) break;
   }
-  return std::nullopt;
+  return result;
 }
 
 }  // namespace fencecheck::observed

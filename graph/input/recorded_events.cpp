@@ -12,7 +12,7 @@ bool RecordedEvents::has(EventGroup group) const {
                              [&](TraceEventKind kind) { return (seen_ >> static_cast<unsigned>(kind) & 1U) != 0; });
 }
 
-std::string RecordedEvents::lack(std::initializer_list<EventGroup> groups) const {
+std::string RecordedEvents::lack(std::span<const EventGroup> groups) const {
   std::string lacks;
   std::string record;
   for (const EventGroup group : groups) {

@@ -6,7 +6,7 @@
 
 #include <array>
 #include <cstdint>
-#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -55,12 +55,22 @@ inline constexpr auto event_group_table = std::to_array<EventGroupInfo>({
 });
 static_assert(covers(event_group_table, &EventGroupInfo::group, EventGroup::last_));
 
+// What has to have occurred for an answer to hold.
+inline constexpr auto hang_needs = std::to_array({EventGroup::waits, EventGroup::creations, EventGroup::signals});
+inline constexpr auto contract_needs =
+    std::to_array({EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::jobs, EventGroup::runs,
+                   EventGroup::locks, EventGroup::releases});
+inline constexpr auto order_needs = std::to_array(
+    {EventGroup::creations, EventGroup::signals, EventGroup::waits, EventGroup::locks, EventGroup::releases});
+// For orders, too, where there are fences of a GPU scheduler.
+inline constexpr auto job_order_needs = std::to_array({EventGroup::jobs, EventGroup::runs});
+
 class RecordedEvents {
  public:
   void note(TraceEventKind kind) { seen_ |= std::uint64_t{1} << static_cast<unsigned>(kind); }
   [[nodiscard]] bool has(EventGroup group) const;
   // "the recording holds no wait event: record dma_fence_wait_start …"; empty if each of them has occurred.
-  [[nodiscard]] std::string lack(std::initializer_list<EventGroup> groups) const;
+  [[nodiscard]] std::string lack(std::span<const EventGroup> groups) const;
 
  private:
   static_assert(static_cast<unsigned>(TraceEventKind::last_) < 64);

@@ -32,7 +32,12 @@ void task_steps(const Reconstruction& now, const Actor& actor, std::vector<WaitS
     step.owner = owner_of(now, wait->fence);
   } else {
     step.cause = Cause::lock;
-    if (const auto holder = now.holder(*wait)) step.owner = task_actor(*holder);
+    const std::vector<Pid> holders = now.holders(*wait);
+    for (const Pid pid : holders) {  // it needs all of them
+      step.owner = task_actor(pid);
+      steps.push_back(step);
+    }
+    if (!holders.empty()) return;
   }
   steps.push_back(std::move(step));
 }

@@ -228,3 +228,80 @@ TEST_CASE("two schedulers of one name are told apart, or nothing is concluded") 
   CHECK(seen.findings.empty());
   CHECK(answer(seen, observed_hangs)->verdict == Verdict::unknown);
 }
+
+TEST_CASE("members of a container are those that are asked at once") {
+  const auto text = [](double later) {
+    return fence(1.0, "a-1", "init", "5", "sw_sync") + fence(1.1, "b-2", "init", "40", "dma_fence_array") +
+           fence(2.0, "c-3", "enable_signal", "40", "dma_fence_array") +
+           fence(2.0 + later, "c-3", "enable_signal", "5", "sw_sync") +
+           fence(4.5, "a-1", "wait_start", "40", "dma_fence_array") + fence(9.0, "d-4", "init", "9");
+  };
+  const Observation member = seen_in(text(0.00001));
+  REQUIRE(member.findings.size() == 1);
+  CHECK(member.findings[0].strength == Strength::potential);  // inferred
+  CHECK(seen_in(text(2.0)).findings.empty());
+}
+
+TEST_CASE("a writer waits for every reader of a lock") {
+  const auto mm = [](double time, const std::string& task, const std::string& event, const std::string& rest) {
+    return line(time, task, "mmap_lock_" + event + ": mm=00000000aaaa0001 memcg_id=1 write=" + rest);
+  };
+  const std::string text =
+      fence(1.0, "w-3", "init", "1", "sw_sync") + mm(1.1, "idle-1", "acquire_returned", "false success=true") +
+      mm(1.2, "r-2", "acquire_returned", "false success=true") + fence(1.3, "r-2", "wait_start", "1", "sw_sync") +
+      mm(1.4, "w-3", "start_locking", "true") + fence(9.0, "d-4", "init", "9");
+  const Observation seen = seen_in(text);
+  REQUIRE(seen.findings.size() == 1);
+  CHECK(seen.findings[0].message.find("2 tasks wait for each other: r-2 -> w-3 -> r-2") == 0);
+}
+
+TEST_CASE("--late holds for short waits, and for fences that a user task signals") {
+  const std::string text = fence(1.0, "a-1", "init", "1", "sw_sync") + fence(1.1, "b-2", "wait_start", "1", "sw_sync") +
+                           fence(1.6, "a-1", "signaled", "1", "sw_sync") +
+                           fence(1.7, "b-2", "wait_end", "1", "sw_sync");
+  ObserveOptions options;
+  options.late = 100'000'000U;
+  CHECK(seen_in(text, options).findings.size() == 1);
+  options.late = 600'000'000U;
+  CHECK(seen_in(text, options).findings.empty());
+  CHECK(answer(seen_in(text), observed_hangs)->verdict == Verdict::holds);
+}
+
+TEST_CASE("jobs that are armed together get their own fences") {
+  const auto armed = [](const std::string& context, const std::string& next, const std::string& ring) {
+    const std::string init = "dma_fence_init: driver=drm_sched timeline=" + ring + " context=";
+    return line(1.0, "app-2", init + context + " seqno=1") + line(1.0, "app-2", init + next + " seqno=1");
+  };
+  const auto push = [](const std::string& ring, const std::string& id) {
+    return line(1.1, "app-2",
+                "drm_sched_job: entity=00000000aaaa000" + id + ", id=" + id + ", fence=00000000bbbb000" + id +
+                    ", ring=" + ring + ", job count:0, hw job count:0");
+  };
+  const std::string text =
+      fence(0.5, "a-5", "init", "1", "sw_sync") + armed("7", "8", "gfx") + armed("17", "18", "sdma") +
+      push("gfx", "1") + push("sdma", "2") +
+      line(1.2, "w-3", "drm_sched_job_wait_dep: job ring=gfx, id=1, depends fence=00000000cccc0001, context=1, seq=1");
+  const std::string end = fence(9.0, "d-4", "init", "9");
+  CHECK(seen_in(text + fence(1.3, "a-5", "wait_start", "18", "drm_sched") + end).findings.empty());
+  CHECK(seen_in(text + fence(1.3, "a-5", "wait_start", "8", "drm_sched") + end).findings.size() == 1);
+}
+
+TEST_CASE("a wait that was recorded just before the creation of its fence is for that fence") {
+  const std::string text = fence(1.0, "b-2", "init", "6", "sw_sync") + fence(1.1, "b-2", "wait_start", "5", "sw_sync") +
+                           fence(1.10001, "a-1", "init", "5", "sw_sync") +
+                           fence(1.2, "a-1", "wait_start", "6", "sw_sync") + fence(9.0, "d-4", "init", "9");
+  CHECK(seen_in(text).findings.size() == 1);
+}
+
+TEST_CASE("what may have hung beside lost events is told") {
+  const std::string begin = fence(1.0, "a-1", "init", "1", "sw_sync") + fence(1.0, "b-2", "init", "2", "sw_sync") +
+                            fence(1.1, "a-1", "wait_start", "2", "sw_sync") +
+                            fence(1.2, "b-2", "wait_start", "1", "sw_sync");
+  const Observation seen = seen_in(begin + "CPU:3 [LOST 3 EVENTS]\n" + fence(9.0, "d-4", "init", "9"));
+  CHECK(seen.findings.empty());
+  CHECK(answer(seen, observed_hangs)->reason.find("perhaps it hung: 2 tasks wait for each other: a-1 -> b-2 -> a-1") !=
+        std::string::npos);
+  const std::string freed = fence(1.0, "a-1", "init", "1") + fence(1.1, "b-2", "wait_start", "1") +
+                            "CPU:2 [LOST 3 EVENTS]\n" + fence(1.3, "a-1", "destroy", "1");
+  CHECK(seen_in(freed).findings.empty());  // its signal, and the end of the wait, may be what was lost
+}
