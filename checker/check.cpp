@@ -183,8 +183,9 @@ std::optional<Report> check_trace(const TraceStream& stream, Source& source, con
   if (!diagnostics.ok()) return std::nullopt;
   const bool locks = seen.locks_recorded;
   const bool cut = seen.orders_cut;
+  const std::string lack = seen.orders_lack;
   Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
-  if (locks) predictor.conclude(report, options.window, cut);
+  if (locks) predictor.conclude(report, options.window, lack, cut);
   return report;
 }
 

@@ -226,6 +226,7 @@ class Commands(Case):
 
 
 WAIT = "  a-1 [000] .....  1.000000: dma_fence_init: driver=vgem timeline=unbound context=4 seqno=1\n"
+SIGNAL = WAIT.replace("init", "signaled").replace("1.000000", "1.100000")
 
 
 class Packed(Case):
@@ -233,8 +234,8 @@ class Packed(Case):
 
     def test_compressed(self):
         import gzip, lzma
-        self.file("a.trace.gz", gzip.compress(WAIT.encode()))
-        self.file("a.trace.xz", lzma.compress(WAIT.encode()))
+        self.file("a.trace.gz", gzip.compress((WAIT + SIGNAL).encode()))
+        self.file("a.trace.xz", lzma.compress((WAIT + SIGNAL).encode()))
         self.file("cycle.dot.gz", gzip.compress(CYCLE_DOT.encode()))
         self.expect(CLEAN, "check", "a.trace.gz")
         self.expect(CLEAN, "check", "a.trace.xz")
@@ -248,7 +249,7 @@ class Packed(Case):
                 self.refuse(self.file(name, packed[:len(packed) // 2]), place=False)
 
     def test_standard_input(self):
-        for text, status in ((CYCLE_DOT, FINDINGS), (WAIT, CLEAN), ("", BAD_INPUT)):
+        for text, status in ((CYCLE_DOT, FINDINGS), (WAIT, UNKNOWN), (WAIT + SIGNAL, CLEAN), ("", BAD_INPUT)):
             done = subprocess.run([BINARY, "check", "-"], input=text.encode(), capture_output=True, timeout=SECONDS)
             self.assertEqual(status, done.returncode, done.stdout + done.stderr)
 
@@ -260,7 +261,7 @@ class Packed(Case):
     def test_late(self):
         later = WAIT.replace("init", "wait_start").replace("vgem", "x") + WAIT.replace("1.000000", "4.000000")
         self.file("late.trace", later)
-        self.expect(CLEAN, "check", "late.trace")
+        self.assertIn("had been waiting 3.0 s", self.expect(UNKNOWN, "check", "late.trace").stdout)
         done = self.expect(FINDINGS, "check", "--late", "2", "late.trace")
         self.assertIn("FDG001", done.stdout + done.stderr)
 
