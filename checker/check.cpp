@@ -58,6 +58,10 @@ std::vector<std::string> environment(const Scenario& scenario) {
           fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
                       "unless its steps say so",
                       space.name.text));
+  for (const QueueDeclaration& queue : scenario.queues)
+    if (queue.kind == QueueKind::worker && queue.rescuer && scenario.memory_pressure)
+      result.push_back(fmt::format("'{}' has {} even while memory is short (WQ_MEM_RECLAIM)", queue.name.text,
+                                   queue.width > 1 ? fmt::format("its {} workers", queue.width) : "its worker"));
   return result;
 }
 
@@ -179,8 +183,9 @@ std::optional<Report> check_trace(const TraceStream& stream, Source& source, con
   if (!diagnostics.ok()) return std::nullopt;
   const bool locks = seen.locks_recorded;
   const bool cut = seen.orders_cut;
+  const std::string lack = seen.orders_lack;
   Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
-  if (locks) predictor.conclude(report, options.window, cut);
+  if (locks) predictor.conclude(report, options.window, lack, cut);
   return report;
 }
 

@@ -42,10 +42,12 @@ void Predictor::take(const observed::OrderWindow& window) {
   }
 }
 
-void Predictor::conclude(Report& report, std::size_t window, bool cut) const {
+void Predictor::conclude(Report& report, std::size_t window, const std::string& lack, bool cut) const {
   Answer answer{std::string(prediction), Verdict::unknown, {}};
   const bool lost = std::ranges::any_of(report.losses, &Loss::gap);
-  if (!findings_.empty()) {
+  if (!lack.empty()) {  // locks would seem held for ever, or waits would not be there at all
+    answer.reason = lack;
+  } else if (!findings_.empty()) {
     answer.verdict = Verdict::violated;
     answer.reason = quantity(findings_.size(), "hang") + " in other orders of the recorded events";
   } else if (!gave_up_.empty()) {
@@ -65,7 +67,7 @@ void Predictor::conclude(Report& report, std::size_t window, bool cut) const {
             : fmt::format("no other order of the recorded events hangs; {} looked at", quantity(windows_, "window"));
   }
   report.answers.push_back(std::move(answer));
-  std::ranges::copy(findings_, std::back_inserter(report.findings));
+  if (lack.empty()) std::ranges::copy(findings_, std::back_inserter(report.findings));
   report.assumptions.push_back(fmt::format(
       "prediction: every thread would do the same in another order, as far as what it waited for was recorded{}",
       cut ? fmt::format("; of the trace {} lock and fence events at a time are compared, windows overlap by half",

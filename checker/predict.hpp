@@ -19,8 +19,8 @@ class Predictor {
   explicit Predictor(Budget budget) : budget_(std::move(budget)) {}
   void take(const observed::OrderWindow& window);
   // Adds findings, the answer "prediction" and what it rests on. Only for traces
-  // with lock events; `cut`: they are longer than the window (OrderWatch::cut).
-  void conclude(Report& report, std::size_t window, bool cut) const;
+  // with lock events; `lack`, `cut`: see Observation::orders_lack, orders_cut.
+  void conclude(Report& report, std::size_t window, const std::string& lack, bool cut) const;
 
  private:
   Budget budget_;

@@ -165,6 +165,8 @@ class Lowering {
   void declare_queue(const QueueDeclaration& queue);
   void declare_names();
   void lower_threads();
+  void add_background_reclaim();
+  void add_background_reclaim(const ProcedureDeclaration& procedure, std::string_view who);
   void count_round_trips();  // lower_round_trips.cpp
   [[nodiscard]] bool enters_kernel(const StepDeclaration& step) const;
   [[nodiscard]] RoundTrips count(const Block& block, bool inside, std::vector<std::string>& calls) const;
@@ -392,6 +394,7 @@ class Lowering {
   std::uint32_t first_syncobj_reservation_ = 0;
   std::uint32_t first_syncobj_variable_ = 0;
   std::uint32_t first_syncobj_fence_ = 0;
+  std::set<std::string, std::less<>> run_by_allocations_;  // shrinkers and notifiers
   std::vector<TimelineObjects> timelines_;
   std::map<LockId, LockId> lines_;      // of each rwsem: its waiting line
   std::uint64_t lowered_ = 0;           // steps so far, procedures expanded

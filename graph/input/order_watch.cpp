@@ -140,6 +140,15 @@ void OrderWatch::finish() {
   if (take_) look();
 }
 
+void OrderWatch::interrupt() {
+  if (window_.empty() && held_.empty()) return;
+  finish();
+  window_.clear();
+  held_.clear();
+  last_.clear();
+  seeds_ = 0;
+}
+
 void OrderWatch::look() {
   if (seeds_ == 0 || window_.empty()) return;
   auto system = another_order(now_, window_, held_, names_);

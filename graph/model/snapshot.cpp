@@ -95,6 +95,14 @@ std::string region(const System& system, const State& state, std::size_t i) {
   return fmt::format("{} of {} used", dmem::bytes_text(bytes), dmem::bytes_text(capacity));
 }
 
+// Nothing where nobody is protected.
+std::string protection(const System& system, const State& state, std::size_t group, RegionId region) {
+  const auto all =
+      dmem::effective(counters(system, state, region), dmem::root, dmem::info(system.kernel).arithmetic)[group];
+  if (all.min == 0 && all.low == 0) return "";
+  return fmt::format(" (emin {}, elow {})", dmem::bytes_text(all.min), dmem::bytes_text(all.low));
+}
+
 std::string group(const System& system, const State& state, std::size_t i) {
   std::vector<std::string> parts;
   for (std::uint32_t each = 0; each < system.regions.size(); ++each) {
@@ -102,7 +110,8 @@ std::string group(const System& system, const State& state, std::size_t i) {
     const std::uint64_t bytes = usage(system, state, GroupId{static_cast<std::uint32_t>(i)}, RegionId{each});
     const std::uint64_t maximum = state.memory.maximum[i][each];
     const std::string limit = maximum == dmem::unlimited ? "" : fmt::format(" of {}", dmem::bytes_text(maximum));
-    parts.push_back(fmt::format("{}{} in '{}'", dmem::bytes_text(bytes), limit, system.regions[each].name));
+    parts.push_back(fmt::format("{}{} in '{}'{}", dmem::bytes_text(bytes), limit, system.regions[each].name,
+                                protection(system, state, i, RegionId{each})));
   }
   return list(parts, "");
 }

@@ -255,7 +255,7 @@ void take_off(const Change& change, ThreadId job) {
 // What is pushed onto a dead ring fails at once.
 void push(const Change& change, ThreadId job) {
   const QueueId queue = *change.system[job].queue;
-  if (is_waiting(change.system, change.state, job)) return;
+  if (is_waiting(change.system, change.state, job) || is_being_cancelled(change.system, change.state, job)) return;
   change.state.queues[queue.index].waiting.push_back(job);
   const auto is_dead = [&](const HardwareUse& use) {
     return use.gate && use.gate == change.system[queue].gate &&
@@ -560,20 +560,23 @@ bool runs(const System& system, const State& state, HardwareUseId id) {
   return use.begins <= at && at <= use.ends;
 }
 
-State after(const System& system, State state, Move move, Causes causes) {
+void advance(const System& system, State& state, Move move, Causes causes) {
   const Step& step = next_step(system, state, move.thread);
   StepIndex& at = state.at[move.thread.index];
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
     if (const auto* wait = std::get_if<WaitSet>(&step.action)) forget(state, *wait);
-    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
-    return state;
+    return take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause), causes};
   const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
   if (at == before) at = step.next[move.branch];  // else it has killed itself
   take_off_killed(change, move.thread);
+}
+
+State after(const System& system, State state, Move move, Causes causes) {
+  advance(system, state, move, causes);
   return state;
 }
 

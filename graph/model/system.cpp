@@ -225,7 +225,8 @@ std::string tell(const System& system, const Cancel& cancel) {
 }
 
 std::string tell(const System& system, const Allocate& allocate) {
-  return fmt::format("allocates memory for '{}' in '{}'", system[allocate.buffer].name, system[allocate.region].name);
+  return fmt::format("allocates {} for '{}' in '{}'", dmem::bytes_text(system[allocate.buffer].size),
+                     system[allocate.buffer].name, system[allocate.region].name);
 }
 
 std::string tell(const System& system, const PickVictim& pick) {
