@@ -241,6 +241,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   }
   observation.locks_recorded = watch.orders.recorded();
   observation.orders_cut = watch.orders.cut();
+  observation.orders_unsettled = watch.orders.unsettled();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

@@ -155,9 +155,10 @@ void Reconstruction::ask(const TraceRecord& record) {
 void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   ++fence_events_;
   if (own_work(record)) task_of(record.pid).interrupted.reset();
+  members_signalled_.clear();
   if (life->signalled.seen()) return;
   life->signalled = mark(record, false);
-  life->members.clear();
+  members_signalled_ = std::exchange(life->members, {});
   const Signaller who = signaller(*life);
   if (who == Signaller::interrupt) interrupt_driven_.insert(life->driver);
   if (who == Signaller::task && life->user_signalled != nullptr && life->created.seen() &&
@@ -281,7 +282,7 @@ void Reconstruction::queue_job(const TraceRecord& record) {
       scheduled->scheduled = true;
     }
   }
-  if (job->ring == 0) job->ring = ring_of(record);
+  if (job->ring == 0) job->ring = finished->ring = ring_of(record);
   if (record.has(TraceField::pointer)) {
     job->pointer = record.number(TraceField::pointer);
     job->id = record.number(TraceField::id);
@@ -369,6 +370,7 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
+      task_of(static_cast<Pid>(record.number(TraceField::pid))).roused = mark(record, false);
       if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
@@ -514,6 +516,15 @@ Signaller Reconstruction::signaller(const FenceLife& life) const {
     }
   }
   return Signaller::task;
+}
+
+bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
+  const Mark& signalled = life.signalled;
+  if (!signalled.seen()) return false;
+  if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
+  const Task* known = task(pid);
+  return known != nullptr && known->roused.line > signalled.line && known->roused.pid == signalled.pid &&
+         known->roused.context == signalled.context;
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

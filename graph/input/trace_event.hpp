@@ -54,6 +54,7 @@ enum class TraceEventKind : std::uint8_t {
   lock_release,
   contention_begin,
   contention_end,
+  work_queued,
   work_begin,
   work_end,
   task_switch,
@@ -106,6 +107,7 @@ inline constexpr auto trace_kind_table = std::to_array<TraceKindInfo>({
     {TraceEventKind::lock_release, "lockdep: a lock is released", ""},
     {TraceEventKind::contention_begin, "a task waits for a lock", "it depends on the lock, whose name is not known"},
     {TraceEventKind::contention_end, "the wait for the lock ends", "who woke the task held the lock"},
+    {TraceEventKind::work_queued, "a work item is queued", "it begins after that"},
     {TraceEventKind::work_begin, "a work item begins", "names the worker by its function"},
     {TraceEventKind::work_end, "a work item ends", ""},
     {TraceEventKind::task_switch, "a CPU changes tasks", "a task that exits waits for nothing any more"},
@@ -296,6 +298,8 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
     {TraceEventKind::contention_end, "lock", "contention_end", "<{lock_addr=address} (ret={ret=result})",
      "5.19 and later"},
 
+    {TraceEventKind::work_queued, "workqueue", "workqueue_queue_work",
+     "work struct={work=address} function={function} workqueue={}", "all"},
     {TraceEventKind::work_begin, "workqueue", "workqueue_execute_start",
      "work struct {work=address}: function {function}", "all"},
     {TraceEventKind::work_end, "workqueue", "workqueue_execute_end", "", "all"},
@@ -305,6 +309,8 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
      "all, as trace-cmd's plugin prints it"},
     {TraceEventKind::task_waking, "sched", "sched_waking", "comm={} pid={pid}", "all"},
     {TraceEventKind::task_waking, "sched", "sched_waking", "{}:{pid} [{}", "all, as trace-cmd's plugin prints it"},
+    {TraceEventKind::task_waking, "sched", "sched_wakeup_new", "comm={} pid={pid}", "all: a task that begins"},
+    {TraceEventKind::task_waking, "sched", "sched_wakeup_new", "{}:{pid} [{}", "all, as trace-cmd's plugin prints it"},
     {TraceEventKind::task_blocked, "sched", "sched_blocked_reason", "pid={pid} iowait={} caller={caller=function}",
      "Android"},
 

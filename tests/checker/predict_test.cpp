@@ -29,7 +29,7 @@ Report predicted(const std::string& events, std::size_t window = 1000) {
   REQUIRE(diagnostics.ok());
   Report report;
   report.losses = seen.losses;
-  predictor.conclude(report, window, seen.orders_cut);
+  predictor.conclude(report, {window, seen.orders_cut, seen.orders_unsettled});
   return report;
 }
 
