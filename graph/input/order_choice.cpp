@@ -85,6 +85,12 @@ std::vector<Fence> WindowModel::resolved(const Happening& happening) const {
   return result;
 }
 
+std::vector<Fence> WindowModel::resolved(const Dependency& dependency) const {
+  std::vector<Fence> result;
+  resolve(dependency.fence, dependency.fence->members, result);
+  return result;
+}
+
 // Calls visit(happening, the takes of what is held at it) for each happening of a thread.
 template <class Visit>
 void WindowModel::visit_held(const Visit& visit) const {
@@ -169,6 +175,7 @@ void WindowModel::keep_locks() {
 // known.
 std::string WindowModel::unsettled(const std::map<LockKey, LockUse>& uses) const {
   std::string why;
+  if (!ends_) return why;  // the next window may show it
   visit_held([&](const Happening& happening, const std::vector<const Happening*>& held) {
     const bool open = happening.kind == Kind::wait && happening.wait && happening.wait->how == WaitEnd::open;
     if (!why.empty() || !open || happening.gave_up()) return;
@@ -230,7 +237,8 @@ void WindowModel::need(const std::shared_ptr<Job>& job) {
     const ActorKey actor{each->run.pid, 0, each->finished->key};
     const auto run = sequences_.find(actor);
     extend(actor, run == sequences_.end() ? 0 : run->second.back()->line);
-    for (const Dependency& dependency : each->dependencies) need(dependency.fence);
+    for (const Dependency& dependency : each->dependencies)
+      for (const Fence& fence : resolved(dependency)) need(fence);
     if (const auto queue = queued_.find(each); queue != queued_.end())
       extend(actor_of(*queue->second), queue->second->line);
   }

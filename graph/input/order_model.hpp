@@ -45,7 +45,8 @@ class WindowModel {
         window_(stretch.window),
         held_(stretch.held),
         names_(stretch.names),
-        both_orders_(stretch.both_orders) {}
+        both_orders_(stretch.both_orders),
+        ends_(stretch.ends) {}
   OrderWindow build();
 
  private:
@@ -70,6 +71,7 @@ class WindowModel {
   void need(const Fence& fence);
   void need(const std::shared_ptr<Job>& job);
   [[nodiscard]] std::vector<Fence> resolved(const Happening& happening) const;
+  [[nodiscard]] std::vector<Fence> resolved(const Dependency& dependency) const;
   void resolve(const Fence& fence, const std::vector<Fence>& members, std::vector<Fence>& into) const;
   [[nodiscard]] bool takes_part(const Happening& happening) const;
 
@@ -96,6 +98,7 @@ class WindowModel {
   const std::map<Pid, std::vector<Happening>>& held_;
   const std::vector<std::string>& names_;
   const std::set<std::uint32_t>& both_orders_;
+  bool ends_;
 
   std::map<ActorKey, std::vector<const Happening*>> sequences_;
   std::map<Fence, const Happening*> created_, signalled_;

@@ -168,10 +168,12 @@ void OrderWatch::add_lock(const TraceRecord& record) {
     if (is_annotation(name)) return;
     happening.kind = Happening::Kind::release;
     happening.lock = {record.number(TraceField::address), intern(name)};
-    if (now_.released().size() > 1 && unsettled_.empty())
-      unsettled_ = fmt::format("mmap_lock was released for one of its holders, and which one is not known (line {})",
-                               record.line);
-    for (const Pid pid : now_.released()) {
+    const std::vector<Pid>& released = now_.released();
+    const bool by_stranger = record.context != TraceContext::interrupt && released != std::vector{record.pid};
+    if (unsettled_.empty() && (by_stranger || released.size() > 1))
+      unsettled_ = fmt::format(
+          "an mmap_lock was released (line {}), and which of the tasks that took it held it is not known", record.line);
+    for (const Pid pid : released) {
       const Task* task = now_.task(pid);
       happening.pid = pid;
       happening.job = task == nullptr ? nullptr : task->running;
@@ -237,17 +239,17 @@ void OrderWatch::add(Happening happening) {
   seeds_ += happening.seed ? 1U : 0U;
   window_.push_back(std::move(happening));
   if (window_.size() < size_) return;
-  look();
+  look(false);
   forget_first_half();
 }
 
 void OrderWatch::finish() {
-  if (take_) look();
+  if (take_) look(true);
 }
 
-void OrderWatch::look() {
+void OrderWatch::look(bool ends) {
   if (seeds_ == 0 || window_.empty()) return;
-  OrderWindow window = another_order(now_, {window_, held_, names_, order_.both_orders()});
+  OrderWindow window = another_order(now_, {window_, held_, names_, order_.both_orders(), ends});
   window.from = window_.front().line;
   window.to = window_.back().line;
   if (window.system || !window.unsettled.empty()) take_(window);

@@ -191,7 +191,7 @@ void WindowModel::write_job(const std::shared_ptr<Job>& job) {
   Thread& entity = system_.threads[entities_.at(job).index];
   std::vector<FenceId> dependencies;
   for (const Dependency& each : job->dependencies)
-    if (signalled_.contains(each.fence)) dependencies.push_back(fence(each.fence));
+    for (const Fence& awaited : resolved(each)) dependencies.push_back(fence(awaited));
   add(entity, Begin{}, Cause::scheduling, job->queued.line);
   if (!dependencies.empty())
     add(entity, fencecheck::Wait{dependencies, Join::all}, Cause::explicit_sync, job->queued.line);

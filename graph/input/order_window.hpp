@@ -69,6 +69,7 @@ struct Stretch {
   const std::map<Pid, std::vector<Happening>>& held;  // when it begins, by lock events
   const std::vector<std::string>& names;
   const std::set<std::uint32_t>& both_orders;  // names of locks that are taken in both orders, somewhere in the trace
+  bool ends = false;                           // where the trace does
 };
 
 // A stretch that is worth a closer look.
@@ -120,7 +121,7 @@ class OrderWatch {
   void take_work(const TraceRecord& record);
   void note_locks(Happening& happening);
   std::uint32_t intern(std::string_view name);
-  void look();
+  void look(bool ends);
   void forget_first_half();
 
   struct Work {

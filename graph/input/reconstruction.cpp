@@ -13,6 +13,9 @@ constexpr std::uint64_t restart_limit = 1'000'000'000;  // ns
 // Effects may be recorded before their causes on another CPU (trace-facts 0.9).
 constexpr std::uint64_t clock_skew = 100'000;  // ns
 
+// Events of one interrupt follow each other more closely than this.
+constexpr std::uint64_t one_interrupt = 1'000'000;  // ns
+
 // Work items that recover hung hardware: parts of their functions' names.
 constexpr auto recovery_functions = std::to_array<std::string_view>(
     {"drm_sched_job_timedout", "_timedout", "recover_worker", "reset_work", "reset_worker", "_tdr_", "hang_worker"});
@@ -280,6 +283,7 @@ void Reconstruction::queue_job(const TraceRecord& record) {
         scheduled && !scheduled->job.lock()) {
       scheduled->job = job;
       scheduled->scheduled = true;
+      scheduled->ring = ring_of(record);
     }
   }
   if (job->ring == 0) job->ring = finished->ring = ring_of(record);
@@ -523,8 +527,10 @@ bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
   if (!signalled.seen()) return false;
   if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
   const Task* known = task(pid);
-  return known != nullptr && known->roused.line > signalled.line && known->roused.pid == signalled.pid &&
-         known->roused.context == signalled.context;
+  if (known == nullptr) return false;
+  const Mark& roused = known->roused;
+  const bool same = roused.line > signalled.line && roused.pid == signalled.pid && roused.context == signalled.context;
+  return same && (signalled.context != TraceContext::interrupt || roused.time <= signalled.time + one_interrupt);
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

@@ -55,7 +55,7 @@ struct FenceLife {
   const UserSignalledInfo* user_signalled = nullptr;
   std::weak_ptr<Job> job;                           // it is the job's finished or scheduled fence
   bool scheduled = false;                           // the latter
-  std::uint32_t ring = 0;                           // of the job that it finishes; index of a name, 0: none
+  std::uint32_t ring = 0;                           // of that job; index of a name, 0: none
   bool container = false;                           // dma_fence_array or dma_fence_chain
   bool inferred = false;                            // its members were not recorded but concluded
   std::vector<std::shared_ptr<FenceLife>> members;  // of a container

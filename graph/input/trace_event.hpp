@@ -54,14 +54,14 @@ enum class TraceEventKind : std::uint8_t {
   lock_release,
   contention_begin,
   contention_end,
-  work_queued,
   work_begin,
   work_end,
   task_switch,
   task_waking,
   task_blocked,
   stack,
-  last_ = stack
+  work_queued,
+  last_ = work_queued
 };
 
 struct TraceKindInfo {
@@ -107,13 +107,13 @@ inline constexpr auto trace_kind_table = std::to_array<TraceKindInfo>({
     {TraceEventKind::lock_release, "lockdep: a lock is released", ""},
     {TraceEventKind::contention_begin, "a task waits for a lock", "it depends on the lock, whose name is not known"},
     {TraceEventKind::contention_end, "the wait for the lock ends", "who woke the task held the lock"},
-    {TraceEventKind::work_queued, "a work item is queued", "it begins after that"},
     {TraceEventKind::work_begin, "a work item begins", "names the worker by its function"},
     {TraceEventKind::work_end, "a work item ends", ""},
     {TraceEventKind::task_switch, "a CPU changes tasks", "a task that exits waits for nothing any more"},
     {TraceEventKind::task_waking, "a task wakes another one", "who released what the other one waited for"},
     {TraceEventKind::task_blocked, "where a task was blocked", "Android; the function in which a task waited"},
     {TraceEventKind::stack, "a kernel stack", "where the task's last event happened, and under which obligation"},
+    {TraceEventKind::work_queued, "a work item is queued", "it begins after that"},
 });
 static_assert(covers(trace_kind_table, &TraceKindInfo::kind, TraceEventKind::last_));
 constexpr const TraceKindInfo& info(TraceEventKind kind) { return trace_kind_table[static_cast<std::size_t>(kind)]; }
