@@ -116,7 +116,8 @@ void Predictor::conclude(Report& report, const Orders& orders) const {
       "or by what the task itself did; an order that userspace or a wake-up without event imposed is not known");
   report.assumptions.emplace_back(
       "prediction: work items wait for each other only where one queued the other; locks of one "
-      "name are not compared with each other; locks taken in interrupts are left out");
+      "name are not compared with each other, and those of interrupts not at all; a trylock of mmap_lock alone looks "
+      "like a lock");
 }
 
 }  // namespace fencecheck

@@ -151,7 +151,7 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
   say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
-  say(fences && !watch.orders.recorded(),
+  say(fences && !watch.orders.recorded() && !watch.orders.mmap_lock_recorded(),
       "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor "
       "what "
       "another order of events could do");
@@ -239,7 +239,7 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }
-  observation.locks_recorded = watch.orders.recorded();
+  observation.locks_recorded = watch.orders.recorded() || watch.orders.mmap_lock_recorded();
   observation.orders_cut = watch.orders.cut();
   observation.orders_unsettled = watch.orders.unsettled();
   observation.losses = stream.facts->losses;

@@ -49,6 +49,7 @@ OrderWatch::OrderWatch(const Reconstruction& now, std::size_t size, Take take)
 
 void OrderWatch::after(const TraceRecord& record) {
   recorded_ = recorded_ || record.kind == TraceEventKind::lock_acquire;
+  mmap_lock_recorded_ = mmap_lock_recorded_ || record.kind == TraceEventKind::mmap_lock_taken;
   if (!take_ || !says_order(record.kind)) return;
   const bool own = record.context != TraceContext::interrupt;
   const Task* task = own ? now_.task(record.pid) : nullptr;
@@ -245,6 +246,11 @@ void OrderWatch::add(Happening happening) {
 
 void OrderWatch::finish() {
   if (take_) look(true);
+}
+
+std::string OrderWatch::unsettled() const {
+  if (recorded_) return unsettled_;
+  return "of locks only mmap_lock was recorded (lock_acquire needs a kernel with lockdep)";
 }
 
 void OrderWatch::look(bool ends) {

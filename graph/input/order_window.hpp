@@ -106,12 +106,14 @@ class OrderWatch {
   void after(const TraceRecord& record);
   // At the end of the trace: the rest.
   void finish();
-  // Says the trace which locks are taken? Contention alone does not, nor do the events of mmap_lock.
+  // Says the trace which locks are taken? Contention alone does not.
   [[nodiscard]] bool recorded() const { return recorded_; }
+  // The same of mmap_lock, which kernels without lockdep record, too.
+  [[nodiscard]] bool mmap_lock_recorded() const { return mmap_lock_recorded_; }
   // Were locks held over waits, or taken in both orders, that were not compared with all of the trace?
   [[nodiscard]] bool cut() const { return slid_ && (held_over_ || !order_.both_orders().empty()); }
   // Why finding nothing says nothing: it is not known who held a lock. Empty: that is known.
-  [[nodiscard]] const std::string& unsettled() const { return unsettled_; }
+  [[nodiscard]] std::string unsettled() const;
 
  private:
   void add(Happening happening);
@@ -148,6 +150,7 @@ class OrderWatch {
   std::map<std::string, std::uint32_t, std::less<>> name_ids_;
   std::string unsettled_;
   bool recorded_ = false;
+  bool mmap_lock_recorded_ = false;
   bool queueing_recorded_ = false;
   bool held_over_ = false;   // a lock, over a wait, anywhere
   bool slid_ = false;        // the trace is longer than the window
