@@ -11,6 +11,8 @@
 namespace fencecheck {
 namespace {
 
+constexpr std::size_t most_knots = 5;  // that decide() tells of one system
+
 // The numbers in the names are those of one recording, as in what was observed.
 std::string fingerprint_of_recording(Finding finding) {
   finding.strength = Strength::observed;
@@ -25,6 +27,13 @@ bool through_a_lock(const Finding& finding) {
 bool of_tickets_alone(const Finding& finding) {
   return std::ranges::all_of(finding.parties, [](const Party& party) {
     return party.cause == Cause::lock && observed::has_tickets(party.waits_for);
+  });
+}
+
+// An order that is stuck before a fence is made is none: who does not find it does not wait for it.
+bool before_a_creation(const Finding& finding) {
+  return std::ranges::any_of(finding.parties, [](const Party& party) {
+    return party.waits_for.find(observed::creation_of) != std::string::npos;
   });
 }
 
@@ -56,8 +65,13 @@ void Predictor::take(const observed::OrderWindow& window) {
   Decision decision = decide_in_time(*window.system);
   for (const Answer& answer : decision.answers)
     if (answer.verdict == Verdict::unknown) give_up(window, answer.reason);
+  std::size_t dropped = 0;
   for (Finding& finding : decision.findings) {
     if (!info(finding.kind).hang) continue;
+    if (before_a_creation(finding)) {
+      ++dropped;
+      continue;
+    }
     if (!through_a_lock(finding)) {  // fences alone hang in every order, and this one went well
       give_up(window, fmt::format("what was recorded does not explain why {} went on",
                                   finding.parties.empty() ? "everybody" : finding.parties[0].name));
@@ -72,6 +86,8 @@ void Predictor::take(const observed::OrderWindow& window) {
     finding.fingerprint = fingerprint_of_recording(finding);
     if (known_.insert(finding.fingerprint).second) findings_.push_back(std::move(finding));
   }
+  if (dropped == decision.findings.size() && dropped >= most_knots)
+    give_up(window, "more was found than was looked at, and none of it can be");
 }
 
 void Predictor::conclude(Report& report, const Orders& orders) const {

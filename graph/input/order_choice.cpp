@@ -91,6 +91,16 @@ std::vector<Fence> WindowModel::resolved(const Dependency& dependency) const {
   return result;
 }
 
+// The fences that its task has to know for it.
+std::vector<Fence> WindowModel::known_at(const Happening& happening) const {
+  if (happening.kind == Kind::wait) return resolved(happening);
+  if (happening.kind == Kind::signal && needed_.contains(happening.fence)) return {happening.fence};
+  std::vector<Fence> result;
+  if (happening.kind == Kind::queue)
+    for (const Dependency& each : happening.job->dependencies) resolve(each.fence, each.fence->members, result);
+  return result;
+}
+
 // Calls visit(happening, the takes of what is held at it) for each happening of a thread.
 template <class Visit>
 void WindowModel::visit_held(const Visit& visit) const {
@@ -197,8 +207,11 @@ void WindowModel::extend(const ActorKey& actor, std::uint32_t line) { to_extend_
 
 // What it waits for, and what it follows.
 void WindowModel::need_what(const Happening& happening) {
-  if (happening.kind == Kind::wait)
-    for (const Fence& fence : resolved(happening)) need(fence);
+  for (const Fence& fence : known_at(happening)) {
+    if (happening.kind == Kind::wait) need(fence);
+    if (const auto creation = created_.find(fence); creation != created_.end())
+      extend(actor_of(*creation->second), creation->second->line);
+  }
   if (const auto causes = causes_.find(&happening); causes != causes_.end())
     for (const Happening* cause : causes->second) extend(actor_of(*cause), cause->line);
 }

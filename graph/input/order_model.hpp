@@ -72,6 +72,7 @@ class WindowModel {
   void need(const std::shared_ptr<Job>& job);
   [[nodiscard]] std::vector<Fence> resolved(const Happening& happening) const;
   [[nodiscard]] std::vector<Fence> resolved(const Dependency& dependency) const;
+  [[nodiscard]] std::vector<Fence> known_at(const Happening& happening) const;
   void resolve(const Fence& fence, const std::vector<Fence>& members, std::vector<Fence>& into) const;
   [[nodiscard]] bool takes_part(const Happening& happening) const;
 

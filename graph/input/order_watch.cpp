@@ -65,6 +65,9 @@ void OrderWatch::after(const TraceRecord& record) {
     case TraceEventKind::mmap_lock_released:
       if (own || record.kind == TraceEventKind::mmap_lock_released) add_lock(record);
       return;
+    case TraceEventKind::lock_acquired:
+      if (const auto last = last_.find(record.pid); own && last != last_.end()) last->second.asks = false;
+      return;
     case TraceEventKind::work_queued:
     case TraceEventKind::work_begin:
     case TraceEventKind::work_end:
@@ -192,14 +195,14 @@ void OrderWatch::add_lock(const TraceRecord& record) {
   happening.shared = lock.shared;
   happening.tried = lock.tried;
   add(std::move(happening));
+  if (of_mmap) last_[record.pid].asks = false;
 }
 
 // What a lock or a fence wakes is known already; anything else is an order of its own.
 void OrderWatch::add_wake(const TraceRecord& record) {
   const auto pid = static_cast<Pid>(record.number(TraceField::pid));
   const auto last = last_.find(pid);
-  if (pid == record.pid || now_.waiting(pid) || (last != last_.end() && last->second.kind == Happening::Kind::take))
-    return;
+  if (pid == record.pid || now_.waiting(pid) || (last != last_.end() && last->second.asks)) return;
   if (queueing_recorded_ && now_.task_name(pid).starts_with("kworker/")) return;  // what it does was queued
   const Task* task = now_.task(record.pid);
   Happening happening;
@@ -235,7 +238,8 @@ void OrderWatch::add(Happening happening) {
       happening.function = work->second.function;
     }
     note_locks(happening);
-    last_[happening.pid] = {happening.kind, forgotten_ + window_.size()};
+    const bool asks = happening.kind == Happening::Kind::take && !happening.tried;
+    last_[happening.pid] = {asks, forgotten_ + window_.size()};
   }
   seeds_ += happening.seed ? 1U : 0U;
   window_.push_back(std::move(happening));

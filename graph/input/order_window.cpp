@@ -60,7 +60,7 @@ void WindowModel::follow_creation(const Fence& fence, const ActorKey& actor, con
   const auto known = creations_.find(fence);
   const FenceId order_of = known != creations_.end()
                                ? known->second
-                               : order("the creation of " + now_.fence_name(*fence), creation->second->line);
+                               : order(std::string(creation_of) + now_.fence_name(*fence), creation->second->line);
   if (creations_.try_emplace(fence, order_of).second) after_[creation->second].push_back(order_of);
   const bool outside = section != nullptr && creation->second->line < section->line;
   before_[outside ? section : &at].push_back(order_of);
@@ -74,9 +74,7 @@ void WindowModel::find_causes(const ActorKey& actor) {
     if (each->kind == Kind::take && kept_.contains(each->lock) && held.insert(each->lock).second && held.size() == 1)
       section = each;
     if (each->kind == Kind::release && held.erase(each->lock) == 1 && held.empty()) section = nullptr;
-    if (each->kind == Kind::wait || (each->kind == Kind::signal && needed_.contains(each->fence))) {
-      for (const Fence& fence : resolved(*each)) follow_creation(fence, actor, *each, section);
-    }
+    for (const Fence& fence : known_at(*each)) follow_creation(fence, actor, *each, section);
     const auto causes = causes_.find(each);
     if (causes == causes_.end()) continue;
     for (const Happening* cause : causes->second) {

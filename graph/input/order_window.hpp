@@ -26,6 +26,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,10 @@ struct Stretch {
   const std::set<std::uint32_t>& both_orders;  // names of locks that are taken in both orders, somewhere in the trace
   bool ends = false;                           // where the trace does
 };
+
+// How the fence is called that stands for it in a window: nobody waits for that, so that an order which is stuck there
+// is none.
+inline constexpr std::string_view creation_of = "the creation of ";
 
 // A stretch that is worth a closer look.
 struct OrderWindow {
@@ -132,7 +137,7 @@ class OrderWatch {
     std::uint32_t function = 0;
   };
   struct Last {
-    Happening::Kind kind = Happening::Kind::take;
+    bool asks = false;         // for a lock, which it may not have yet
     std::uint64_t number = 0;  // among all happenings
   };
 
