@@ -23,6 +23,14 @@ bool through_a_lock(const Finding& finding) {
   return std::ranges::any_of(finding.parties, [](const Party& party) { return party.cause == Cause::lock; });
 }
 
+// A reason for not knowing, with what lies beyond the bounds of this system: trylocks that fail.
+std::string with_bounds(const std::string& reason, const System& system) {
+  for (const Thread& thread : system.threads)
+    for (const Step& step : thread.program)
+      if (const auto* cutoff = std::get_if<Cutoff>(&step.action)) return fmt::format("{} ({})", reason, cutoff->bound);
+  return reason;
+}
+
 // Tickets break such a cycle: one of its threads lets go.
 bool of_tickets_alone(const Finding& finding) {
   return std::ranges::all_of(finding.parties, [](const Party& party) {
@@ -64,7 +72,7 @@ void Predictor::take(const observed::OrderWindow& window) {
   ++windows_;
   Decision decision = decide_in_time(*window.system);
   for (const Answer& answer : decision.answers)
-    if (answer.verdict == Verdict::unknown) give_up(window, answer.reason);
+    if (answer.verdict == Verdict::unknown) give_up(window, with_bounds(answer.reason, *window.system));
   std::size_t dropped = 0;
   for (Finding& finding : decision.findings) {
     if (!info(finding.kind).hang) continue;
