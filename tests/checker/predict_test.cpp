@@ -55,6 +55,7 @@ std::string trace(const std::string& script) {
     if (what == "try") text += head + "lock_acquire: " + lock + " try " + object + "\n";
     if (what == "read") text += head + "lock_acquire: " + lock + " read " + object + "\n";
     if (what == "unlock") text += head + "lock_release: " + lock + " " + object + "\n";
+    if (what == "acquired") text += head + "lock_acquired: " + lock + " " + object + "\n";
     if (what == "init") text += head + "dma_fence_init: " + fence + "\n";
     if (what == "signal") text += head + "dma_fence_signaled: " + fence + "\n";
     if (what == "wait") text += head + "dma_fence_wait_start: " + fence + "\n";
@@ -101,6 +102,18 @@ TEST_CASE("an order that the recorded causes exclude is none") {
   CHECK(predicted(
             trace("a init F  a lock L  a unlock L  a wake b  b lock L  b wait F  a signal F  b waited F  b unlock L"))
             .findings.empty());
+}
+
+TEST_CASE("nobody waits for the creation of a fence") {
+  // Before b has made F, a finds nothing to wait for.
+  CHECK(predicted(trace("b lock L  b unlock L  a lock L  b init F  a wait F  b signal F  a waited F  a unlock L"))
+            .findings.empty());
+}
+
+TEST_CASE("a task that sleeps with a lock held is woken as others are") {
+  const std::string asleep = "b init F  a lock Z  a acquired Z  b lock L  b unlock L  b wake a  ";
+  CHECK(
+      predicted(trace(asleep + "a lock L  a wait F  b signal F  a waited F  a unlock L  a unlock Z")).findings.empty());
 }
 
 TEST_CASE("locks that cannot be in the way") {
