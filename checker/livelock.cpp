@@ -371,7 +371,13 @@ std::optional<Filter> Component::complaint(const Way& cycle) const {
       used.insert(facts->second.used.begin(), facts->second.used.end());
   }
   Number from = states_.front();
+  State state = graph_.state(from);
   for (const Edge* edge : cycle) {
+    graph_.read(from, state);
+    for (std::uint32_t thread = 0; thread < threads_; ++thread)
+      if (!moving[thread] && may_pass(system_, {thread}, state) &&
+          !passes_unseen(system_, state, {thread}, moving).empty())
+        return [thread](Number, const Edge& each) { return each.move.thread.index == thread; };
     const Facts& facts = facts_[*local(std::exchange(from, edge->to))];
     for (std::size_t thread = 0; thread < threads_; ++thread)
       if (facts.in_line[thread] && !moving[thread])
@@ -582,6 +588,20 @@ Livelocks Search::run() {
 }
 
 }  // namespace
+
+Undischarged never_discharged(const System& system, const State& from, const LivelockOptions& options) {
+  const StateGraph graph(system, from, options);
+  if (!graph.gave_up().empty()) return {{}, graph.gave_up()};
+  std::vector<Debt> open = debts(system, from);
+  State state = from;
+  for (Number number = 0; number < graph.size() && !open.empty(); ++number) {
+    graph.read(number, state);
+    if (cut_off(system, state)) return {{}, "some execution reaches a bound of the unfolding"};
+    const std::vector<Debt> here = debts(system, state);
+    std::erase_if(open, [&](const Debt& each) { return std::ranges::find(here, each) == here.end(); });
+  }
+  return {std::move(open), {}};
+}
 
 bool may_run_for_ever(const System& system) {
   return std::ranges::any_of(system.threads,

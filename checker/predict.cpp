@@ -101,7 +101,9 @@ void Predictor::take(const observed::OrderWindow& window) {
 void Predictor::conclude(Report& report, const Orders& orders) const {
   Answer answer{std::string(prediction), Verdict::unknown, {}};
   const bool lost = std::ranges::any_of(report.losses, &Loss::gap);
-  if (!findings_.empty()) {
+  if (!orders.lack.empty()) {  // locks would seem held for ever, or waits would not be there at all
+    answer.reason = orders.lack;
+  } else if (!findings_.empty()) {
     answer.verdict = Verdict::violated;
     answer.reason = quantity(findings_.size(), "hang") + " in other orders of the recorded events";
   } else if (!gave_up_.empty()) {
@@ -123,7 +125,7 @@ void Predictor::conclude(Report& report, const Orders& orders) const {
                                                 quantity(windows_, "window"));
   }
   report.answers.push_back(std::move(answer));
-  std::ranges::copy(findings_, std::back_inserter(report.findings));
+  if (orders.lack.empty()) std::ranges::copy(findings_, std::back_inserter(report.findings));
   report.assumptions.push_back(fmt::format(
       "prediction: every thread would do the same in another order, as far as what it waited for was recorded{}",
       orders.cut

@@ -20,6 +20,7 @@ namespace fencecheck {
 struct Orders {
   std::size_t window = 0;
   bool cut = false;
+  std::string lack;  // see Observation::orders_lack
   std::string unsettled;
 };
 

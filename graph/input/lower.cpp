@@ -167,6 +167,34 @@ void Lowering::lower_thread(const ThreadDeclaration& thread) {
 void Lowering::lower_threads() {
   for (std::uint32_t i = 0; i < scenario_.works.size(); ++i) lower_work(i);
   for (const ThreadDeclaration& thread : scenario_.threads) lower_thread(thread);
+  add_background_reclaim();
+}
+
+// kswapd runs shrinkers, and notifiers fire, whoever allocates. Where an allocation of the scenario runs them anyway,
+// what it holds meanwhile makes the worse case.
+void Lowering::add_background_reclaim() {
+  if (!scenario_.memory_pressure) return;
+  const auto add_all = [&](const std::vector<ProcedureDeclaration>& procedures, std::string_view who) {
+    for (const ProcedureDeclaration& each : procedures)
+      if (!run_by_allocations_.contains(each.name.text)) add_background_reclaim(each, who);
+  };
+  add_all(scenario_.shrinkers, "kswapd");
+  add_all(scenario_.notifiers, "invalidation");
+}
+
+void Lowering::add_background_reclaim(const ProcedureDeclaration& procedure, std::string_view who) {
+  Program program;
+  Frame frame{ThreadKind::reclaim, procedure.name.text, false, {}, {}};
+  frame.reclaim = true;
+  frame.may_leave = false;
+  frame.calls.push_back(procedure.name.text);
+  begin_reclaim(program, frame, procedure.name.at);
+  lower_block(program, frame, procedure.steps);
+  if (program.reachable()) end_reclaim(program, frame, procedure.name.at);
+  check_released(program, fmt::format("'{}'", procedure.name.text));
+  if (program.may_go_on()) program.set_apart(0);
+  add_thread({fmt::format("{}: {}", who, procedure.name.text), procedure.name.at}, ThreadKind::reclaim,
+             program.finish());
 }
 
 // Fences that stand for others are signalled by a callback; fences with a

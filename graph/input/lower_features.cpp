@@ -44,7 +44,8 @@ void Survey::objects() {
   found_.counts_slots = scenario_.reserved_slots;
   found_.worker_memory = any(scenario_.queues, [](const QueueDeclaration& each) { return !each.rescuer; });
   found_.triggers = any(scenario_.fences, [](const FenceDeclaration& each) { return each.on_wait.has_value(); });
-  found_.programs = static_cast<std::uint32_t>(scenario_.threads.size() + scenario_.works.size());
+  found_.programs = static_cast<std::uint32_t>(scenario_.threads.size() + scenario_.works.size() +
+                                               scenario_.shrinkers.size() + scenario_.notifiers.size());
 }
 
 void Survey::renew_fence_of(const RearmStep& rearm) {

@@ -213,6 +213,7 @@ void Lowering::reclaim(Program& program, const Frame& frame, Place at, const All
   for (const ProcedureDeclaration* procedure : procedures) {
     inner.context = fmt::format("reclaim by '{}' for the allocation on line {}", procedure->name.text, at.line);
     inner.calls.push_back(procedure->name.text);
+    run_by_allocations_.insert(procedure->name.text);
     program.from(Program::branch_of(choice, branch++));
     program.held = held;
     begin_reclaim(program, inner, at);

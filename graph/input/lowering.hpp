@@ -127,6 +127,8 @@ class Lowering {
   void declare_queue(const QueueDeclaration& queue);
   void declare_names();
   void lower_threads();
+  void add_background_reclaim();
+  void add_background_reclaim(const ProcedureDeclaration& procedure, std::string_view who);
   void count_round_trips();  // lower_round_trips.cpp
   [[nodiscard]] bool enters_kernel(const StepDeclaration& step) const;
   [[nodiscard]] RoundTrips count(const Block& block, bool inside, std::vector<std::string>& calls) const;
@@ -297,6 +299,7 @@ class Lowering {
   std::map<std::string, AddressSpaceId, std::less<>> own_spaces_;  // of jobs without an address space
   std::vector<Name> kills_;                                        // of jobs, to be resolved at the end
   std::optional<PoolId> worker_memory_;
+  std::set<std::string, std::less<>> run_by_allocations_;  // shrinkers and notifiers
   std::vector<TimelineObjects> timelines_;
   std::map<LockId, LockId> lines_;      // of each rwsem: its waiting line
   std::uint64_t lowered_ = 0;           // steps so far, procedures expanded

@@ -252,6 +252,18 @@ void OrderWatch::finish() {
   if (take_) look(true);
 }
 
+void OrderWatch::interrupt() {
+  if (window_.empty() && held_.empty()) return;
+  finish();
+  forgotten_ += window_.size();
+  window_.clear();
+  held_.clear();
+  last_.clear();
+  works_.clear();
+  queued_works_.clear();
+  seeds_ = 0;
+}
+
 std::string OrderWatch::unsettled() const {
   if (recorded_) return unsettled_;
   return "of locks only mmap_lock was recorded (lock_acquire needs a kernel with lockdep)";

@@ -109,6 +109,8 @@ class OrderWatch {
   OrderWatch(const Reconstruction& now, std::size_t size, Take take);
   // After each Reconstruction::apply().
   void after(const TraceRecord& record);
+  // Events are missing: what happens from here on is not compared with what was before.
+  void interrupt();
   // At the end of the trace: the rest.
   void finish();
   // Says the trace which locks are taken? Contention alone does not.

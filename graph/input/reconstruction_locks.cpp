@@ -36,6 +36,8 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
       lock.name = name;
       return hold(record.pid, std::move(lock));
     }
+    case TraceEventKind::lock_contended:
+      return start_lock_wait(record.pid, address, std::string(name), record);
     case TraceEventKind::lock_acquired:
       return end_lock_wait(record.pid, address, true, record);
     case TraceEventKind::lock_release:
@@ -50,8 +52,10 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
 
 void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string name, const TraceRecord& record) {
   Task& task = task_of(pid);
-  const auto again =
-      std::ranges::find_if(task.open, [&](const WaitRef& wait) { return !wait->fence && wait->lock == address; });
+  const std::uint64_t announced = task.held.empty() || task.held.back().tried ? 0 : task.held.back().address;
+  const auto again = std::ranges::find_if(task.open, [&](const WaitRef& wait) {
+    return !wait->fence && (wait->lock == address || (name.empty() && announced != 0 && wait->lock == announced));
+  });
   if (again != task.open.end()) {  // it gave up spinning and sleeps
     task.last_wait = *again;
     return;
@@ -61,9 +65,9 @@ void Reconstruction::start_lock_wait(Pid pid, std::uint64_t address, std::string
   wait->lock = address;
   wait->lock_name = std::move(name);
   // On a lockdep kernel the acquisition was announced just before, with a name.
-  if (wait->lock_name.empty() && !task.held.empty() && !task.held.back().tried) {
+  if (wait->lock_name.empty() && announced != 0) {
     wait->lock_name = task.held.back().name;
-    wait->lockdep = task.held.back().address;
+    wait->lockdep = announced;
   }
   wait->spans.push_back({record.time, 0, record.line, 0});
   wait->text = told(record);
@@ -81,6 +85,16 @@ void Reconstruction::end_lock_wait(Pid pid, std::uint64_t address, bool taken, c
   wait->end = wait->spans.back().end = record.time;
   wait->end_line = wait->spans.back().end_line = record.line;
   task.open.erase(std::next(last).base());
+}
+
+void Reconstruction::forget_locks() {
+  for (const auto& [lock, holders] : holders_) {
+    for (const auto& [pid, line] : holders) {
+      task_of(pid).held.clear();
+      task_of(pid).annotated = 0;
+    }
+  }
+  holders_.clear();
 }
 
 void Reconstruction::hold(Pid pid, HeldLock lock) {
@@ -117,17 +131,19 @@ void Reconstruction::release_for_holder(Pid pid, std::uint64_t address, std::str
 }
 
 // lockdep announces a lock before it is taken: who waits for it does not hold it.
-std::optional<Pid> Reconstruction::holder(const Wait& wait) const {
+std::vector<Pid> Reconstruction::holders(const Wait& wait) const {
+  std::vector<Pid> result;
   for (const std::uint64_t address : {wait.lockdep, wait.lock}) {
     const auto holders = holders_.find(address);
     if (address == 0 || holders == holders_.end()) continue;
     for (const auto& [pid, line] : holders->second) {
       const WaitRef other = waiting(pid);
       const bool waits = other && !other->fence && (other->lock == wait.lock || other->lockdep == address);
-      if (pid != wait.pid && !waits) return pid;
+      if (pid != wait.pid && !waits) result.push_back(pid);
     }
+    if (!result.empty()) break;
   }
-  return std::nullopt;
+  return result;
 }
 
 }  // namespace fencecheck::observed

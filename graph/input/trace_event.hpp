@@ -50,18 +50,19 @@ enum class TraceEventKind : std::uint8_t {
   mmap_lock_taken,
   mmap_lock_released,
   lock_acquire,
+  lock_contended,
   lock_acquired,
   lock_release,
   contention_begin,
   contention_end,
+  work_queued,
   work_begin,
   work_end,
   task_switch,
   task_waking,
   task_blocked,
   stack,
-  work_queued,
-  last_ = work_queued
+  last_ = stack
 };
 
 struct TraceKindInfo {
@@ -103,17 +104,18 @@ inline constexpr auto trace_kind_table = std::to_array<TraceKindInfo>({
     {TraceEventKind::mmap_lock_released, "the mmap_lock is released", ""},
     {TraceEventKind::lock_acquire, "lockdep: a lock is asked for",
      "with the lock's name; dma_fence_map is an annotation"},
+    {TraceEventKind::lock_contended, "lockdep: a task waits for a lock", "it depends on the lock"},
     {TraceEventKind::lock_acquired, "lockdep: a lock is taken", "the task holds the lock"},
     {TraceEventKind::lock_release, "lockdep: a lock is released", ""},
     {TraceEventKind::contention_begin, "a task waits for a lock", "it depends on the lock, whose name is not known"},
     {TraceEventKind::contention_end, "the wait for the lock ends", "who woke the task held the lock"},
+    {TraceEventKind::work_queued, "a work item is queued", "it begins after that"},
     {TraceEventKind::work_begin, "a work item begins", "names the worker by its function"},
     {TraceEventKind::work_end, "a work item ends", ""},
     {TraceEventKind::task_switch, "a CPU changes tasks", "a task that exits waits for nothing any more"},
     {TraceEventKind::task_waking, "a task wakes another one", "who released what the other one waited for"},
     {TraceEventKind::task_blocked, "where a task was blocked", "Android; the function in which a task waited"},
     {TraceEventKind::stack, "a kernel stack", "where the task's last event happened, and under which obligation"},
-    {TraceEventKind::work_queued, "a work item is queued", "it begins after that"},
 });
 static_assert(covers(trace_kind_table, &TraceKindInfo::kind, TraceEventKind::last_));
 constexpr const TraceKindInfo& info(TraceEventKind kind) { return trace_kind_table[static_cast<std::size_t>(kind)]; }
@@ -292,6 +294,7 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
      "all"},
 
     {TraceEventKind::lock_acquire, "lock", "lock_acquire", "<{lockdep_addr=address} {name}", "with lockdep"},
+    {TraceEventKind::lock_contended, "lock", "lock_contended", "<{lockdep_addr=address} {name}", "with LOCK_STAT"},
     {TraceEventKind::lock_acquired, "lock", "lock_acquired", "<{lockdep_addr=address} {name}", "with LOCK_STAT"},
     {TraceEventKind::lock_release, "lock", "lock_release", "<{lockdep_addr=address} {name}", "with lockdep"},
     {TraceEventKind::contention_begin, "lock", "contention_begin", "<{lock_addr=address} (flags={})", "5.19 and later"},

@@ -173,6 +173,7 @@ class Uses {
 
   // Open while the work neither waits nor runs.
   void add(const Flush& flush) {
+    if (flush.cancels) use(Part::job_pushed, flush.work.index, Access::write);
     if (!waits_) return;
     use(Part::job_pushed, flush.work.index, Access::read);
     use(Part::queue_room, system_[flush.work].queue->index, Access::await);

@@ -137,4 +137,14 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
 }
 
+bool is_being_cancelled(const System& system, const State& state, ThreadId work) {
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+    const Thread& thread = system.threads[i];
+    if (state.at[i] == thread.end()) continue;
+    const auto* flush = std::get_if<Flush>(&thread.program[state.at[i]].action);
+    if (flush != nullptr && flush->cancels && flush->work == work) return true;
+  }
+  return false;
+}
+
 }  // namespace fencecheck

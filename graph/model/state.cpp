@@ -253,7 +253,7 @@ void take_off(const Change& change, ThreadId job) {
 // What is pushed onto a dead ring fails at once.
 void push(const Change& change, ThreadId job) {
   const QueueId queue = *change.system[job].queue;
-  if (is_waiting(change.system, change.state, job)) return;
+  if (is_waiting(change.system, change.state, job) || is_being_cancelled(change.system, change.state, job)) return;
   change.state.queues[queue.index].waiting.push_back(job);
   const auto is_dead = [&](const HardwareUse& use) {
     return use.gate && use.gate == change.system[queue].gate &&

@@ -98,6 +98,9 @@ void advance(const System& system, State& state, Move move, Causes causes = Caus
 // Is this job or work on its queue, not begun or queued again?
 [[nodiscard]] bool is_waiting(const System& system, const State& state, ThreadId job);
 
+// Does somebody wait in cancel_work_sync() for this work? Then queue_work() does nothing.
+[[nodiscard]] bool is_being_cancelled(const System& system, const State& state, ThreadId work);
+
 // Whose turn it is. A work that is queued again while it runs holds up nobody
 // behind it.
 [[nodiscard]] std::optional<ThreadId> next_to_begin(const State& state, QueueId queue);

@@ -297,6 +297,7 @@ struct Reserve {  // dma_resv_reserve_fences
 };
 struct Flush {  // flush_work: waits while the work is queued or runs
   ThreadId work;
+  bool cancels = false;  // nobody queues it meanwhile
 };
 struct Cancel {  // takes it off its queue, if it waits there; cancel_work_sync is this and then Flush
   ThreadId work;

@@ -29,7 +29,7 @@ Report predicted(const std::string& events, std::size_t window = 1000) {
   REQUIRE(diagnostics.ok());
   Report report;
   report.losses = seen.losses;
-  predictor.conclude(report, {window, seen.orders_cut, seen.orders_unsettled});
+  predictor.conclude(report, {window, seen.orders_cut, seen.orders_lack, seen.orders_unsettled});
   return report;
 }
 
@@ -252,7 +252,9 @@ TEST_CASE("what is more than a window apart is not compared") {
   const Report cut = predicted(trace(latent), 2);
   CHECK(cut.findings.empty());
   CHECK(cut.answers.front().verdict == Verdict::unknown);  // the lock is held over a wait
-  CHECK(predicted(trace("a lock L  a unlock L  b lock L  b unlock L"), 2).answers.front().verdict == Verdict::holds);
+  CHECK(predicted(trace("a init F  b wait F  a signal F  b waited F  a lock L  a unlock L  b lock L  b unlock L"), 2)
+            .answers.front()
+            .verdict == Verdict::holds);
   CHECK(predicted(trace(latent), 8).findings.size() == 1);
 }
 

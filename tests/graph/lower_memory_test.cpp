@@ -335,7 +335,7 @@ TEST_CASE("contradictions of memory") {
   const std::string vram = "regions: {vram: {capacity: 4GiB}}\n";
   const std::string nothing = "threads: {t: {kind: ioctl, steps: [{validate: a}]}}\n";
   CHECK(lowering_says(vram + "buffers: {a: {size: 5GiB, region: vram}}\n" + nothing) ==
-        "3:11: error: 'a' does not fit: 'vram' is full at the beginning\n");
+        "3:11: error: 'a' takes 5 GiB, and 'vram' has 4 GiB left at the beginning\n");
   CHECK(lowering_says(vram + "buffers: {a: {size: 5GiB}}\n" + nothing)
             .starts_with("3:11: error: buffer 'a' has a size and no region to be in\n"));
   CHECK(lowering_says(vram + "groups: {x: {parent: y}, y: {parent: x}}\nbuffers: {a: {region: vram}}\n" + nothing) ==

@@ -83,7 +83,7 @@ Action Generator::sync_action(bool looping) {
     case 5:
       return Reserve{reservation(), 1 + dice_.below(2)};
     case 6:
-      return Flush{work()};
+      return Flush{work(), dice_.one_in(2)};
     case 7:
       return Cancel{work()};
     case 8:
