@@ -182,10 +182,9 @@ std::optional<Report> check_trace(const TraceStream& stream, Source& source, con
   Observation seen = observe(stream, source, watching);
   if (!diagnostics.ok()) return std::nullopt;
   const bool locks = seen.locks_recorded;
-  const bool cut = seen.orders_cut;
-  const std::string lack = seen.orders_lack;
+  const Orders orders{options.window, seen.orders_cut, seen.orders_lack, seen.orders_unsettled};
   Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
-  if (locks) predictor.conclude(report, options.window, lack, cut);
+  if (locks) predictor.conclude(report, orders);
   return report;
 }
 

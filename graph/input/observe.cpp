@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "graph/input/observed_contract.hpp"
 #include "graph/input/observed_findings.hpp"
@@ -148,8 +149,9 @@ std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
 }
 
 // Why no order of the events can be said to go well, nor to hang.
-std::string orders_lack(const Reconstruction& now) {
-  std::string lacks = now.recorded().lack(order_needs);
+std::string orders_lack(const Reconstruction& now, bool locks) {
+  const std::span<const EventGroup> needs(order_needs);
+  std::string lacks = now.recorded().lack(locks ? needs : needs.first(3));  // mmap_lock's own events are enough
   if (lacks.empty() && now.scheduled_fences()) lacks = now.recorded().lack(job_order_needs);
   if (lacks.empty()) lacks = shared_names(now);
   return lacks;
@@ -190,7 +192,7 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
   say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
-  say(fences && !watch.orders.recorded(),
+  say(fences && !watch.orders.recorded() && !watch.orders.mmap_lock_recorded(),
       "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor "
       "what "
       "another order of events could do");
@@ -280,9 +282,10 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }
-  observation.locks_recorded = watch.orders.recorded();
-  observation.orders_lack = orders_lack(watch.now);
+  observation.locks_recorded = watch.orders.recorded() || watch.orders.mmap_lock_recorded();
+  observation.orders_lack = orders_lack(watch.now, watch.orders.recorded());
   observation.orders_cut = watch.orders.cut();
+  observation.orders_unsettled = watch.orders.unsettled();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

@@ -42,6 +42,7 @@ struct Observation {
   bool locks_recorded = false;
   std::string orders_lack;        // what another order needs and was not recorded; empty: nothing
   bool orders_cut = false;        // not every order of its events was compared: the window is smaller
+  std::string orders_unsettled;   // why comparing them says nothing; see OrderWatch
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it
   std::vector<Loss> losses;

@@ -103,18 +103,20 @@ void ContractWatch::take_lock(const TraceRecord& record) {
 void ContractWatch::take_wait(const TraceRecord& record) {
   const Fence fence = now_.find(record.fence());
   const Task* task = now_.task(record.pid);
-  if (!fence || task == nullptr || fence->signalled.seen()) return;
+  if (!fence || task == nullptr || now_.knows_signal(record.pid, *fence)) return;
   const std::string who = now_.task_name(record.pid);
-  if (const std::string where = section(record.pid); !where.empty()) {
+  if (const std::string where = section(record.pid); !where.empty() && !fence->signalled.seen()) {
     report(in_run_job(*task) ? Rule::wait_in_run_job : Rule::wait_in_signalling, who, record.line,
            fmt::format("{} waits for fence {} in {}", who, now_.fence_name(*fence), where), {},
            ends_of_section(record.pid));
   }
+  // That the fence has signalled already is luck: the driver's order of lock and wait is the same.
   const auto job = fence->job.lock();
-  if (!job || over_wait_.size() >= locks_limit) return;
+  const std::uint32_t ring = job ? job->ring : fence->ring;
+  if ((!job && ring == 0) || over_wait_.size() >= locks_limit) return;
   for (const HeldLock& lock : task->held) {
     if (is_annotation(lock.name)) continue;
-    const LockOfRing key{lock.address, job->ring};
+    const LockOfRing key{lock.address, ring};
     over_wait_.try_emplace(key, Use{lock.name, record.pid, record.line, now_.fence_name(*fence), lock.shared});
     meet(key);
   }
@@ -132,7 +134,8 @@ void ContractWatch::meet(LockOfRing lock) {
   first.name = now_.task_name(waiter.pid);
   first.holds = {fmt::format("holds lock {}", waiter.name)};
   first.waits_for = "fence " + waiter.what;
-  first.released_by = fmt::format("released when {} returns from run_job", now_.task_name(worker.pid));
+  first.released_by = fmt::format("released after run_job of its job, which the worker calls that is {} here",
+                                  now_.task_name(worker.pid));
   first.at = {waiter.line, 0, 1};
   Party second;
   second.name = now_.task_name(worker.pid);
@@ -143,7 +146,7 @@ void ContractWatch::meet(LockOfRing lock) {
   second.at = {worker.line, 0, 1};
   report(Rule::lock_held_across_wait, worker.name, std::max(worker.line, waiter.line),
          fmt::format("{} holds lock {} while it waits for fence {} (line {}), and {} takes that lock in run_job of {} "
-                     "(line {}): in another order neither goes on",
+                     "(line {}): a wait under it for a job whose run_job has yet to take it never ends",
                      first.name, waiter.name, waiter.what, waiter.line, second.name, worker.what, worker.line),
          {first, second}, {EventGroup::releases, EventGroup::signals}, lock.second);
 }

@@ -17,6 +17,9 @@ constexpr std::uint64_t burst_limit = 100'000;  // ns
 
 constexpr std::size_t armed_limit = 32;  // fences of jobs that were armed and not pushed
 
+// Events of one interrupt follow each other more closely than this.
+constexpr std::uint64_t one_interrupt = 1'000'000;  // ns
+
 // Work items that recover hung hardware: parts of their functions' names.
 constexpr auto recovery_functions = std::to_array<std::string_view>(
     {"drm_sched_job_timedout", "recover_worker", "gt_reset_worker", "panthor_device_reset_work", "panfrost_reset_work",
@@ -173,10 +176,11 @@ void Reconstruction::ask(const TraceRecord& record) {
 void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   ++fence_events_;
   if (own_work(record)) task_of(record.pid).interrupted.reset();
+  members_signalled_.clear();
   if (life->signalled.seen()) return;
   slowest_ = std::max(slowest_, age(*life, record.time));
   life->signalled = mark(record, false);
-  life->members.clear();
+  members_signalled_ = std::exchange(life->members, {});
   const Signaller who = signaller(*life);
   if (who == Signaller::interrupt) interrupt_driven_.insert(life->driver);
   if (who == Signaller::task && life->user_signalled != nullptr && life->created.seen() &&
@@ -318,6 +322,7 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
+      task_of(static_cast<Pid>(record.number(TraceField::pid))).roused = mark(record, false);
       if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
@@ -455,6 +460,17 @@ Signaller Reconstruction::signaller(const FenceLife& life) const {
     }
   }
   return Signaller::task;
+}
+
+bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
+  const Mark& signalled = life.signalled;
+  if (!signalled.seen()) return false;
+  if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
+  const Task* known = task(pid);
+  if (known == nullptr) return false;
+  const Mark& roused = known->roused;
+  const bool same = roused.line > signalled.line && roused.pid == signalled.pid && roused.context == signalled.context;
+  return same && (signalled.context != TraceContext::interrupt || roused.time <= signalled.time + one_interrupt);
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

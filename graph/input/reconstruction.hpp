@@ -56,6 +56,7 @@ struct FenceLife {
   const UserSignalledInfo* user_signalled = nullptr;
   std::weak_ptr<Job> job;                           // it is the job's finished or scheduled fence
   bool scheduled = false;                           // the latter
+  std::uint32_t ring = 0;                           // of that job; index of a name, 0: none
   bool container = false;                           // dma_fence_array or dma_fence_chain
   bool inferred = false;                            // its members were not recorded but concluded
   std::vector<std::shared_ptr<FenceLife>> members;  // of a container
@@ -133,7 +134,8 @@ struct Task {
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
   std::uint64_t asked = 0;              // when it asked last
-  Mark woken;                           // by whom, when
+  Mark woken;                           // by which task, when
+  Mark roused;                          // the same, by an interrupt too
   Mark exited;
 };
 
@@ -164,6 +166,12 @@ class Reconstruction {
   // a fence of user_signalled_table whose fences no other task has signalled.
   [[nodiscard]] std::optional<Pid> owner(const FenceLife& life) const;
   [[nodiscard]] Signaller signaller(const FenceLife& life) const;
+  // Was it this task that signalled it, or did whoever did wake the task afterwards? A later wait cannot have to wait.
+  [[nodiscard]] bool knows_signal(Pid pid, const FenceLife& life) const;
+  // Of the event applied last: what the container that it signalled stood for, and who held the lock that it released
+  // (several tasks if an interrupt released one of them for its holder).
+  [[nodiscard]] const std::vector<Fence>& members_signalled() const { return members_signalled_; }
+  [[nodiscard]] const std::vector<Pid>& released() const { return released_; }
   [[nodiscard]] const std::set<Pid>& delegating() const { return delegating_; }
   // Did an interrupt signal any fence of this driver?
   [[nodiscard]] bool interrupt_driven(std::uint32_t driver) const { return interrupt_driven_.contains(driver); }
@@ -211,6 +219,7 @@ class Reconstruction {
   void end_lock_wait(Pid pid, std::uint64_t address, bool taken, const TraceRecord& record);
   void hold(Pid pid, HeldLock lock);
   void release(Pid pid, std::uint64_t address, std::string_view name);
+  void release_for_holder(Pid pid, std::uint64_t address, std::string_view name);
   void take_task_event(const TraceRecord& record);
   void take_members(const TraceRecord& record);
   void exit(Pid pid, const TraceRecord& record);
@@ -252,6 +261,8 @@ class Reconstruction {
   std::set<std::uint32_t> interrupt_driven_;
   std::vector<std::string> names_{std::string{}};
   std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> name_ids_{{std::string{}, 0}};
+  std::vector<Fence> members_signalled_;
+  std::vector<Pid> released_;
   Mark last_recovery_;
   RecordedEvents recorded_;
   std::uint64_t slowest_ = 0;  // of the fences that have signalled or were freed; ns

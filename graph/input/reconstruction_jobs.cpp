@@ -52,9 +52,10 @@ void Reconstruction::queue_job(const TraceRecord& record) {
         scheduled && !scheduled->job.lock()) {
       scheduled->job = job;
       scheduled->scheduled = true;
+      scheduled->ring = ring_of(record);
     }
   }
-  if (job->ring == 0) job->ring = ring_of(record);
+  if (job->ring == 0) job->ring = finished->ring = ring_of(record);
   if (record.has(TraceField::pointer)) {
     job->pointer = record.number(TraceField::pointer);
     job->id = record.number(TraceField::id);

@@ -11,7 +11,8 @@ constexpr std::string_view signalling_map = "dma_fence_map";
 }  // namespace
 
 void Reconstruction::take_lock_event(const TraceRecord& record) {
-  if (record.context == TraceContext::interrupt) return;
+  // An interrupt may release an mmap_lock for its holder (mmap_read_unlock_non_owner).
+  if (record.context == TraceContext::interrupt && record.kind != TraceEventKind::mmap_lock_released) return;
   const std::uint64_t address = record.number(TraceField::address);
   std::string_view name = record.word(TraceField::name);
   switch (record.kind) {
@@ -26,7 +27,7 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
       return;
     }
     case TraceEventKind::mmap_lock_released:
-      return release(record.pid, address, "mmap_lock");
+      return release_for_holder(record.pid, address, "mmap_lock");
     case TraceEventKind::lock_acquire: {
       HeldLock lock{address, {}, record.line, false, false};
       if (name.starts_with("try ")) lock.tried = true, name.remove_prefix(4);
@@ -40,6 +41,7 @@ void Reconstruction::take_lock_event(const TraceRecord& record) {
     case TraceEventKind::lock_acquired:
       return end_lock_wait(record.pid, address, true, record);
     case TraceEventKind::lock_release:
+      released_ = {record.pid};
       return release(record.pid, address, name);
     case TraceEventKind::contention_begin:
       return start_lock_wait(record.pid, address, {}, record);
@@ -115,6 +117,17 @@ void Reconstruction::release(Pid pid, std::uint64_t address, std::string_view na
   if (holders == holders_.end()) return;
   holders->second.erase(pid);
   if (holders->second.empty()) holders_.erase(holders);
+}
+
+// Who releases an mmap_lock need not be its holder. Which of several readers it is for is not known: none of them is
+// taken to hold it any more.
+void Reconstruction::release_for_holder(Pid pid, std::uint64_t address, std::string_view name) {
+  released_ = {pid};
+  const auto holders = holders_.find(address);
+  if (holders == holders_.end() || holders->second.contains(pid)) return release(pid, address, name);
+  released_.clear();
+  for (const auto& [holder, line] : holders->second) released_.push_back(holder);
+  for (const Pid holder : released_) release(holder, address, name);
 }
 
 // lockdep announces a lock before it is taken: who waits for it does not hold it.

@@ -312,6 +312,8 @@ inline constexpr auto trace_event_table = std::to_array<TraceEventInfo>({
      "all, as trace-cmd's plugin prints it"},
     {TraceEventKind::task_waking, "sched", "sched_waking", "comm={} pid={pid}", "all"},
     {TraceEventKind::task_waking, "sched", "sched_waking", "{}:{pid} [{}", "all, as trace-cmd's plugin prints it"},
+    {TraceEventKind::task_waking, "sched", "sched_wakeup_new", "comm={} pid={pid}", "all: a task that begins"},
+    {TraceEventKind::task_waking, "sched", "sched_wakeup_new", "{}:{pid} [{}", "all, as trace-cmd's plugin prints it"},
     {TraceEventKind::task_blocked, "sched", "sched_blocked_reason", "pid={pid} iowait={} caller={caller=function}",
      "Android"},
 
