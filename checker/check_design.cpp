@@ -18,7 +18,7 @@ namespace {
 // Nothing where so many instances make no sense: then no larger number does.
 std::optional<System> with_instances(const Source& source, std::uint32_t instances) {
   Diagnostics diagnostics;
-  const std::optional<Scenario> scenario = read_yaml(source, diagnostics, instances);
+  const std::optional<Scenario> scenario = read_yaml(source, diagnostics, {instances});
   return scenario ? lower(*scenario, diagnostics) : std::nullopt;
 }
 
@@ -55,7 +55,7 @@ DesignDecision proved(const Source& source, const Proof& proof) {
   if (!result.decision.findings.empty())
     contract = {"contract", Verdict::violated,
                 fmt::format("with {} of each template", quantity(instances_of_many, "instance"))};
-  else if (may_depend_on_userspace(*proof.system))
+  else if (std::ranges::any_of(proof.systems, may_depend_on_userspace))
     contract = {"contract", Verdict::unknown, "with more instances a kernel fence may depend on userspace"};
   result.decision.answers.push_back(std::move(contract));
   return result;

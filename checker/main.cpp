@@ -369,21 +369,21 @@ ExitStatus verify(const Options& options) {
   if (given.diagnostics.ok()) input.check(given.diagnostics);
   std::optional<Certificate> certificate;
   if (given.diagnostics.ok()) certificate = read_certificate(given.source.text, given.diagnostics);
-  std::optional<System> system;
+  std::vector<System> systems;
   if (design.diagnostics.ok()) {
     Diagnostics many;
-    system = system_for_proof(design.source, many);
-    if (!system) design.diagnostics = many;
+    systems = systems_for_proof(design.source, many);
+    if (systems.empty()) design.diagnostics = many;
   }
   for (Checked* each : {&design, &given})
     if (!each->diagnostics.ok()) print_diagnostics(*each);
-  if (!certificate || !system) return ExitStatus::bad_input;
+  if (!certificate || systems.empty()) return ExitStatus::bad_input;
   std::vector<Objection> objections;
   if (certificate->fingerprint != design_fingerprint(design.source))
     objections.push_back({Objection::Kind::outside, {}, "it is about another text than this design", {}});
   if (certificate->title != read->scenario.title)
     objections.push_back({Objection::Kind::outside, {}, "it is about a design of another title", {}});
-  if (objections.empty()) objections = fencecheck::verify(*system, *certificate);
+  if (objections.empty()) objections = fencecheck::verify(systems, *certificate);
   for (const Objection& each : objections)
     print(stdout, fmt::format("{}: refused: {}\n", printable(position(design.source, each.at)), printable(each.says)));
   if (!objections.empty()) return ExitStatus::findings;

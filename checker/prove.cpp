@@ -17,6 +17,8 @@
 namespace fencecheck {
 namespace {
 
+constexpr std::size_t most_templates = 3;
+
 // In the order in which they are tried.
 const std::vector<std::vector<Measure>>& lists_of_measures() {
   static const std::vector<std::vector<Measure>> lists{{Measure::publication},
@@ -29,7 +31,7 @@ const std::vector<std::vector<Measure>>& lists_of_measures() {
 
 class Search {
  public:
-  explicit Search(const System& system) : system_(system) {}
+  explicit Search(const std::vector<System>& systems) : systems_(systems) {}
   Proof run();
 
  private:
@@ -39,7 +41,7 @@ class Search {
   void refuse(const DependencyGraph& graph, const Components& found, const std::vector<VertexId>& members);
   [[nodiscard]] Cycle cycle_through(const DependencyGraph& graph, const Components& found, EdgeId edge) const;
 
-  const System& system_;
+  const std::vector<System>& systems_;
   Proof proof_;
   std::vector<std::string> classes_;
   std::map<std::string, VertexId, std::less<>> vertices_;
@@ -50,12 +52,13 @@ class Search {
 // Who may own a fence: of several the one that signals nothing beyond it, as points of a timeline are signalled.
 void Search::find_candidates() {
   std::map<std::string, std::vector<std::pair<bool, std::string>>, std::less<>> all;
-  for (const Thread& thread : system_.threads)
+  const System& system = systems_.front();
+  for (const Thread& thread : system.threads)
     for (const Step& step : thread.program)
       if (const auto* signal = std::get_if<Signal>(&step.action))
         for (const FenceId fence : signal->fences)
-          all[instance_name(system_[fence].name).class_name].emplace_back(fence != signal->fences.back(),
-                                                                          instance_name(thread.name).class_name);
+          all[instance_name(system[fence].name).class_name].emplace_back(fence != signal->fences.back(),
+                                                                         instance_name(thread.name).class_name);
   for (auto& [fence, owners] : all) {
     std::ranges::stable_sort(owners, {}, [](const auto& each) { return each.first; });
     for (const auto& [beyond, owner] : owners)
@@ -146,7 +149,7 @@ void Search::refuse(const DependencyGraph& graph, const Components& found, const
 
 bool Search::rank() {
   DependencyGraph graph;
-  for (const std::string& name : classes_) boost::add_vertex(Vertex{name}, graph);
+  for (const std::string& name : classes_) boost::add_vertex(Vertex{name, VertexKind::fence, false, {}, {}}, graph);
   for (std::uint32_t i = 0; i < edges_.size(); ++i)  // the place says which edge it is
     boost::add_edge(vertices_.at(edges_[i].from), vertices_.at(edges_[i].to), Edge{{}, false, {}, {i, 0, 1}}, graph);
   const Components found = components(graph);
@@ -177,7 +180,7 @@ Proof Search::run() {
   proof_.certificate.emplace();
   find_candidates();
   for (;;) {
-    const std::vector<Objection> objections = verify(system_, *proof_.certificate);
+    const std::vector<Objection> objections = verify(systems_, *proof_.certificate);
     if (objections.empty()) return std::move(proof_);
     if (take_up(objections) && rank()) continue;
     proof_.certificate.reset();
@@ -207,28 +210,43 @@ ClassGraph classes_of(const DependencyGraph& graph) {
 
 }  // namespace
 
-Proof prove(const System& system) { return Search(system).run(); }
-
 Proof prove(const Source& source) {
   Diagnostics diagnostics;
-  std::optional<System> system = system_for_proof(source, diagnostics);
-  if (!system) {
-    Proof refused;
+  std::vector<System> systems = systems_for_proof(source, diagnostics);
+  if (systems.empty()) {
     const std::vector<Diagnostic> all = diagnostics.sorted();
     const auto error = std::ranges::find(all, Severity::error, &Diagnostic::severity);
+    Proof refused;
     refused.why_not = fmt::format("with {} instances: {}", instances_for_proof,
                                   error == all.end() ? "it cannot be read" : error->message);
     return refused;
   }
-  Proof proof = prove(*system);
+  Proof proof = Search(systems).run();
   if (proof.certificate) proof.certificate->fingerprint = design_fingerprint(source);
-  proof.system = std::move(system);
+  proof.systems = std::move(systems);
   return proof;
 }
 
-std::optional<System> system_for_proof(const Source& source, Diagnostics& diagnostics) {
-  const std::optional<Scenario> scenario = read_yaml(source, diagnostics, instances_for_proof);
-  return scenario ? lower(*scenario, diagnostics) : std::nullopt;
+std::vector<System> systems_for_proof(const Source& source, Diagnostics& diagnostics) {
+  const std::optional<Scenario> some = read_yaml(source, diagnostics);
+  if (!some) return {};
+  const auto templates = static_cast<std::size_t>(std::ranges::count_if(some->templates, &TemplateDeclaration::many));
+  if (templates > most_templates) {
+    diagnostics.error({}, fmt::format("more than {} templates with 'instances: many'", most_templates));
+    return {};
+  }
+  std::vector<System> result;  // the largest first
+  for (std::size_t single = 0; single < std::size_t{1} << templates; ++single) {
+    InstanceCounts counts{instances_for_proof};
+    counts.resize(std::max<std::size_t>(templates, 1), instances_for_proof);
+    for (std::size_t i = 0; i < templates; ++i)
+      if ((single >> i & 1U) != 0) counts[i] = 1;
+    const std::optional<Scenario> scenario = read_yaml(source, diagnostics, counts);
+    std::optional<System> system = scenario ? lower(*scenario, diagnostics) : std::nullopt;
+    if (!system) return {};
+    result.push_back(std::move(*system));
+  }
+  return result;
 }
 
 std::string design_fingerprint(const Source& source) { return fingerprint({"design", source.text}); }

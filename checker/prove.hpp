@@ -23,17 +23,15 @@ struct Proof {
   std::optional<Certificate> certificate;  // accepted by the verifier
   std::string why_not;                     // what stands against it otherwise
   std::vector<ClassEdge> cycle;            // the shortest cycle of classes that no order explains; may be empty
-  std::optional<System> system;            // what the certificate is about
+  std::vector<System> systems;             // what the certificate is about
 };
 
 // Of the design in this source, which has been read without errors. O(classes * steps).
 [[nodiscard]] Proof prove(const Source& source);
 
-// The same of a system with `instances_for_proof` instances of each template.
-[[nodiscard]] Proof prove(const System& system);
-
-// The system that certificates of this design are about; nothing, with errors, if it is too large.
-[[nodiscard]] std::optional<System> system_for_proof(const Source& source, Diagnostics& diagnostics);
+// The systems that certificates of this design are about: every template with one instance or with
+// `instances_for_proof`, in every combination. Nothing, with errors, if that is too much.
+[[nodiscard]] std::vector<System> systems_for_proof(const Source& source, Diagnostics& diagnostics);
 
 // What of a design's text a certificate is bound to.
 [[nodiscard]] std::string design_fingerprint(const Source& source);

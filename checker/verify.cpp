@@ -1,4 +1,4 @@
-// Each function is one condition of the theorem (docs/semantics.md, "Designs").
+// Conditions 4 and 5 of the theorem (docs/semantics.md, "Designs"); the others are in verify_programs.cpp.
 #include "checker/verify.hpp"
 
 #include <fmt/format.h>
@@ -10,24 +10,12 @@
 #include <tuple>
 #include <utility>
 
+#include "checker/verify_programs.hpp"
 #include "graph/model/instance_name.hpp"
 #include "graph/model/overloaded.hpp"
 
 namespace fencecheck {
 namespace {
-
-using Locks = std::set<std::uint32_t>;
-using Fences = std::set<std::uint32_t>;
-
-// What is known of a thread at each of its steps, its end included.
-struct Reading {
-  std::vector<std::vector<StepIndex>> next;      // ways through a timeout too
-  std::vector<bool> reached;                     // some way leads here
-  std::vector<Locks> may_hold;                   // on some way
-  std::vector<Locks> with_ticket;                // of these: taken in a transaction
-  std::vector<std::optional<Locks>> holds;       // on every way, exclusively
-  std::vector<std::optional<Fences>> publishes;  // on every way, this thread or whoever pushed it
-};
 
 struct Node {
   enum class Kind : std::uint8_t { published, unpublished, lock, job } kind = Kind::lock;
@@ -39,26 +27,13 @@ struct Target {
   bool ahead = false;  // in the queue
 };
 
-struct At {
-  std::uint32_t thread = 0;
-  StepIndex step = 0;
-};
-
 class Verifier {
  public:
-  Verifier(const System& system, const Certificate& certificate) : system_(system), certificate_(certificate) {}
+  Verifier(const System& system, const Certificate& certificate)
+      : system_(system), certificate_(certificate), programs_(read_programs(system, objections_)) {}
   std::vector<Objection> run();
 
  private:
-  // Conditions on programs.
-  void check_steps();
-  void read_programs();
-  void read_program(std::uint32_t thread);
-  void leave(Reading& reading, StepIndex from, StepIndex to, const Step& step, std::size_t branch) const;
-  void check_locks(std::uint32_t thread);
-  void check_jobs();
-  void find_publishers();
-
   // Obligations and what they wait for.
   void check_roots();
   void check_lock_sections();
@@ -83,29 +58,19 @@ class Verifier {
   [[nodiscard]] std::string name(const Node& node) const;
   [[nodiscard]] std::string class_of(const Node& node) const;
   [[nodiscard]] bool may_stop(At at) const { return system_.userspace_may_stop && step(at).userspace; }
-  [[nodiscard]] bool same_instance(const std::string& a, const std::string& b) const;
   void object(Objection::Kind kind, std::string subject, std::string says, Place at);
   void outside(std::string says, Place at) { object(Objection::Kind::outside, {}, std::move(says), at); }
 
   const System& system_;
   const Certificate& certificate_;
-  std::vector<Reading> readings_;
-  std::vector<std::vector<At>> pushes_;                          // of each job
-  std::vector<std::vector<At>> publishers_;                      // of each fence
-  std::map<std::string, std::optional<std::string>> announcer_;  // of a class of fences: who alone publishes it
   std::vector<Objection> objections_;
+  const Programs programs_;
   std::set<std::tuple<int, std::string, std::string>> said_;
 };
 
 void Verifier::object(Objection::Kind kind, std::string subject, std::string says, Place at) {
   if (said_.emplace(static_cast<int>(kind), subject, instance_name(says).class_name).second)
     objections_.push_back({kind, std::move(subject), std::move(says), at});
-}
-
-bool Verifier::same_instance(const std::string& a, const std::string& b) const {
-  const InstanceName first = instance_name(a);
-  const InstanceName second = instance_name(b);
-  return first.template_of == second.template_of && first.index == second.index;
 }
 
 std::string Verifier::name(const Node& node) const {
@@ -121,193 +86,10 @@ std::string Verifier::class_of(const Node& node) const {
   return fence_class(class_name, node.kind == Node::Kind::published);
 }
 
-// Condition 1: only steps of which the theorem speaks.
-
-std::string not_covered(const Step& step) {
-  return std::visit(
-      overloaded{
-          [](const Choose& choose) -> std::string { return never_waits(choose) ? "" : "a wait for a variable"; },
-          [](const Take&) -> std::string { return "a pool"; },
-          [](const Give&) -> std::string { return "a pool"; },
-          [](const Expire&) -> std::string { return "a fence with a fallback timer"; },
-          [](const Renew&) -> std::string { return "a fence that is made anew"; },
-          [](const Inherit&) -> std::string { return "a copy job on an engine"; },
-          [](const Flush&) -> std::string { return "a wait for a work, or a job that is submitted again"; },
-          [](const Cancel&) -> std::string { return "a work that is cancelled"; },
-          [](const Allocate&) -> std::string { return "memory that is tracked"; },
-          [](const PickVictim&) -> std::string { return "memory that is tracked"; },
-          [](const Deny&) -> std::string { return "memory that is tracked"; },
-          [](const SetLimit&) -> std::string { return "memory that is tracked"; },
-          [](const Kill&) -> std::string { return "hardware that is killed"; },
-          [](const auto&) -> std::string { return ""; },
-      },
-      step.action);
-}
-
-void Verifier::check_steps() {
-  for (const Fence& fence : system_.fences)
-    if (fence.on_wait || !fence.promises.empty()) outside("a fence whose first waiter starts something", fence.at);
-  for (const Queue& queue : system_.queues)
-    if (queue.gate) outside("a user queue", queue.at);
-  for (const Reservation& reservation : system_.reservations)
-    if (reservation.counted) outside("reserved slots", reservation.at);
-  for (const HardwareUse& use : system_.uses) outside("hardware whose memory is tracked", use.at);
-  for (const Thread& thread : system_.threads)
-    for (StepIndex i = 0; i < thread.end(); ++i) {
-      const Step& each = thread.program[i];
-      if (const std::string what = not_covered(each); !what.empty()) outside(what, each.at);
-      const auto goes_back = [&](StepIndex next) { return next <= i; };
-      if (std::ranges::any_of(each.next, goes_back) || (each.timeout && goes_back(each.timeout->next)))
-        outside(repeats(thread) ? "a work, or a job that is submitted again" : "a loop", each.at);
-    }
-}
-
-// Condition 2: what each thread holds and has published; it lets go of every lock.
-
-void Verifier::leave(Reading& reading, StepIndex from, StepIndex to, const Step& step, std::size_t branch) const {
-  Locks may = reading.may_hold[from];
-  Locks ticket = reading.with_ticket[from];
-  Locks holds = *reading.holds[from];
-  Fences publishes = *reading.publishes[from];
-  std::visit(overloaded{
-                 [&](const Acquire& acquire) {
-                   may.insert(acquire.lock.index);
-                   if (!acquire.shared) holds.insert(acquire.lock.index);
-                 },
-                 [&](const TryAcquire& attempt) {
-                   if (branch == 0) may.insert(attempt.lock.index);
-                   if (branch == 0 && !attempt.shared) holds.insert(attempt.lock.index);
-                 },
-                 [&](const AcquireWithTicket& acquire) {
-                   may.insert(acquire.lock.index);
-                   ticket.insert(acquire.lock.index);
-                   holds.insert(acquire.lock.index);
-                 },
-                 [&](const Release& release) {
-                   may.erase(release.lock.index);
-                   ticket.erase(release.lock.index);
-                   holds.erase(release.lock.index);
-                 },
-                 [&](const Publish& publish) { publishes.insert(publish.fence.index); },
-                 [](const auto&) {},
-             },
-             step.action);
-  const auto meet = [](std::optional<std::set<std::uint32_t>>& there, const std::set<std::uint32_t>& here) {
-    if (!there)
-      there = here;
-    else
-      std::erase_if(*there, [&](std::uint32_t each) { return !here.contains(each); });
-  };
-  reading.reached[to] = true;
-  reading.may_hold[to].merge(may);
-  reading.with_ticket[to].merge(ticket);
-  meet(reading.holds[to], holds);
-  meet(reading.publishes[to], publishes);
-}
-
-// Programs are in topological order: check_steps has refused all others.
-void Verifier::read_program(std::uint32_t thread) {
-  const Thread& who = system_.threads[thread];
-  const std::size_t size = who.end() + 1U;
-  Reading& reading = readings_[thread];
-  reading = {std::vector<std::vector<StepIndex>>(size),
-             std::vector<bool>(size),
-             std::vector<Locks>(size),
-             std::vector<Locks>(size),
-             std::vector<std::optional<Locks>>(size),
-             std::vector<std::optional<Fences>>(size)};
-  reading.reached[0] = true;
-  reading.holds[0].emplace();
-  reading.publishes[0].emplace();
-  if (who.queue && pushes_[thread].size() == 1) {
-    const At push = pushes_[thread].front();
-    if (const auto& known = readings_[push.thread].publishes; !known.empty() && known[push.step])
-      reading.publishes[0] = known[push.step];
-  }
-  for (StepIndex i = 0; i < who.end(); ++i) {
-    if (!reading.reached[i]) continue;
-    const Step& each = who.program[i];
-    // Wait-die: who holds nothing never backs off.
-    const bool first = std::holds_alternative<AcquireWithTicket>(each.action);
-    if (first && !reading.with_ticket[i].empty()) outside("a transaction of several locks", each.at);
-    if (std::holds_alternative<Cutoff>(each.action)) outside("a bound of the unfolding", each.at);
-    for (std::size_t branch = 0; branch < (first ? 1 : each.next.size()); ++branch) {
-      reading.next[i].push_back(each.next[branch]);
-      leave(reading, i, each.next[branch], each, branch);
-    }
-    if (!each.timeout) continue;
-    reading.next[i].push_back(each.timeout->next);
-    leave(reading, i, each.timeout->next, each, 0);
-  }
-}
-
-// Jobs know what was published before they were pushed: their pushers come first.
-void Verifier::read_programs() {
-  readings_.resize(system_.threads.size());
-  for (const bool jobs : {false, true})
-    for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-      if (system_.threads[i].queue.has_value() == jobs) read_program(i);
-  for (std::uint32_t i = 0; i < system_.threads.size(); ++i) check_locks(i);
-}
-
-void Verifier::check_locks(std::uint32_t thread) {
-  const Thread& who = system_.threads[thread];
-  const Reading& reading = readings_[thread];
-  for (StepIndex i = 0; i < who.end(); ++i) {
-    const auto twice = [&](LockId lock) {
-      if (reading.may_hold[i].contains(lock.index))
-        outside(fmt::format("lock '{}', taken by who may hold it", system_[lock].name), who.program[i].at);
-    };
-    if (const auto* acquire = std::get_if<Acquire>(&who.program[i].action)) twice(acquire->lock);
-    if (const auto* attempt = std::get_if<TryAcquire>(&who.program[i].action)) twice(attempt->lock);
-    if (const auto* acquire = std::get_if<AcquireWithTicket>(&who.program[i].action)) twice(acquire->lock);
-  }
-  if (!reading.may_hold[who.end()].empty()) outside("a lock that is not released", who.at);
-}
-
-// Condition 3: each job is pushed at one step, by a thread of its own instance that is no job.
-void Verifier::check_jobs() {
-  pushes_.resize(system_.threads.size());
-  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-    for (StepIndex at = 0; at < system_.threads[i].end(); ++at)
-      if (const auto* push = std::get_if<Push>(&system_.threads[i].program[at].action))
-        pushes_[push->job.index].push_back({i, at});
-  for (std::uint32_t job = 0; job < system_.threads.size(); ++job) {
-    const Thread& who = system_.threads[job];
-    for (const At& push : pushes_[job]) {
-      const Thread& pusher = system_.threads[push.thread];
-      if (pushes_[job].size() > 1 || pusher.queue || !same_instance(pusher.name, who.name))
-        outside(fmt::format("job '{}', pushed at several steps, by a job, or by another instance", who.name), who.at);
-    }
-  }
-}
-
-// Who alone publishes the fences of a class, in every instance: a thread of the same instance.
-void Verifier::find_publishers() {
-  publishers_.resize(system_.fences.size());
-  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-    for (StepIndex at = 0; at < system_.threads[i].end(); ++at)
-      if (const auto* publish = std::get_if<Publish>(&system_.threads[i].program[at].action))
-        if (readings_[i].reached[at]) publishers_[publish->fence.index].push_back({i, at});
-  for (std::uint32_t fence = 0; fence < system_.fences.size(); ++fence) {
-    const Fence& each = system_.fences[fence];
-    std::optional<std::string> alone;
-    bool several = each.published || publishers_[fence].empty();
-    for (const At& at : publishers_[fence]) {
-      const std::string& who = system_.threads[at.thread].name;
-      several = several || !same_instance(who, each.name) || (alone && alone != instance_name(who).class_name);
-      alone = instance_name(who).class_name;
-    }
-    if (several) alone.reset();
-    const auto [entry, fresh] = announcer_.try_emplace(instance_name(each.name).class_name, alone);
-    if (!fresh && entry->second != alone) entry->second.reset();
-  }
-}
-
-// What a step may wait for.
+// Condition 4, and what a step may wait for.
 
 Node Verifier::fence_node(FenceId fence, At at) const {
-  const auto& known = readings_[at.thread].publishes[at.step];
+  const auto& known = programs_.readings[at.thread].publishes[at.step];
   const bool published = system_[fence].published || (known && known->contains(fence.index));
   return {published ? Node::Kind::published : Node::Kind::unpublished, fence.index};
 }
@@ -323,13 +105,13 @@ std::vector<Target> Verifier::collected(DependencySetId set) const {
       for (StepIndex at = 0; at < system_.threads[i].end(); ++at) {
         const auto* attach = std::get_if<Attach>(&system_.threads[i].program[at].action);
         if (attach == nullptr || attach->reservation != collect.reservation || attach->usage > collect.up_to) continue;
-        if (!readings_[i].reached[at] || (i == by.thread && at > by.step)) continue;  // after it has collected
+        if (!programs_.readings[i].reached[at] || (i == by.thread && at > by.step)) continue;  // after it has collected
         result.push_back({fence_node(attach->fence, {i, at})});
       }
   };
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex at = 0; at < system_.threads[i].end(); ++at) {
-      if (!readings_[i].reached[at]) continue;
+      if (!programs_.readings[i].reached[at]) continue;
       const Action& action = system_.threads[i].program[at].action;
       if (const auto* collect = std::get_if<Collect>(&action); collect != nullptr && collect->into == set)
         attached(*collect, {i, at});
@@ -355,10 +137,11 @@ std::vector<Target> Verifier::targets(At at) const {
                  [&](const Begin&) {
                    for (std::uint32_t other = 0; other < system_.threads.size(); ++other) {
                      const bool queued = system_.threads[other].queue == system_.threads[at.thread].queue;
-                     if (other == at.thread || !queued || pushes_[other].empty()) continue;
+                     if (other == at.thread || !queued || programs_.pushes[other].empty()) continue;
                      const auto mine = push_of(at.thread);
-                     const bool later = mine && pushes_[other].front().thread == pushes_[at.thread].front().thread &&
-                                        pushes_[other].front().step > *mine;
+                     const bool later =
+                         mine && programs_.pushes[other].front().thread == programs_.pushes[at.thread].front().thread &&
+                         programs_.pushes[other].front().step > *mine;
                      if (!later) result.push_back({{Node::Kind::job, other}, true});
                    }
                  },
@@ -379,7 +162,7 @@ std::optional<std::vector<StepIndex>> Verifier::before(std::uint32_t thread, std
     starts.pop_back();
     if (at == who.end()) return std::nullopt;
     if (!seen.insert(at).second || goal(who.program[at])) continue;
-    for (const StepIndex next : readings_[thread].next[at]) starts.push_back(next);
+    for (const StepIndex next : programs_.readings[thread].next[at]) starts.push_back(next);
   }
   return std::vector<StepIndex>(seen.begin(), seen.end());
 }
@@ -387,13 +170,13 @@ std::optional<std::vector<StepIndex>> Verifier::before(std::uint32_t thread, std
 // Measures.
 
 std::optional<StepIndex> Verifier::push_of(std::uint32_t job) const {
-  if (pushes_[job].empty()) return std::nullopt;
-  return pushes_[job].front().step;
+  if (programs_.pushes[job].empty()) return std::nullopt;
+  return programs_.pushes[job].front().step;
 }
 
 std::vector<StepIndex> Verifier::publications(std::uint32_t thread, std::uint32_t fence) const {
   std::vector<StepIndex> result;
-  for (const At& at : publishers_[fence])
+  for (const At& at : programs_.publishers[fence])
     if (at.thread == thread) result.push_back(at.step);
   return result;
 }
@@ -402,12 +185,12 @@ std::vector<StepIndex> Verifier::publications(std::uint32_t thread, std::uint32_
 // job, if the thread that discharges or pushes it alone publishes that fence.
 std::optional<std::uint32_t> Verifier::announced(const Node& node) const {
   if (node.kind == Node::Kind::published) return node.index;
-  if (node.kind != Node::Kind::job || pushes_[node.index].empty()) return std::nullopt;
-  const At push = pushes_[node.index].front();
+  if (node.kind != Node::Kind::job || programs_.pushes[node.index].empty()) return std::nullopt;
+  const At push = programs_.pushes[node.index].front();
   for (const Step& each : system_.threads[node.index].program)
     if (const auto* signal = std::get_if<Signal>(&each.action); signal != nullptr && !signal->fences.empty()) {
       const std::uint32_t fence = signal->fences.back().index;
-      const auto& known = readings_[push.thread].publishes[push.step];
+      const auto& known = programs_.readings[push.thread].publishes[push.step];
       if (known && known->contains(fence)) return fence;
       return std::nullopt;
     }
@@ -416,9 +199,9 @@ std::optional<std::uint32_t> Verifier::announced(const Node& node) const {
 
 // The locks that are held from the publication of the fence, which comes first, to the push of the job.
 Locks Verifier::section(std::uint32_t job, std::uint32_t fence) const {
-  const At push = pushes_[job].front();
+  const At push = programs_.pushes[job].front();
   const std::vector<StepIndex> publish = publications(push.thread, fence);
-  const Reading& reading = readings_[push.thread];
+  const Reading& reading = programs_.readings[push.thread];
   if (publish.empty() || !reading.reached[push.step] || !reading.publishes[push.step]->contains(fence)) return {};
   Locks result = *reading.holds[push.step];
   for (StepIndex i = publish.front(); i < push.step; ++i)
@@ -433,15 +216,16 @@ bool Verifier::earlier(const Node& from, At at, const Target& to) const {
   const auto other = announced(to.node);
   if (!mine || !other) return false;
   const bool job = system_.threads[at.thread].queue.has_value();
-  if (job && pushes_[at.thread].empty()) return false;
-  const std::uint32_t by = job ? pushes_[at.thread].front().thread : at.thread;
-  const auto alone = announcer_.find(instance_name(system_.fences[*mine].name).class_name);
-  if (alone == announcer_.end() || alone->second != instance_name(system_.threads[by].name).class_name) return false;
+  if (job && programs_.pushes[at.thread].empty()) return false;
+  const std::uint32_t by = job ? programs_.pushes[at.thread].front().thread : at.thread;
+  const auto alone = programs_.announcer.find(instance_name(system_.fences[*mine].name).class_name);
+  if (alone == programs_.announcer.end() || alone->second != instance_name(system_.threads[by].name).class_name)
+    return false;
   const std::vector<StepIndex> publish = publications(by, *mine);
   if (publish.empty()) return false;
   if (to.ahead) {
-    const At pushed = pushes_[to.node.index].front();
-    const auto its = announcer_.find(instance_name(system_.fences[*other].name).class_name);
+    const At pushed = programs_.pushes[to.node.index].front();
+    const auto its = programs_.announcer.find(instance_name(system_.fences[*other].name).class_name);
     if (its->second != instance_name(system_.threads[pushed.thread].name).class_name) return false;
     if (pushed.thread == by) return publications(by, *other).back() < publish.front();
     const Locks together = section(at.thread, *mine);
@@ -449,7 +233,7 @@ bool Verifier::earlier(const Node& from, At at, const Target& to) const {
     return std::ranges::any_of(together, [&](std::uint32_t lock) { return others.contains(lock); });
   }
   if (system_.fences[*other].published) return true;
-  const auto known = [&](StepIndex i) { return readings_[by].publishes[i]->contains(*other); };
+  const auto known = [&](StepIndex i) { return programs_.readings[by].publishes[i]->contains(*other); };
   if (std::holds_alternative<Wait>(step(at).action)) return std::ranges::all_of(publish, known);
   const auto* wait = std::get_if<WaitSet>(&step(at).action);
   if (wait == nullptr) return false;
@@ -465,7 +249,7 @@ bool Verifier::earlier(const Node& from, At at, const Target& to) const {
   return true;
 }
 
-// Condition 4: an obligation that is open is owed by a thread that waits only for what is below it.
+// Condition 5: an obligation that is open is owed by a thread that waits only for what is below it.
 
 void Verifier::require(const Node& node, At at) {
   const std::string needed = class_of(node);
@@ -482,7 +266,7 @@ void Verifier::require(const Node& node, At at) {
 }
 
 void Verifier::wait_at(const Node& from, At at) {
-  if (!readings_[at.thread].reached[at.step]) return;
+  if (!programs_.readings[at.thread].reached[at.step]) return;
   const std::string from_class = class_of(from);
   if (may_stop(at))
     outside(fmt::format("{} needs '{}', and userspace may stop there", from_class, system_.threads[at.thread].name),
@@ -512,16 +296,19 @@ void Verifier::wait_at(const Node& from, At at) {
 // What may be owed by itself, whether or not somebody waits for it.
 void Verifier::check_roots() {
   for (std::uint32_t i = 0; i < system_.fences.size(); ++i)
-    if (!info(system_.fences[i].kind).user_controlled && (system_.fences[i].published || !publishers_[i].empty()))
+    if (!info(system_.fences[i].kind).user_controlled &&
+        (system_.fences[i].published || !programs_.publishers[i].empty()))
       if (const std::string needed = class_of({Node::Kind::published, i}); !certificate_.classes.contains(needed))
         object(Objection::Kind::unranked, needed, fmt::format("{} has no rank", needed), system_.fences[i].at);
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i) {
     const Thread& who = system_.threads[i];
-    if (who.queue && who.kind == ThreadKind::worker && !pushes_[i].empty()) require({Node::Kind::job, i}, {i, 0});
+    if (who.queue && who.kind == ThreadKind::worker && !programs_.pushes[i].empty())
+      require({Node::Kind::job, i}, {i, 0});
     if (who.queue) continue;
     const bool kernel = info(who.kind).kernel_owed;
     for (StepIndex s = 0; s < who.end(); ++s) {
-      if (!readings_[i].reached[s] || (!kernel && (who.program[s].interruptible || may_stop({i, s})))) continue;
+      if (!programs_.readings[i].reached[s] || (!kernel && (who.program[s].interruptible || may_stop({i, s}))))
+        continue;
       if (kernel && may_stop({i, s})) outside("a kernel thread in which userspace may stop", who.program[s].at);
       for (const Target& target : targets({i, s})) require(target.node, {i, s});
     }
@@ -531,7 +318,7 @@ void Verifier::check_roots() {
 void Verifier::check_lock_sections() {
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex s = 0; s < system_.threads[i].end(); ++s)
-      for (const std::uint32_t lock : readings_[i].may_hold[s]) {
+      for (const std::uint32_t lock : programs_.readings[i].may_hold[s]) {
         const Node node{Node::Kind::lock, lock};
         if (!certificate_.classes.contains(class_of(node)))
           object(Objection::Kind::unranked, class_of(node), fmt::format("{} has no rank", class_of(node)),
@@ -565,19 +352,19 @@ void Verifier::check_fence(std::uint32_t fence, bool published) {
     }
   if (!found) return unowned(fmt::format("has no owner '{}' in its own instance", owner->second));
   const bool job = system_.threads[*found].queue.has_value();
-  if (job && pushes_[*found].empty()) return unowned("has an owner that nobody pushes");
+  if (job && programs_.pushes[*found].empty()) return unowned("has an owner that nobody pushes");
   const auto signals = [&](const Step& at) {
     const auto* signal = std::get_if<Signal>(&at.action);
     return signal != nullptr && std::ranges::find(signal->fences, FenceId{fence}) != signal->fences.end();
   };
-  const std::uint32_t first = job ? pushes_[*found].front().thread : *found;  // who runs by itself
+  const std::uint32_t first = job ? programs_.pushes[*found].front().thread : *found;  // who runs by itself
   // Once published by that thread alone, only what it does later counts.
   std::vector<StepIndex> starts{0};
-  const auto alone = announcer_.find(instance_name(each.name).class_name);
+  const auto alone = programs_.announcer.find(instance_name(each.name).class_name);
   if (published && alone->second == instance_name(system_.threads[first].name).class_name) {
     starts.clear();
     for (const StepIndex at : publications(first, fence))
-      for (const StepIndex next : readings_[first].next[at]) starts.push_back(next);
+      for (const StepIndex next : programs_.readings[first].next[at]) starts.push_back(next);
   }
   const auto pushes = [&](const Step& at) {
     const auto* push = std::get_if<Push>(&at.action);
@@ -594,11 +381,6 @@ void Verifier::check_fence(std::uint32_t fence, bool published) {
 }
 
 std::vector<Objection> Verifier::run() {
-  check_steps();
-  if (!objections_.empty()) return objections_;
-  check_jobs();
-  read_programs();
-  find_publishers();
   if (!objections_.empty()) return objections_;
   check_roots();
   check_lock_sections();
@@ -624,8 +406,11 @@ std::string fence_class(const std::string& fence, bool published) {
   return fmt::format("fence {}{}", fence, published ? "" : " before it is published");
 }
 
-std::vector<Objection> verify(const System& system, const Certificate& certificate) {
-  return Verifier(system, certificate).run();
+std::vector<Objection> verify(const std::vector<System>& systems, const Certificate& certificate) {
+  std::vector<Objection> result;
+  for (const System& system : systems)
+    for (Objection& each : Verifier(system, certificate).run()) result.push_back(std::move(each));
+  return result;
 }
 
 }  // namespace fencecheck

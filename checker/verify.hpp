@@ -2,8 +2,8 @@
 //
 // It reads the system by itself: neither the dependency graph nor the search for
 // ranks, nor any engine, has a part in it. What it is given is the design with
-// `instances_for_proof` instances of each template, which shows every edge that
-// any number of instances can have (docs/semantics.md, "Designs").
+// one instance and with `instances_for_proof` instances of each template, which
+// shows every edge that any number of instances can have (docs/semantics.md, "Designs").
 #pragma once
 
 #include <cstdint>
@@ -49,10 +49,10 @@ struct Objection {
   std::optional<ClassEdge> edge{};
 };
 
-// Nothing: no number of instances can deadlock. O(steps * objects).
-[[nodiscard]] std::vector<Objection> verify(const System& system, const Certificate& certificate);
+// Nothing: no number of instances can deadlock. The systems are those of systems_for_proof. O(steps * objects).
+[[nodiscard]] std::vector<Objection> verify(const std::vector<System>& systems, const Certificate& certificate);
 
-// The thread or job that stands for the classes of its name in `owners`, and the class of a fence in `classes`.
+// The class of a fence in `classes`.
 [[nodiscard]] std::string fence_class(const std::string& fence, bool published);
 
 }  // namespace fencecheck

@@ -288,7 +288,7 @@ void append_once(const Diagnostics& from, Diagnostics& to) {
 
 }  // namespace
 
-std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics, std::uint32_t many) {
+std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics, const InstanceCounts& many) {
   const std::optional<YamlTree> tree = read_yaml_tree(source, diagnostics);
   if (!tree || !check_version(tree->root(), diagnostics)) return std::nullopt;
   Diagnostics own;

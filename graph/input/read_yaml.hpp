@@ -14,6 +14,6 @@ namespace fencecheck {
 // Whether names refer to anything is for lower() to say. `diagnostics` holds no
 // errors before.
 [[nodiscard]] std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics,
-                                                std::uint32_t many = instances_of_many);
+                                                const InstanceCounts& many = {instances_of_many});
 
 }  // namespace fencecheck

@@ -60,14 +60,15 @@ std::string_view without_point(std::string_view name) { return name.substr(0, na
 
 class Expansion {
  public:
-  Expansion(const YamlTree& tree, std::uint32_t many, Diagnostics& diagnostics)
-      : root_(tree.root()), many_(many), diagnostics_(diagnostics) {}
+  Expansion(const YamlTree& tree, InstanceCounts many, Diagnostics& diagnostics)
+      : root_(tree.root()), many_(std::move(many)), diagnostics_(diagnostics) {}
   std::optional<YamlTree> run(std::vector<TemplateDeclaration>& templates);
 
  private:
   void declare(const YamlEntry& entry);
   void collect_jobs(const YamlNode& node, Template& into);
   void check_names();
+  bool check_plain(const std::string& name, Place at);
 
   struct Reference {
     const Template* of = nullptr;
@@ -98,7 +99,7 @@ class Expansion {
   }
 
   const YamlNode& root_;
-  std::uint32_t many_;
+  InstanceCounts many_;
   Diagnostics& diagnostics_;
   std::map<std::string, Template, std::less<>> templates_;
   std::vector<const Template*> in_order_;
@@ -119,10 +120,15 @@ void Expansion::declare(const YamlEntry& entry) {
   Template each;
   each.declaration.name = {entry.key, entry.at};
   each.body = entry.value;
+  if (entry.key.find('.') != std::string::npos)
+    diagnostics_.error(entry.at, fmt::format("the name of a template has no '.', and {} has one", quote(entry.key)));
   const Fields<Context::template_> fields(entry, diagnostics_);
   if (const YamlEntry* given = fields.entry("instances")) {
     each.declaration.many = given->value->kind == YamlNode::Kind::scalar && given->value->text == all_instances;
-    each.declaration.instances = many_;
+    if (each.declaration.many) {
+      const auto before = std::ranges::count_if(in_order_, [](const Template* one) { return one->declaration.many; });
+      each.declaration.instances = many_[std::min(static_cast<std::size_t>(before), many_.size() - 1)];
+    }
     if (!each.declaration.many) fields.read("instances", each.declaration.instances);
   }
   for (const KeyRow& row : key_table) {
@@ -140,12 +146,21 @@ void Expansion::check_names() {
   for (const YamlEntry& entry : root_.entries) {
     const KeyRow* row = find_key(Context::template_, entry.key);
     if (row == nullptr || !info(row->shape).is_table) continue;
-    for (const YamlEntry& object : entry.value->entries)
+    for (const YamlEntry& object : entry.value->entries) {
+      check_plain(object.key, object.at);
       for (const Template* each : in_order_)
         if (each->own.contains(object.key))
           diagnostics_.error(object.at, fmt::format("the name '{}' is taken by what template '{}' owns", object.key,
                                                     each->declaration.name.text));
+    }
   }
+}
+
+// Only the expansion names instances by their number: a design is the same for all of them.
+bool Expansion::check_plain(const std::string& name, Place at) {
+  if (name.find('[') == std::string::npos) return true;
+  diagnostics_.error(at, fmt::format("{} names one instance: say previous, older, other or any", quote(name)));
+  return false;
 }
 
 std::optional<Expansion::Reference> Expansion::reference(std::string_view text, const Speaker& speaker) const {
@@ -169,6 +184,7 @@ std::optional<Expansion::Reference> Expansion::reference(std::string_view text, 
 
 // The name, for this speaker; nothing if nobody is there.
 std::optional<std::string> Expansion::resolve(const std::string& text, const Speaker& speaker, Place at) {
+  if (!check_plain(text, at)) return text;
   if (speaker.self != nullptr && speaker.self->own.contains(without_point(text)))
     return name_in_instance(speaker.self->declaration.name.text, speaker.index, text);
   const auto found = reference(text, speaker);
@@ -400,7 +416,7 @@ Stripped strip(const std::string& message) {
 
 }  // namespace
 
-std::optional<YamlTree> expand_templates(const YamlTree& tree, std::uint32_t many,
+std::optional<YamlTree> expand_templates(const YamlTree& tree, const InstanceCounts& many,
                                          std::vector<TemplateDeclaration>& templates, Diagnostics& diagnostics) {
   if (tree.root().kind != YamlNode::Kind::mapping) return std::nullopt;
   return Expansion(tree, many, diagnostics).run(templates);

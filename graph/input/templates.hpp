@@ -16,12 +16,14 @@
 
 namespace fencecheck {
 
-// How many instances there are of a template that says `many`, unless somebody asks for another number.
-inline constexpr std::uint32_t instances_of_many = 2;
+// How many instances stand for `many`: of each template that says so, in the order of the text; the last number is
+// that of all later ones.
+using InstanceCounts = std::vector<std::uint32_t>;
+inline constexpr std::uint32_t instances_of_many = 2;  // unless somebody asks for another number
 
 // The document without templates, and the templates; nothing if it has none, or
 // if they make no sense. The result keeps pointers into `tree`.
-[[nodiscard]] std::optional<YamlTree> expand_templates(const YamlTree& tree, std::uint32_t many,
+[[nodiscard]] std::optional<YamlTree> expand_templates(const YamlTree& tree, const InstanceCounts& many,
                                                        std::vector<TemplateDeclaration>& templates,
                                                        Diagnostics& diagnostics);
 
