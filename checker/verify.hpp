@@ -17,7 +17,7 @@
 
 namespace fencecheck {
 
-inline constexpr std::uint32_t instances_for_proof = 21;
+inline constexpr std::uint32_t instances_for_proof = 25;
 
 // Whoever discharges an obligation of the class `from` may have to wait for one
 // of the class `to`; what is provably earlier of the second one.

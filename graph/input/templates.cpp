@@ -86,7 +86,7 @@ class Expansion {
   const YamlNode* table(const YamlNode& node, const KeyRow& row, const Speaker& speaker);
   const YamlNode* mapping(const YamlNode& node, Context context, const Speaker& speaker);
   const YamlNode* steps(const YamlNode& node, const Speaker& speaker);
-  const YamlNode* program(const YamlNode& node, const Speaker& speaker);
+  const YamlNode* program(const YamlNode& node, const KeyRow& row, const Speaker& speaker);
   const YamlNode* chosen(const YamlNode& node, const std::vector<Choice>& choices, const Speaker& speaker);
   void find_choices(const YamlNode& node, const Speaker& speaker, std::vector<Choice>& choices) const;
   [[nodiscard]] static const YamlEntry* submission(const YamlNode& node);
@@ -221,7 +221,7 @@ std::vector<std::uint32_t> Expansion::candidates(const Choice& choice, const Spe
 
 const YamlNode* Expansion::part(const YamlNode& node, const KeyRow& row, const Speaker& speaker) {
   if (node.kind == YamlNode::Kind::mapping && row.fields != Context::none) return mapping(node, row.fields, speaker);
-  if (row.form == Form::steps) return row.context < Context::step ? program(node, speaker) : steps(node, speaker);
+  if (row.form == Form::steps) return row.context < Context::step ? program(node, row, speaker) : steps(node, speaker);
   if (node.kind != YamlNode::Kind::scalar || !is_object(row.form)) return &node;
   const auto name = resolve(node.text, speaker, node.at);
   if (!name) return nullptr;
@@ -308,13 +308,15 @@ const YamlEntry* Expansion::submission(const YamlNode& node) {
 
 // A program chooses once, before its first step: "client.other" is one and the
 // same client in all of it. So it becomes a choice between whole programs.
-const YamlNode* Expansion::program(const YamlNode& node, const Speaker& speaker) {
+const YamlNode* Expansion::program(const YamlNode& node, const KeyRow& row, const Speaker& speaker) {
   std::vector<Choice> choices;
   find_choices(node, speaker, choices);
   if (const YamlEntry* submit = choices.empty() ? nullptr : submission(node))
     diagnostics_.error(submit->at, fmt::format("a program that submits jobs cannot choose an instance of '{}': say "
                                                "'previous', or submit in another thread",
                                                choices.front().first->declaration.name.text));
+  if (!choices.empty() && row.key == "procedures")
+    diagnostics_.error(node.at, "a procedure cannot choose an instance: only threads, works and reclaim do");
   return chosen(node, choices, speaker);
 }
 
