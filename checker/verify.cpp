@@ -39,6 +39,7 @@ class Verifier {
   void check_lock_sections();
   void check_job(std::uint32_t job);
   void check_fence(std::uint32_t fence, bool published);
+  void find_fills();
   [[nodiscard]] std::vector<Target> targets(At at) const;
   [[nodiscard]] std::vector<Target> collected(DependencySetId set) const;
   [[nodiscard]] Node fence_node(FenceId fence, At at) const;
@@ -65,6 +66,8 @@ class Verifier {
   const Certificate& certificate_;
   std::vector<Objection> objections_;
   const Programs programs_;
+  std::vector<std::vector<At>> fills_;     // of each dependency set
+  std::vector<std::vector<At>> attaches_;  // of each reservation object
   std::set<std::tuple<int, std::string, std::string>> said_;
 };
 
@@ -94,30 +97,37 @@ Node Verifier::fence_node(FenceId fence, At at) const {
   return {published ? Node::Kind::published : Node::Kind::unpublished, fence.index};
 }
 
-std::vector<Target> Verifier::collected(DependencySetId set) const {
-  std::vector<Target> result;
-  const auto attached = [&](const Collect& collect, At by) {
-    for (const Attachment& each : system_[collect.reservation].attached)
-      if (each.usage <= collect.up_to)
-        result.push_back(
-            {{system_[each.fence].published ? Node::Kind::published : Node::Kind::unpublished, each.fence.index}});
-    for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-      for (StepIndex at = 0; at < system_.threads[i].end(); ++at) {
-        const auto* attach = std::get_if<Attach>(&system_.threads[i].program[at].action);
-        if (attach == nullptr || attach->reservation != collect.reservation || attach->usage > collect.up_to) continue;
-        if (!programs_.readings[i].reached[at] || (i == by.thread && at > by.step)) continue;  // after it has collected
-        result.push_back({fence_node(attach->fence, {i, at})});
-      }
-  };
+// What the sets are filled with and the reservation objects have, each by the steps that do it.
+void Verifier::find_fills() {
+  fills_.resize(system_.sets.size());
+  attaches_.resize(system_.reservations.size());
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
     for (StepIndex at = 0; at < system_.threads[i].end(); ++at) {
       if (!programs_.readings[i].reached[at]) continue;
       const Action& action = system_.threads[i].program[at].action;
-      if (const auto* collect = std::get_if<Collect>(&action); collect != nullptr && collect->into == set)
-        attached(*collect, {i, at});
-      if (const auto* capture = std::get_if<Capture>(&action); capture != nullptr && capture->into == set)
-        for (const FenceId fence : capture->fences) result.push_back({fence_node(fence, {i, at})});
+      if (const auto* collect = std::get_if<Collect>(&action)) fills_[collect->into.index].push_back({i, at});
+      if (const auto* capture = std::get_if<Capture>(&action)) fills_[capture->into.index].push_back({i, at});
+      if (const auto* attach = std::get_if<Attach>(&action)) attaches_[attach->reservation.index].push_back({i, at});
     }
+}
+
+std::vector<Target> Verifier::collected(DependencySetId set) const {
+  std::vector<Target> result;
+  for (const At by : fills_[set.index]) {
+    if (const auto* capture = std::get_if<Capture>(&step(by).action))
+      for (const FenceId fence : capture->fences) result.push_back({fence_node(fence, by)});
+    const auto* collect = std::get_if<Collect>(&step(by).action);
+    if (collect == nullptr) continue;
+    for (const Attachment& each : system_[collect->reservation].attached)
+      if (each.usage <= collect->up_to)
+        result.push_back(
+            {{system_[each.fence].published ? Node::Kind::published : Node::Kind::unpublished, each.fence.index}});
+    for (const At at : attaches_[collect->reservation.index]) {
+      const auto& attach = std::get<Attach>(step(at).action);
+      const bool after = at.thread == by.thread && at.step > by.step;  // it has collected
+      if (attach.usage <= collect->up_to && !after) result.push_back({fence_node(attach.fence, at)});
+    }
+  }
   return result;
 }
 
@@ -237,16 +247,8 @@ bool Verifier::earlier(const Node& from, At at, const Target& to) const {
   if (std::holds_alternative<Wait>(step(at).action)) return std::ranges::all_of(publish, known);
   const auto* wait = std::get_if<WaitSet>(&step(at).action);
   if (wait == nullptr) return false;
-  for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
-    for (StepIndex s = 0; s < system_.threads[i].end(); ++s) {
-      const Action& action = system_.threads[i].program[s].action;
-      const auto* collect = std::get_if<Collect>(&action);
-      const auto* capture = std::get_if<Capture>(&action);
-      const bool fills =
-          (collect != nullptr && collect->into == wait->set) || (capture != nullptr && capture->into == wait->set);
-      if (fills && (i != by || s > publish.front())) return false;
-    }
-  return true;
+  return std::ranges::all_of(fills_[wait->set.index],
+                             [&](const At& fill) { return fill.thread == by && fill.step < publish.front(); });
 }
 
 // Condition 5: an obligation that is open is owed by a thread that waits only for what is below it.
@@ -382,6 +384,7 @@ void Verifier::check_fence(std::uint32_t fence, bool published) {
 
 std::vector<Objection> Verifier::run() {
   if (!objections_.empty()) return objections_;
+  find_fills();
   check_roots();
   check_lock_sections();
   for (std::uint32_t i = 0; i < system_.threads.size(); ++i)
