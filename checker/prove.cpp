@@ -29,9 +29,9 @@ const std::vector<std::vector<Measure>>& lists_of_measures() {
   return lists;
 }
 
-class Search {
+class Ranking {
  public:
-  explicit Search(const std::vector<System>& systems) : systems_(systems) {}
+  explicit Ranking(const std::vector<System>& systems) : systems_(systems) {}
   Proof run();
 
  private:
@@ -50,7 +50,7 @@ class Search {
 };
 
 // Who may own a fence: of several the one that signals nothing beyond it, as points of a timeline are signalled.
-void Search::find_candidates() {
+void Ranking::find_candidates() {
   std::map<std::string, std::vector<std::pair<bool, std::string>>, std::less<>> all;
   const System& system = systems_.front();
   for (const Thread& thread : system.threads)
@@ -68,7 +68,7 @@ void Search::find_candidates() {
 }
 
 // Learns from what the verifier says; false if there is nothing to be learnt.
-bool Search::take_up(const std::vector<Objection>& objections) {
+bool Ranking::take_up(const std::vector<Objection>& objections) {
   bool learnt = false;
   const auto add_class = [&](const std::string& name) {
     if (!vertices_.try_emplace(name, classes_.size()).second) return;
@@ -103,7 +103,7 @@ bool Search::take_up(const std::vector<Objection>& objections) {
   return learnt;
 }
 
-Cycle Search::cycle_through(const DependencyGraph& graph, const Components& found, EdgeId edge) const {
+Cycle Ranking::cycle_through(const DependencyGraph& graph, const Components& found, EdgeId edge) const {
   const VertexId goal = source(edge, graph);
   std::map<VertexId, EdgeId> reached_by;
   std::vector<VertexId> queue{target(edge, graph)};
@@ -121,7 +121,7 @@ Cycle Search::cycle_through(const DependencyGraph& graph, const Components& foun
 }
 
 // The suspicion: a shortest cycle through an edge that stands against the list with the fewest of them.
-void Search::refuse(const DependencyGraph& graph, const Components& found, const std::vector<VertexId>& members) {
+void Ranking::refuse(const DependencyGraph& graph, const Components& found, const std::vector<VertexId>& members) {
   std::optional<EdgeId> worst;
   std::size_t fewest = edges_.size() + 1;
   for (const std::vector<Measure>& measures : lists_of_measures()) {
@@ -147,7 +147,7 @@ void Search::refuse(const DependencyGraph& graph, const Components& found, const
   proof_.why_not = "a cycle of classes that no order excludes: " + story;
 }
 
-bool Search::rank() {
+bool Ranking::rank() {
   DependencyGraph graph;
   for (const std::string& name : classes_) boost::add_vertex(Vertex{name, VertexKind::fence, false, {}, {}}, graph);
   for (std::uint32_t i = 0; i < edges_.size(); ++i)  // the place says which edge it is
@@ -176,7 +176,7 @@ bool Search::rank() {
   return true;
 }
 
-Proof Search::run() {
+Proof Ranking::run() {
   proof_.certificate.emplace();
   find_candidates();
   for (;;) {
@@ -221,7 +221,7 @@ Proof prove(const Source& source) {
                                   error == all.end() ? "it cannot be read" : error->message);
     return refused;
   }
-  Proof proof = Search(systems).run();
+  Proof proof = Ranking(systems).run();
   if (proof.certificate) proof.certificate->fingerprint = design_fingerprint(source);
   proof.systems = std::move(systems);
   return proof;

@@ -175,8 +175,7 @@ TEST_CASE("what the theorem does not cover is named", "[designs]") {
   says(client("{when: {v: 1}}") + "variables: {v: 0}\n", "a wait for a variable");
   says(client("{loop: {name: l, steps: [{choose: [[{lock: m}, {unlock: m}], [{retry: l}]]}]}}"), "a loop");
   says(client("{wait: x}") + "fences: {x: {timeout: 1s}}\n", "a fence with a fallback timer");
-  says(client("{queue-work: w}") +
-           "queues: {wq: worker}\nworks: {w: {queue: wq, steps: [{unmap: b}]}}\nbuffers: {b: {}}\n",
+  says(client("{queue-work: w}") + "queues: {wq: worker}\nworks: {w: {queue: wq, steps: [{lock: g}, {unlock: g}]}}\n",
        "a work");
   says(client("{lock: m}, {wait: f}, {unlock: m}"), "fence 'c[1].f' has no owner");
   says(client("{wait: {all: [f], interruptible: false}}, {choose: [[{signal: f}], [{lock: m}, {unlock: m}]]}"),
