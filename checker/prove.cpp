@@ -42,6 +42,7 @@ class Ranking {
   [[nodiscard]] Cycle cycle_through(const DependencyGraph& graph, const Components& found, EdgeId edge) const;
 
   const std::vector<System>& systems_;
+  Certificate certificate_;
   Proof proof_;
   std::vector<std::string> classes_;
   std::map<std::string, VertexId, std::less<>> vertices_;
@@ -63,7 +64,7 @@ void Ranking::find_candidates() {
     std::ranges::stable_sort(owners, {}, [](const auto& each) { return each.first; });
     for (const auto& [beyond, owner] : owners)
       if (std::ranges::find(candidates_[fence], owner) == candidates_[fence].end()) candidates_[fence].push_back(owner);
-    proof_.certificate->owners[fence] = candidates_[fence].front();
+    certificate_.owners[fence] = candidates_[fence].front();
   }
 }
 
@@ -94,7 +95,7 @@ bool Ranking::take_up(const std::vector<Objection>& objections) {
           return false;
         }
         left.erase(left.begin());
-        proof_.certificate->owners[each.subject] = left.front();
+        certificate_.owners[each.subject] = left.front();
         learnt = true;
       }
     }
@@ -170,21 +171,21 @@ bool Ranking::rank() {
     measures[found.of[members.front()]] = *list;
   }
   // Components are numbered from those that lead nowhere.
-  proof_.certificate->classes.clear();
+  certificate_.classes.clear();
   for (VertexId vertex = 0; vertex < classes_.size(); ++vertex)
-    proof_.certificate->classes[classes_[vertex]] = {found.of[vertex], measures[found.of[vertex]]};
+    certificate_.classes[classes_[vertex]] = {found.of[vertex], measures[found.of[vertex]]};
   return true;
 }
 
 Proof Ranking::run() {
-  proof_.certificate.emplace();
   find_candidates();
   for (;;) {
-    const std::vector<Objection> objections = verify(systems_, *proof_.certificate);
-    if (objections.empty()) return std::move(proof_);
-    if (take_up(objections) && rank()) continue;
-    proof_.certificate.reset();
-    return std::move(proof_);
+    const std::vector<Objection> objections = verify(systems_, certificate_);
+    if (objections.empty()) {
+      proof_.certificate = certificate_;
+      return proof_;
+    }
+    if (!take_up(objections) || !rank()) return proof_;
   }
 }
 

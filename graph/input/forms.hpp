@@ -74,8 +74,8 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::none, "none", "nothing", ""},
     {Context::scenario, "scenario", "a scenario", "The keys at the left margin. `fencecheck` comes first."},
     {Context::template_, "template", "a template",
-     "Objects and threads of which there are several instances, such as clients. Inside, a name means the instance's own "
-     "object; those of others are `client.previous.done` and so on. See [Designs](#designs)."},
+     "Objects and threads of which there are several instances, such as clients. Inside, a name means the instance's "
+     "own object; those of others are `client.previous.done` and so on. See [Designs](input.md#designs)."},
     {Context::expect, "expectation", "'expect'",
      "What a check of this scenario should find. If it finds something else, the check fails."},
     {Context::environment, "environment", "'environment'", "What the world around the threads may do."},
