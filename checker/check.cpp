@@ -10,12 +10,14 @@
 #include <memory>
 #include <mutex>
 
+#include "checker/check_design.hpp"
 #include "checker/decide.hpp"
 #include "checker/design.hpp"
 #include "checker/input.hpp"
 #include "checker/interrupt.hpp"
 #include "checker/predict.hpp"
 #include "checker/progress_bar.hpp"
+#include "checker/prove.hpp"
 #include "graph/cycle_findings.hpp"
 #include "graph/input/lower.hpp"
 #include "graph/input/merged_trace.hpp"
@@ -79,27 +81,41 @@ std::vector<std::string> round_trips(const System& system) {
   return result;
 }
 
+// What a decision comes to, whichever way it was reached.
+Report report_of(const Scenario& scenario, const Source& source, const System& system, const SystemGraph& graph,
+                 Decision decision, std::string_view decided_by) {
+  Report report;
+  report.title = scenario.title.empty() ? file_title(source.name) : scenario.title;
+  report.kind = "scenario";
+  report.size = size_of(system);
+  report.answers = std::move(decision.answers);
+  report.findings = std::move(decision.findings);
+  report.assumptions = environment(scenario);
+  std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
+  report.assumptions.push_back(fmt::format("the engine that decided is right: {}", decided_by));
+  report.figures = round_trips(system);
+  report.expect = scenario.expect;
+  report.graph = graph.graph;
+  report.cycles = std::move(decision.cycles);
+  return report;
+}
+
 std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnostics, const Budget& budget) {
   const std::optional<Scenario> scenario = read_yaml(source, diagnostics);
   if (!scenario) return std::nullopt;
   const std::optional<System> system = lower(*scenario, diagnostics);
   if (!system) return std::nullopt;
+  if (any_number(*scenario)) {
+    DesignDecision design = decide_design(source, budget);
+    const std::string_view by = design.proved ? "the checker of certificates" : info(design.decision.engine).id;
+    Report report = report_of(*scenario, source, design.system, design.graph, std::move(design.decision), by);
+    report.size += fmt::format("; {} of each template", quantity(design.instances, "instance"));
+    return report;
+  }
   const SystemGraph graph = dependencies(*system);
   Decision decision = decide(*system, graph, budget);
-  Report report;
-  report.title = scenario->title.empty() ? file_title(source.name) : scenario->title;
-  report.kind = "scenario";
-  report.size = size_of(*system);
-  report.answers = std::move(decision.answers);
-  report.findings = std::move(decision.findings);
-  report.assumptions = environment(*scenario);
-  std::ranges::move(decision.assumptions, std::back_inserter(report.assumptions));
-  report.assumptions.push_back(fmt::format("the engine that decided is right: {}", info(decision.engine).id));
-  report.figures = round_trips(*system);
-  report.expect = scenario->expect;
-  report.graph = graph.graph;
-  report.cycles = std::move(decision.cycles);
-  return report;
+  const std::string_view by = info(decision.engine).id;
+  return report_of(*scenario, source, *system, graph, std::move(decision), by);
 }
 
 std::optional<Report> check_graph(const Source& source, Diagnostics& diagnostics) {

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "checker/baseline.hpp"
+#include "checker/certificate.hpp"
 #include "checker/check.hpp"
 #include "checker/combine.hpp"
 #include "checker/design.hpp"
@@ -25,13 +26,17 @@
 #include "checker/options.hpp"
 #include "checker/output_file.hpp"
 #include "checker/progress_bar.hpp"
+#include "checker/prove.hpp"
 #include "checker/record.hpp"
 #include "checker/run_checks.hpp"
+#include "checker/verify.hpp"
 #include "checker/watch.hpp"
 #include "encoders/diagram.hpp"
 #include "encoders/report/issues.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
+#include "graph/input/open_input.hpp"
+#include "graph/input/read_yaml.hpp"
 
 namespace fencecheck {
 namespace {
@@ -92,6 +97,7 @@ std::vector<std::string> outputs_of(const Options& options) {
   for (const ReportRequest& request : options.reports)
     if (!request.file.empty()) result.push_back(request.file);
   if (!options.output.empty()) result.push_back(options.output);
+  if (!options.certificate.empty()) result.push_back(options.certificate);
   return result;
 }
 
@@ -181,6 +187,26 @@ void update(const Baseline& baseline, const OutputFile& file, const Run& run) {
   if (!removed.stale.empty()) print(stderr, fmt::format("removed from the baseline:\n{}", stale_lines(removed)));
 }
 
+// The file is written only if there is a certificate.
+void write_certificate(const Options& options, const OutputFile& file, const Run& run) {
+  if (run.inputs.size() != 1 || !run.inputs.front().report) return;
+  const Checked& input = run.inputs.front();
+  Diagnostics unheard;  // said already by the check
+  const std::optional<Scenario> design =
+      run.interrupted || input.report->kind != "scenario" ? std::nullopt : read_yaml(input.source, unheard);
+  Proof proof;
+  if (design && any_number(*design))
+    proof = prove(input.source);
+  else
+    proof.why_not = "it is no design with 'instances: many'";
+  if (!proof.certificate) {
+    print(stderr, fmt::format("{}: not written: {}\n", printable(options.certificate), proof.why_not));
+    return;
+  }
+  proof.certificate->title = input.report->title;
+  file.write(to_json(*proof.certificate));
+}
+
 ExitStatus check(const Options& options) {
   if (options.watch) return watch(options, style_of(stdout, options));
   std::optional<Baseline> baseline;
@@ -193,6 +219,7 @@ ExitStatus check(const Options& options) {
   auto file = files.begin();
   for (const ReportRequest& request : options.reports)
     if (!request.file.empty()) file++->write(request.format->write(run, {options.story, false, 0}));
+  if (!options.certificate.empty()) write_certificate(options, files.back(), run);
   if (new_baseline) update(*baseline, *new_baseline, run);
   const ReportRequest* const printed = printed_report(options);
   const Style style = style_of(stdout, options);
@@ -330,6 +357,41 @@ ExitStatus encode(const Options& options) {
   return ExitStatus::nothing_found;
 }
 
+// Both files are named; what is wrong with either is said with its name.
+ExitStatus verify(const Options& options) {
+  Checked design;
+  Checked given;
+  const std::optional<Design> read = read_design(options.operands[0], design.source, design.diagnostics);
+  if (read && !any_number(read->scenario)) design.diagnostics.error({}, "no template has 'instances: many'");
+  given.source.name = options.operands[1];
+  OpenedInput input(given.source.name, given.diagnostics);
+  if (given.diagnostics.ok()) given.source.text = read_whole(input.stream(), given.diagnostics);
+  if (given.diagnostics.ok()) input.check(given.diagnostics);
+  std::optional<Certificate> certificate;
+  if (given.diagnostics.ok()) certificate = read_certificate(given.source.text, given.diagnostics);
+  std::vector<System> systems;
+  if (design.diagnostics.ok()) {
+    Diagnostics many;
+    systems = systems_for_proof(design.source, many);
+    if (systems.empty()) design.diagnostics = many;
+  }
+  for (Checked* each : {&design, &given})
+    if (!each->diagnostics.ok()) print_diagnostics(*each);
+  if (!certificate || systems.empty()) return ExitStatus::bad_input;
+  std::vector<Objection> objections;
+  if (certificate->fingerprint != design_fingerprint(design.source))
+    objections.push_back({Objection::Kind::outside, {}, "it is about another text than this design", {}});
+  if (certificate->title != read->scenario.title)
+    objections.push_back({Objection::Kind::outside, {}, "it is about a design of another title", {}});
+  if (objections.empty()) objections = fencecheck::verify(systems, *certificate);
+  for (const Objection& each : objections)
+    print(stdout, fmt::format("{}: refused: {}\n", printable(position(design.source, each.at)), printable(each.says)));
+  if (!objections.empty()) return ExitStatus::findings;
+  print(stdout,
+        fmt::format("{}: accepted: no deadlock, whatever the number of instances\n", printable(design.source.name)));
+  return ExitStatus::nothing_found;
+}
+
 ExitStatus explain(const Options& options) {
   const std::string& topic = options.operands.front();
   std::vector<std::string_view> known;
@@ -358,6 +420,8 @@ ExitStatus run(const Options& options) {
       return draw(options);
     case Command::encode:
       return encode(options);
+    case Command::verify:
+      return verify(options);
     case Command::record:
       return record(options);
     case Command::explain:

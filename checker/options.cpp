@@ -81,6 +81,8 @@ std::string contradiction(const Options& options) {
     return "--finding requires --view schedule";
   if (options.watch && (!options.reports.empty() || !options.baseline.empty() || options.combine || options.merge))
     return "--watch excludes --report, --terse, --baseline, --combine and --merge";
+  if (!options.certificate.empty() && (options.operands.size() != 1 || options.watch))
+    return "--certificate requires exactly one input, and excludes --watch";
   if (options.combine && options.merge) return "--combine excludes --merge";
   return {};
 }

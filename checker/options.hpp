@@ -42,7 +42,7 @@ inline constexpr auto exit_status_table = std::to_array<ExitStatusInfo>({
     {ExitStatus::internal, "a defect of fencecheck, or the machine failed"},
 });
 
-enum class Command : std::uint8_t { check, draw, encode, conform, record, explain, schema, last_ = schema };
+enum class Command : std::uint8_t { check, draw, encode, conform, verify, record, explain, schema, last_ = schema };
 
 // A word that an option or an operand may be, and what it means.
 struct Choice {
@@ -88,7 +88,8 @@ struct Options {
   StoryMode story = StoryMode::automatic;
   std::vector<ReportRequest> reports;
   bool unknown_fails = true;
-  std::string baseline;  // a file; empty: none
+  std::string certificate;  // check: a file; empty: none
+  std::string baseline;     // a file; empty: none
   bool baseline_strict = false;
   bool update_baseline = false;
   std::size_t most_findings = 0;  // of each input

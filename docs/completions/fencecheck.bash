@@ -7,7 +7,7 @@ _fencecheck() {
   if [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if [[ $current == '=' ]]; then current=''; fi
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'check draw encode conform record explain schema --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'check draw encode conform verify record explain schema --help --version' -- "$current")
     return
   fi
   case $command:$previous in
@@ -21,6 +21,10 @@ _fencecheck() {
       ;;
     check:--unknown)
       mapfile -t COMPREPLY < <(compgen -W 'fail ok' -- "$current")
+      return
+      ;;
+    check:--certificate)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
     check:--baseline)
@@ -149,7 +153,7 @@ _fencecheck() {
       ;;
   esac
   case $command:$current in
-    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --window --timing -j --jobs --watch --combine --merge --timeout --memory --engine --no-reduction' -- "$current") ;;
+    check:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --certificate --baseline --baseline-strict --update-baseline --findings --late --window --timing -j --jobs --watch --combine --merge --timeout --memory --engine --no-reduction' -- "$current") ;;
     check:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     draw:-*) mapfile -t COMPREPLY < <(compgen -W '--help --late --merge -o --output --view --to --most --finding --timeout --memory --engine --no-reduction' -- "$current") ;;
     draw:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
@@ -157,6 +161,8 @@ _fencecheck() {
     encode:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     conform:-*) mapfile -t COMPREPLY < <(compgen -W '--help --report --terse --story --unknown --baseline --baseline-strict --update-baseline --findings --late --timeout --memory --engine --no-reduction' -- "$current") ;;
     conform:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    verify:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
+    verify:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     record:-*) mapfile -t COMPREPLY < <(compgen -W '--help --run --locks -o --output -b --buffer --tracefs' -- "$current") ;;
     record:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;

@@ -7,6 +7,7 @@ _fencecheck() {
     'draw:draw the dependency graph or a counterexample'
     'encode:write a scenario in the language of another checker'
     'conform:compare the dependencies of a trace or a kernel log with those that a design permits'
+    'verify:check the certificate of a design, without searching for it'
     'record:print, or run, the command that records what this kernel offers'
     'explain:say what a finding or a rule means'
     'schema:print the JSON Schema of scenarios, for editors'
@@ -25,6 +26,7 @@ _fencecheck() {
         '--terse[One line for each finding\: the same as --report terse]' \
         '--story[Of which findings the text tells the whole story]:WHEN:(auto always never)' \
         '--unknown[Whether an unknown answer counts for the exit status]:GATE:(fail ok)' \
+        '--certificate[Write why the design cannot deadlock, whatever the number of instances, as JSON]:FILE:_files' \
         '--baseline[Known findings, which do not count\: one FINGERPRINT RULE a line]:FILE:_files' \
         '--baseline-strict[Entries of the baseline that no finding has count as findings]' \
         '--update-baseline[Write the baseline anew\: add what is new, remove what is gone]' \
@@ -84,6 +86,11 @@ _fencecheck() {
         '--memory[Memory for the solver, of all inputs together, and for explored states, at least 64; 0 for no limit; what it cuts short is unknown]:MEGABYTES:' \
         '--engine[What decides scenarios]:ENGINE:(auto smt explore)' \
         '--no-reduction[Look at every interleaving, also where reductions make it needless]' \
+        '*:INPUT:_files' \
+        '--help[Print help]'
+      ;;
+    verify)
+      _arguments \
         '*:INPUT:_files' \
         '--help[Print help]'
       ;;

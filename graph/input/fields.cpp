@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "graph/input/quote.hpp"
+#include "graph/model/instance_name.hpp"
 
 namespace fencecheck {
 namespace {
@@ -46,6 +47,12 @@ bool is_name(std::string_view text) {
 }
 bool is_point(std::string_view text) {
   return !text.empty() && text.front() != '0' && std::ranges::all_of(text, is_digit);
+}
+
+// What the expansion of templates has named: "client[2].done".
+bool is_instance(std::string_view text) {
+  const InstanceName name = instance_name(text);
+  return name.index != 0 && is_name(name.class_name);
 }
 
 void report_name(std::string_view text, Place at, Diagnostics& diagnostics) {
@@ -282,7 +289,8 @@ void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& 
   const std::string_view text = node.text;
   const std::size_t colon =
       row.form == Form::fence || row.form == Form::syncobj ? text.find(':') : std::string_view::npos;
-  if (!is_name(text.substr(0, colon))) return report_name(text, node.at, diagnostics);
+  if (!is_name(text.substr(0, colon)) && !(node.made && is_instance(text.substr(0, colon))))
+    return report_name(text, node.at, diagnostics);
   if (colon != std::string_view::npos && !is_point(text.substr(colon + 1)))
     return diagnostics.error(node.at, fmt::format("{} is not a point of a timeline, such as {}", quote(text),
                                                   quote(node.text.substr(0, colon) + ":1")));
@@ -320,7 +328,7 @@ std::vector<const YamlEntry*> entries_of(const YamlNode& node, const KeyRow& row
     diagnostics.error(node.entries[shape.most].at, fmt::format("'{}' takes one entry only", row.key));
   std::vector<const YamlEntry*> entries;
   for (const YamlEntry& entry : node.entries) {
-    if (!is_name(entry.key)) report_name(entry.key, entry.at, diagnostics);
+    if (!is_name(entry.key) && !(node.made && is_instance(entry.key))) report_name(entry.key, entry.at, diagnostics);
     entries.push_back(&entry);
   }
   return entries;

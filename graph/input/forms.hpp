@@ -22,6 +22,7 @@ namespace fencecheck {
 enum class Context : std::uint8_t {
   none,
   scenario,
+  template_,
   expect,
   environment,
   region,
@@ -76,6 +77,9 @@ struct ContextInfo {
 inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::none, "none", "nothing", ""},
     {Context::scenario, "scenario", "a scenario", "The keys at the left margin. `fencecheck` comes first."},
+    {Context::template_, "template", "a template",
+     "Objects and threads of which there are several instances, such as clients. Inside, a name means the instance's "
+     "own object; those of others are `client.previous.done` and so on. See [Designs](input.md#designs)."},
     {Context::expect, "expectation", "'expect'",
      "What a check of this scenario should find. If it finds something else, the check fails."},
     {Context::environment, "environment", "'environment'", "What the world around the threads may do."},
@@ -143,6 +147,7 @@ constexpr const ContextInfo& info(Context context) { return context_table[static
 enum class Form : std::uint8_t {
   none,  // only the long form, a mapping
   version,
+  instances,
   line,
   text,
   boolean,
@@ -312,6 +317,8 @@ inline constexpr std::uint64_t most_bytes = dmem::unlimited - 1;  // one more me
 inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::none, "none", "a mapping", "mappings", "{}"},
     {Form::version, "version", "the number 1", "numbers", R"({"const": 1})"},
+    {Form::instances, "instances", "'many', or an integer from 1 to 100", "numbers",
+     R"({"anyOf": [{"const": "many"}, {"type": "integer", "minimum": 1, "maximum": 100}]})", nullptr, 1, 100},
     {Form::line, "line", "one line of text", "lines of text", R"({"type": ["string", "number", "boolean"]})"},
     {Form::text, "text", "text", "texts", R"({"type": ["string", "number", "boolean"]})"},
     {Form::boolean, "truth-value", "true or false", "truth values", R"({"type": "boolean"})"},

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "graph/input/lowering.hpp"
+#include "graph/input/templates.hpp"
 
 namespace fencecheck {
 namespace lowering {
@@ -363,7 +364,10 @@ std::optional<System> lower(const Scenario& scenario, Diagnostics& diagnostics) 
   Diagnostics counted_only;  // the first pass only counts transactions; the second reports
   lowering::Lowering counting(scenario, counted_only, {});
   (void)counting.run();
-  return lowering::Lowering(scenario, diagnostics, counting.transactions_seen()).run();
+  Diagnostics said;
+  std::optional<System> system = lowering::Lowering(scenario, said, counting.transactions_seen()).run();
+  append_once_for_all(said, scenario.templates, diagnostics);
+  return system;
 }
 
 }  // namespace fencecheck

@@ -10,6 +10,7 @@
 
 #include "graph/input/fields.hpp"
 #include "graph/input/read_steps.hpp"
+#include "graph/input/templates.hpp"
 
 namespace fencecheck {
 namespace {
@@ -308,12 +309,18 @@ void append_once(const Diagnostics& from, Diagnostics& to) {
 
 }  // namespace
 
-std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics) {
+std::optional<Scenario> read_yaml(const Source& source, Diagnostics& diagnostics, const InstanceCounts& many) {
   const std::optional<YamlTree> tree = read_yaml_tree(source, diagnostics);
   if (!tree || !check_version(tree->root(), diagnostics)) return std::nullopt;
   Diagnostics own;
-  Scenario scenario = read_scenario(tree->root(), own);
-  append_once(own, diagnostics);
+  std::vector<TemplateDeclaration> templates;
+  const std::optional<YamlTree> expanded = expand_templates(*tree, many, templates, own);
+  Scenario scenario;
+  if (own.ok() || expanded) scenario = read_scenario(expanded ? expanded->root() : tree->root(), own);
+  scenario.templates = std::move(templates);
+  Diagnostics for_all;
+  append_once_for_all(own, scenario.templates, for_all);
+  append_once(for_all, diagnostics);
   if (!diagnostics.ok()) return std::nullopt;
   if (scenario.title.empty()) scenario.title = std::filesystem::path(source.name).stem().string();
   return scenario;

@@ -450,6 +450,14 @@ struct ProcedureDeclaration {
   Block steps;
 };
 
+// Something of which there are several instances. What they own is declared
+// under its own kind, with names such as "client[2].done".
+struct TemplateDeclaration {
+  Name name;
+  bool many = false;            // any number of them
+  std::uint32_t instances = 1;  // that stand in this scenario
+};
+
 struct Scenario {
   std::string title;
   std::string description;
@@ -476,6 +484,7 @@ struct Scenario {
   std::vector<ProcedureDeclaration> notifiers;
   std::vector<WorkDeclaration> works;
   std::vector<ThreadDeclaration> threads;
+  std::vector<TemplateDeclaration> templates{};
   std::vector<std::string> outside{};  // what recordings show and the design says nothing about, on purpose
 };
 

@@ -41,6 +41,7 @@ struct YamlNode {
   std::vector<YamlEntry> entries;      // of a mapping, in the order of the text; keys differ
   std::size_t size = 0;    // how many keys and values it expands to, itself included; 0 = not read to its end
   std::size_t height = 0;  // how many levels of collections it has
+  bool made = false;       // of an instance of a template: names in it may have its number
 };
 
 class YamlTree {

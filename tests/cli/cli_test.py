@@ -398,6 +398,46 @@ class HugeInput(Case):
                 self.refuse(self.file("deep.dot", "digraph {" + opening * 50_000), place=False)
 
 
+class Designs(Case):
+    SOUND = str(SOURCE / "cases/designs/lock-order+older.yaml")
+    BROKEN = str(SOURCE / "cases/designs/lock-order.yaml")
+
+    def test_a_certificate_is_written_and_verified(self):
+        done = self.expect(CLEAN, "check", self.SOUND, "--certificate", "c.json")
+        self.assertIn("holds, as expected", done.stdout)
+        self.assertIn("accepted", self.expect(CLEAN, "verify", self.SOUND, "c.json").stdout)
+        text = (self.folder / "c.json").read_text()
+        self.assertEqual("deadlock-freedom", json.loads(text)["property"])
+
+    def test_a_certificate_of_another_design_is_refused(self):
+        self.expect(CLEAN, "check", self.SOUND, "--certificate", "c.json")
+        done = self.expect(FINDINGS, "verify", self.BROKEN, "c.json")
+        self.assertIn("refused: it is about another text", done.stdout)
+
+    def test_without_a_proof_no_certificate_is_written(self):
+        done = self.expect(CLEAN, "check", self.BROKEN, "--certificate", "c.json")
+        self.assertIn("not written", done.stderr)
+        self.assertFalse((self.folder / "c.json").exists())
+        self.file("scenario.yaml", LOOP)
+        self.assertIn("no design", self.run_it("check", "scenario.yaml", "--certificate", "c.json").stderr)
+        self.assertFalse((self.folder / "c.json").exists())
+
+    def test_what_is_no_certificate_or_no_design(self):
+        self.expect(CLEAN, "check", self.SOUND, "--certificate", "c.json")
+        text = (self.folder / "c.json").read_text()
+        self.file("cut.json", text[:-20])
+        self.file("changed.json", text.replace('"rank": 0', '"rank": 1', 1))
+        self.file("empty.json", "")
+        self.file("binary.json", bytes(range(256)))
+        for name in ("cut.json", "changed.json", "empty.json", "binary.json", "missing.json", "."):
+            self.assertIn("error:", self.expect(BAD_INPUT, "verify", self.SOUND, name).stderr, name)
+        self.file("scenario.yaml", LOOP)
+        self.expect(BAD_INPUT, "verify", "scenario.yaml", "c.json")
+        self.expect(USAGE, "verify", self.SOUND)
+        self.expect(USAGE, "check", self.SOUND, self.BROKEN, "--certificate", "c.json")
+        self.expect(USAGE, "check", self.SOUND, "--certificate", self.SOUND)
+
+
 class Schema(Case):
     def schema(self):
         return json.loads(self.expect(CLEAN, "schema").stdout)

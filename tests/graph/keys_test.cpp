@@ -92,7 +92,7 @@ TEST_CASE("every context but the outermost has a key that leads to it", "[keys]"
   for (const ContextInfo& context : context_table) {
     if (context.context <= Context::scenario || context.context == Context::step) continue;
     INFO(context.id);
-    CHECK(std::ranges::count(key_table, context.context, &KeyRow::fields) == 1);
+    CHECK(std::ranges::count(key_table, context.context, &KeyRow::fields) >= 1);
   }
 }
 

@@ -157,7 +157,7 @@ TEST_CASE("tables may be empty, but not the threads", "[read_yaml]") {
   CHECK(read(with_line("fences:\nlocks: {}")).fences.empty());
   CHECK(wrong("fencecheck: 1\nthreads: {}\n") == "2:10: error: 'threads' needs at least one entry\n");
   CHECK(wrong("fencecheck: 1\nthreads:\n") == "2:1: error: expected a mapping from names to mappings, found nothing\n");
-  CHECK(wrong("fencecheck: 1\n") == "1:1: error: a scenario needs a key 'threads'\n");
+  CHECK(wrong("fencecheck: 1\n") == "1:1: error: a scenario needs a key 'threads' or 'templates'\n");
 }
 
 // Steps.

@@ -20,11 +20,13 @@ TEST_CASE("the version comes first", "[read_yaml]") {
   CHECK(wrong("threads: {t: {steps: [wait: a]}}\nfencecheck: 1\n") ==
         "1:1: error: the first key must be 'fencecheck: 1'\n");
   CHECK(wrong("title: x\n") ==
-        "1:1: error: the first key must be 'fencecheck: 1'\n1:1: error: a scenario needs a key 'threads'\n");
+        "1:1: error: the first key must be 'fencecheck: 1'\n1:1: error: a scenario needs a key 'threads' or "
+        "'templates'\n");
   CHECK(wrong("- a\n") == "1:1: error: expected a scenario, which begins with 'fencecheck: 1'\n");
   CHECK(wrong("fencecheck 1\n") == "1:1: error: expected a scenario, which begins with 'fencecheck: 1'\n");
   CHECK(wrong("{}") ==
-        "1:1: error: the first key must be 'fencecheck: 1'\n1:1: error: a scenario needs a key 'threads'\n");
+        "1:1: error: the first key must be 'fencecheck: 1'\n1:1: error: a scenario needs a key 'threads' or "
+        "'templates'\n");
   CHECK(wrong("") == "error: empty: expected a scenario, which begins with 'fencecheck: 1'\n");
 }
 
