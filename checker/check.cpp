@@ -60,6 +60,10 @@ std::vector<std::string> environment(const Scenario& scenario) {
           fmt::format("every page fault in '{}' is repaired: what runs there never waits for one, "
                       "unless its steps say so",
                       space.name.text));
+  for (const QueueDeclaration& queue : scenario.queues)
+    if (queue.kind == QueueKind::worker && queue.rescuer && scenario.memory_pressure)
+      result.push_back(fmt::format("'{}' has {} even while memory is short (WQ_MEM_RECLAIM)", queue.name.text,
+                                   queue.width > 1 ? fmt::format("its {} workers", queue.width) : "its worker"));
   return result;
 }
 
@@ -194,9 +198,9 @@ std::optional<Report> check_trace(const TraceStream& stream, Source& source, con
   Observation seen = observe(stream, source, watching);
   if (!diagnostics.ok()) return std::nullopt;
   const bool locks = seen.locks_recorded;
-  const bool cut = seen.orders_cut;
+  const Orders orders{options.window, seen.orders_cut, seen.orders_lack, seen.orders_unsettled};
   Report report = observed_report(std::move(seen), source, "trace", stream.facts->expect);
-  if (locks) predictor.conclude(report, options.window, cut);
+  if (locks) predictor.conclude(report, orders);
   return report;
 }
 

@@ -14,6 +14,15 @@ namespace {
 
 constexpr std::size_t longest_story = 20;  // parties of one chain
 
+// "client-0-104" of a trace and "client-0:104" of a log: the same name, as far as both have it. A task has its parent's
+// name until it gets its own.
+bool one_task(std::string_view one, std::string_view other) {
+  const auto comm = [](std::string_view name) { return name.substr(0, name.find_last_of("-:")); };
+  const std::string_view a = comm(one), b = comm(other);
+  const auto unnamed = [](std::string_view name) { return name == "<...>" || name == "kthreadd"; };
+  return unnamed(a) || unnamed(b) || a.starts_with(b) || b.starts_with(a);
+}
+
 class Combiner {
  public:
   explicit Combiner(std::vector<const Checked*> recordings)
@@ -56,7 +65,13 @@ void Combiner::join() {
     for (VertexId vertex = 0; vertex < num_vertices(graph); ++vertex) {
       Vertex copy = graph[vertex];
       copy.at = {};
-      const auto found = copy.identity.empty() ? known.end() : known.find(copy.identity);
+      auto found = copy.identity.empty() ? known.end() : known.find(copy.identity);
+      if (found != known.end() && copy.kind == VertexKind::task &&
+          !one_task((*graph_)[found->second].name, copy.name)) {
+        report_.assumptions.push_back(
+            fmt::format("{} and {} are two tasks, as a pid is used again", (*graph_)[found->second].name, copy.name));
+        found = known.end();
+      }
       here.push_back(found == known.end() ? add_vertex(copy, *graph_) : found->second);
       if (found == known.end() && !copy.identity.empty()) known.emplace(copy.identity, here.back());
       Vertex& both = (*graph_)[here.back()];

@@ -96,12 +96,22 @@ void find_containers(const System& system, std::vector<Finding>& out) {
         add(step.at, attach->fence, fmt::format("the reservation object of '{}'", system[attach->reservation].name));
 }
 
+// What the lowering has seen in the text of binds, syncobjs and user memory.
+void find_breaches(const System& system, std::vector<Finding>& out) {
+  for (const RuleBreach& each : system.breaches) {
+    Finding finding = contract(each.rule, each.at, each.what);
+    finding.parties.push_back({each.who, {}, each.meets, each.cause, std::string(info(each.rule).says), each.at, {}});
+    out.push_back(std::move(finding));
+  }
+}
+
 }  // namespace
 
 std::vector<Finding> broken_contracts(const System& system, const SystemGraph& graph) {
   std::vector<Finding> all;
   find_indefinite_fences(system, graph, all);
   find_containers(system, all);
+  find_breaches(system, all);
   std::vector<Finding> result;
   for (Finding& finding : all) {
     finding.fingerprint = fingerprint(finding);

@@ -15,16 +15,35 @@ constexpr std::size_t most_hangs = 200;            // looked at while searching 
 constexpr std::uint64_t most_states = 10'000'000;  // of the system
 constexpr std::uint64_t most_for_needs = 300'000;  // each time some causes are switched off
 
-Search still_hangs(const System& system, Causes causes, const std::vector<Obligation>& owed, const Budget& budget) {
+// Hangs that are left while some causes make nobody wait. What was seen to the end answers every further question.
+class WithoutSomeCauses {
+ public:
+  WithoutSomeCauses(const System& system, const Budget& budget) : system_(system), budget_(budget) {}
+  [[nodiscard]] Search find_hang(Causes causes, const std::vector<Obligation>& owed);
+
+ private:
+  const System& system_;
+  const Budget& budget_;
+  std::vector<std::pair<Causes, std::vector<Obligation>>> exhausted_;  // with what is ever owed at rest
+};
+
+Search WithoutSomeCauses::find_hang(Causes causes, const std::vector<Obligation>& owed) {
+  const auto known = std::ranges::find(exhausted_, causes, &decltype(exhausted_)::value_type::first);
+  const auto is_ever_owed = [&](const Obligation& each) {
+    return std::ranges::find(known->second, each) != known->second.end();
+  };
+  if (known != exhausted_.end() && std::ranges::none_of(owed, is_ever_owed)) return Exhausted{};
   ExploreOptions options;
   options.causes = causes;
-  options.budget = budget;
+  options.budget = budget_;
   options.asked = owed;
   options.stop_at_hang = true;
   options.max_states = most_for_needs;
-  Exploration seen = explore(system, initial_state(system), options);
+  Exploration seen = explore(system_, initial_state(system_), options);
   if (seen.hang) return std::move(*seen.hang);
   if (!seen.gave_up.empty()) return GaveUp{seen.gave_up};
+  if (seen.cut_off) return GaveUp{"some execution reaches a bound of the unfolding"};
+  exhausted_.emplace_back(causes, std::move(seen.owed));
   return Exhausted{};
 }
 
@@ -50,6 +69,12 @@ std::string unfinished(const Exploration& seen) {
   return seen.cut_off ? "some execution reaches a bound of the unfolding" : "";
 }
 
+// What an address space is compared with counts only where all has come to rest.
+std::string never_compared(const System& system, const Exploration& seen) {
+  if (seen.rests || system.page_tables.empty()) return {};
+  return "it never comes to rest, so that no address space was compared with what was asked for";
+}
+
 Answer conclude(std::string_view property, bool violated, const std::string& unfinished, const std::string& bounds) {
   const std::string name(property);
   if (violated) return {name, Verdict::violated, unfinished.empty() ? "" : "there may be more: " + unfinished};
@@ -58,16 +83,17 @@ Answer conclude(std::string_view property, bool violated, const std::string& unf
 }
 
 bool tracks_memory(const System& system) {
-  return !system.uses.empty() ||
+  return !system.uses.empty() || !system.page_tables.empty() ||
          std::ranges::any_of(system.regions, [](const Region& region) { return region.capacity != dmem::unlimited; });
 }
 
 }  // namespace
 
 Decision decide_by_exploration(const System& system, const SystemGraph& graph, const Budget& budget) {
+  WithoutSomeCauses without(system, budget);
   HangFindings found(
       system, graph, budget, HangFindings::Needs::irreducible,
-      [&](Causes causes, const std::vector<Obligation>& owed) { return still_hangs(system, causes, owed, budget); });
+      [&](Causes causes, const std::vector<Obligation>& owed) { return without.find_hang(causes, owed); });
   ExploreOptions options;
   options.budget = budget;
   options.max_states = most_states;
@@ -85,8 +111,10 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
   const std::string open_end = unfinished(seen);
   const std::string all = bounds(system, seen);
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
-  if (violated(memory_management) || tracks_memory(system))
-    found.decision.answers.push_back(conclude(memory_management, violated(memory_management), open_end, all));
+  if (violated(memory_management) || tracks_memory(system)) {
+    const std::string unseen = open_end.empty() ? never_compared(system, seen) : open_end;
+    found.decision.answers.push_back(conclude(memory_management, violated(memory_management), unseen, all));
+  }
   found.decision.engine = Engine::explore;
   return std::move(found.decision);
 }

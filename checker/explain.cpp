@@ -20,12 +20,14 @@ bool finished(const System& system, const State& state, ThreadId thread) {
   return state.at[thread.index] == system[thread].end();
 }
 
-// Can the thread still come to a step for which `matches` holds, without passing one for which `ends` does?
+// Can the thread still come to a step for which `matches` holds, without passing one for which `ends` does? A work's
+// next turn is none of this one: somebody has to queue it first.
 template <class Matches, class Ends>
 bool may_reach(const System& system, const State& state, ThreadId thread, const Matches& matches, const Ends& ends) {
   const Thread& who = system[thread];
   std::vector<bool> seen(who.end() + 1U, false);
   std::vector<StepIndex> worklist{state.at[thread.index]};
+  const bool one_turn = who.queue && !is_waiting(system, state, thread);
   while (!worklist.empty()) {
     const StepIndex index = worklist.back();
     worklist.pop_back();
@@ -33,6 +35,7 @@ bool may_reach(const System& system, const State& state, ThreadId thread, const 
     seen[index] = true;
     if (matches(who.program[index].action)) return true;
     if (ends(who.program[index].action)) continue;
+    if (one_turn && std::holds_alternative<Finish>(who.program[index].action)) continue;
     for (const StepIndex next : who.program[index].next) worklist.push_back(next);
   }
   return false;

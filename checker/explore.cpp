@@ -17,7 +17,7 @@ namespace {
 
 using Number = StateStore::Number;
 
-constexpr std::size_t most_folded = 10'000;  // moves: a loop without a choice must come to a stored state
+constexpr std::size_t most_folded = 10'000;  // moves: two that set each other back must come to a stored state
 
 // How a state is reached, in eight bytes.
 class Arrival {
@@ -83,6 +83,7 @@ class Explorer {
   std::vector<std::vector<bool>> visible_;  // of each thread: steps that may be incidents
   Number trail_from_ = 0;                   // a stored state
   std::vector<Move> trail_;                 // from there to `next_`
+  StepIndex came_from_ = 0;                 // the last step that was taken on it
   State state_;                             // being expanded
   State next_;                              // behind some of its moves
   State before_;                            // before the last of them
@@ -92,13 +93,11 @@ class Explorer {
 void Explorer::take(const Move& move) {
   ++result_.transitions;
   trail_.push_back(move);
+  came_from_ = next_.at[move.thread.index];
   const bool watched = options_.incidents && visible_[move.thread.index][next_.at[move.thread.index]];
-  if (!watched) {
-    next_ = after(system_, std::move(next_), move, options_.causes);
-    return;
-  }
+  if (!watched) return advance(system_, next_, move, options_.causes);
   before_ = next_;  // into the same memory
-  next_ = after(system_, std::move(next_), move, options_.causes);
+  advance(system_, next_, move, options_.causes);
   for (Incident& incident : incidents(system_, before_, move, next_)) record(std::move(incident));
 }
 
@@ -117,8 +116,10 @@ void Explorer::record(Incident incident) {
     result_.incidents[known->second] = std::move(found);
 }
 
-// Takes `next_` on where there is one move to consider: such states are not stored.
+// Takes `next_` on where there is one move to consider: such states are not stored, and need not be looked up. Behind a
+// step that leads back they are, for every loop has one.
 bool Explorer::fold() {
+  if (next_.at[trail_.back().thread.index] <= came_from_ || trail_.size() > most_folded) return false;
   const std::vector<Move> all = moves(system_, next_, options_.causes);
   if (all.empty()) return false;
   const std::vector<Move> enough = reduction_->enough(next_, all);
@@ -135,12 +136,9 @@ bool Explorer::follow(Number from, const Move& move) {
   trail_.clear();
   take(move);
   std::uint32_t depth = depths_[from] + 1;
-  Number number = StateStore::none;
-  for (std::size_t folded = 0;; ++folded, ++depth) {
-    write_key(next_, key_);
-    number = store_.find(key_);
-    if (number != StateStore::none || !reduction_ || folded == most_folded || !fold()) break;
-  }
+  while (reduction_ && fold()) ++depth;
+  write_key(next_, key_);
+  const Number number = store_.find(key_);
   const Arrival arrival(from, move);
   if (number == StateStore::none) {
     add(arrival, depth);
@@ -180,7 +178,7 @@ std::vector<Move> Explorer::way_to(Number number) {
   std::vector<Move> way;
   const auto go = [&](const Move& move) {
     way.push_back(move);
-    state = after(system_, std::move(state), move, options_.causes);
+    advance(system_, state, move, options_.causes);
     write_key(state, key_);
   };
   for (std::size_t i = 1; i < stored.size(); ++i) {
@@ -215,10 +213,13 @@ bool Explorer::is_asked_for(const std::vector<Obligation>& left) const {
 }
 
 void Explorer::expand_at_rest(Number number) {
+  result_.rests = true;
   const std::vector<Move> late =
       options_.with_timeouts ? timeouts(system_, state_, options_.causes) : std::vector<Move>{};
   for (const Move& move : late) follow(number, move);
   const std::vector<Obligation> left = owed(system_, state_);
+  for (const Obligation& each : left)
+    if (std::ranges::find(result_.owed, each) == result_.owed.end()) result_.owed.push_back(each);
   if (is_asked_for(left)) record_hang(number, late.empty());
   if (!options_.incidents || !left.empty() || !late.empty()) return;
   trail_from_ = number;

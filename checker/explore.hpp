@@ -38,9 +38,11 @@ struct Exploration {
   // Shortest ways to a state at rest in which something is owed:
   std::optional<std::vector<Move>> hang;      // whether or not a timeout may end it
   std::optional<std::vector<Move>> for_ever;  // and no timeout can fire any more
+  std::vector<Obligation> owed;               // in some state at rest that was seen
   std::vector<ExploredHang> hangs;            // one for each set of threads that are stuck, and where; shortest first
   std::vector<Lasso> livelocks;               // ways to run for ever with something owed, each for another debt
   std::vector<ExploredIncident> incidents;    // the first of each kind and subject, if they were asked for
+  bool rests = false;                         // some way came to rest
   bool cut_off = false;                       // some way reached a Cutoff
   std::string unseen;                         // what happens while it runs on for ever, and was not followed
   std::string gave_up;                        // empty if every state was seen that had to be

@@ -8,10 +8,13 @@
 #include <stdexcept>
 
 #include "checker/explore.hpp"
+#include "checker/livelock.hpp"
 #include "checker/replay.hpp"
 
 namespace fencecheck {
 namespace {
+
+constexpr std::uint64_t most_states_beyond = 300'000;  // of a hang that a timeout may end
 
 [[noreturn]] void disagree(const std::string& why) {
   throw std::logic_error("an engine and the operational semantics disagree: " + why);
@@ -186,22 +189,98 @@ Causes HangFindings::irreducible(Causes among, const std::vector<Obligation>& ow
   return among;
 }
 
-// What the timeouts that fire after the hang end, and when the first one does.
-void HangFindings::add_stall(Finding& finding, const State& last) const {
-  for (const Move& move : timeouts(system_, last)) {
+namespace {
+
+// Timeouts that fire one after the other, the shortest first, and let everybody go on in between.
+class Clock {
+ public:
+  Clock(const System& system, State state) : system_(system), state_(std::move(state)) { look(); }
+  // The next one; nothing if there is none.
+  std::optional<Move> fire();
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] Milliseconds now() const { return now_; }
+
+ private:
+  // The waits that have begun by now, and when they give up.
+  void look();
+
+  const System& system_;
+  State state_;
+  Milliseconds now_{0};
+  std::vector<std::pair<Move, Milliseconds>> pending_;
+};
+
+void Clock::look() {
+  const std::vector<Move> all = timeouts(system_, state_);
+  std::erase_if(pending_, [&](const auto& each) { return std::ranges::find(all, each.first) == all.end(); });
+  for (const Move& move : all) {
+    if (std::ranges::find(pending_, move, [](const auto& each) { return each.first; }) != pending_.end()) continue;
     const Thread& thread = system_[move.thread];
-    const Step& step = thread.program[last.at[move.thread.index]];
+    const Step& step = thread.program[state_.at[move.thread.index]];
     const Milliseconds after = thread.expires_after.value_or(step.timeout ? step.timeout->after : Milliseconds{0});
-    if (!finding.lasts || after < *finding.lasts) finding.lasts = after;
-    finding.killed.push_back(thread.expires_after
-                                 ? fmt::format("{}: its fence signals although the work is not done", thread.name)
-                                 : fmt::format("the wait of '{}'", thread.name));
+    pending_.emplace_back(move, now_ + after);
   }
+}
+
+std::optional<Move> Clock::fire() {
+  constexpr std::size_t most_moves = 10'000;
+  if (pending_.empty()) return std::nullopt;
+  const auto [move, when] = *std::ranges::min_element(pending_, {}, [](const auto& each) { return each.second; });
+  now_ = when;
+  std::erase_if(pending_, [&](const auto& each) { return each.first.thread == move.thread; });
+  advance(system_, state_, move);
+  for (std::size_t i = 0; i < most_moves && !at_rest(system_, state_); ++i)
+    advance(system_, state_, moves(system_, state_).front());
+  look();
+  return move;
+}
+
+std::string ended_by(const Thread& thread) {
+  return thread.expires_after ? fmt::format("{}: its fence signals although the work is not done", thread.name)
+                              : fmt::format("the wait of '{}'", thread.name);
+}
+
+}  // namespace
+
+// Which timeouts end the hang, and when it is over if everybody goes on at once.
+void HangFindings::add_stall(Finding& finding, const Hang& hang) const {
+  constexpr int most_timeouts = 100;
+  Clock clock(system_, hang.last);
+  for (int i = 0; i < most_timeouts; ++i) {
+    const std::optional<Move> fired = clock.fire();
+    if (!fired) return;
+    const std::string by = ended_by(system_[fired->thread]);
+    if (std::ranges::find(finding.killed, by) == finding.killed.end()) finding.killed.push_back(by);
+    finding.lasts = clock.now();
+    const std::vector<Obligation> left = owed(system_, clock.state());
+    if (std::ranges::find(left, hang.owed.front()) == left.end()) return;
+  }
+}
+
+// Whoever gives up may try again, and never get further.
+bool HangFindings::comes_back(Finding& finding, const Hang& hang) {
+  if (!may_run_for_ever(system_)) return false;
+  LivelockOptions options;
+  options.max_states = most_states_beyond;
+  options.budget = budget_;
+  const Undischarged beyond = never_discharged(system_, hang.last, options);
+  if (!beyond.gave_up.empty()) {
+    finding.notes.push_back(fmt::format("whether the timeouts ever help was not decided: {}", beyond.gave_up));
+    return false;
+  }
+  const std::size_t before = hopeless_.size();
+  for (const Debt& each : beyond.never)
+    if (std::ranges::find(hang.owed, each.obligation) != hang.owed.end()) hopeless_.push_back(each);
+  return hopeless_.size() > before;
 }
 
 // A hang is a stall if, whatever timeouts fire, everything owed is discharged in the end.
 void HangFindings::classify(Finding& finding, Hang& hang) {
   if (timeouts(system_, hang.last).empty()) return;
+  if (comes_back(finding, hang)) {
+    finding.notes.emplace_back("timeouts fire, and do not help: whoever gives up tries again");
+    return;
+  }
   ExploreOptions options;
   options.budget = budget_;
   const Exploration beyond = explore(system_, hang.last, options);
@@ -215,7 +294,7 @@ void HangFindings::classify(Finding& finding, Hang& hang) {
   finding.kind = FindingKind::stall;
   if (!beyond.gave_up.empty())
     finding.notes.push_back(fmt::format("whether the timeouts always help was not decided: {}", beyond.gave_up));
-  add_stall(finding, hang.last);
+  add_stall(finding, hang);
 }
 
 void HangFindings::add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const {
@@ -351,6 +430,8 @@ HangFindings::Told HangFindings::told_of(const Lasso& lasso) const {
 
 void HangFindings::add(const Lasso& lasso) {
   if (const std::string why = refute(system_, lasso); !why.empty()) disagree(why);
+  if (const auto* debt = std::get_if<Debt>(&lasso.harm))
+    if (std::ranges::find(hopeless_, *debt) != hopeless_.end()) return;  // a hang says so
   if (const auto hang = stuck_beside(lasso)) {
     add_stuck_beside(lasso, *hang);
     return;

@@ -74,8 +74,9 @@ class HangFindings {
   void add_stuck_beside(const Lasso& lasso, const Hang& hang);
   struct Told;
   [[nodiscard]] Told told_of(const Lasso& lasso) const;
+  bool comes_back(Finding& finding, const Hang& hang);
   void classify(Finding& finding, Hang& hang);
-  void add_stall(Finding& finding, const State& last) const;
+  void add_stall(Finding& finding, const Hang& hang) const;
   void add_story(Finding& finding, const std::vector<Move>& schedule, const Knot& knot) const;
   [[nodiscard]] std::optional<bool> still_hangs(Causes causes, const std::vector<Obligation>& owed) const;
   [[nodiscard]] Causes needs(const Hang& hang) const;
@@ -87,6 +88,7 @@ class HangFindings {
   Budget budget_;
   Needs how_;
   StillHangs still_hangs_;
+  std::vector<Debt> hopeless_;  // that some finding says will never be discharged, for all the timeouts
 };
 
 }  // namespace fencecheck

@@ -86,7 +86,7 @@ StateGraph::StateGraph(const System& system, const State& from, const LivelockOp
     read_key(key, state);
     for (const Move& move : moves_of(system, state, options)) {
       next = state;  // into the same memory
-      next = after(system, std::move(next), move, options.causes);
+      advance(system, next, move, options.causes);
       write_key(next, key);
       const auto [to, news] = store_.insert(key);
       if (news) parents_.push_back(number);
@@ -142,6 +142,28 @@ std::vector<std::vector<Number>> lasting_components(const StateGraph& graph, con
   return members;
 }
 
+// Can some thread to which fairness is promised move in all these states, and never does inside? Then no fair run stays
+// here, nor in any part of it. Who does not move stands at one step all the time, so that one state tells whether it is
+// fair, and what is fair without a debt is fair with any.
+bool left_behind(const System& system, const StateGraph& graph, const std::vector<Number>& states) {
+  std::vector<bool> candidates(system.threads.size(), true);
+  std::vector<bool> able(system.threads.size());
+  for (const Number number : states) {
+    std::fill(able.begin(), able.end(), false);
+    for (const Edge& edge : graph.from(number)) {
+      const bool inside = std::ranges::binary_search(states, edge.to);
+      if (!edge.move.timeout) able[edge.move.thread.index] = true;
+      if (inside) candidates[edge.move.thread.index] = false;
+    }
+    for (std::size_t i = 0; i < able.size(); ++i) candidates[i] = candidates[i] && able[i];
+  }
+  if (std::find(candidates.begin(), candidates.end(), true) == candidates.end()) return false;
+  const State some = graph.state(states.front());
+  for (std::uint32_t i = 0; i < candidates.size(); ++i)
+    if (candidates[i] && fair(system, some, {i}, std::nullopt)) return true;
+  return false;
+}
+
 // What is to stay open in a component, and which edges its cycle must have.
 struct Question {
   Filter has = every;
@@ -152,8 +174,8 @@ struct Question {
 // A component in which a debt stays open: does a fair run stay in it?
 class Component {
  public:
-  Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
-            Filter filter, Question question);
+  Component(const System& system, const StateGraph& graph, const std::vector<Number>& states, Filter filter,
+            Question question);
   [[nodiscard]] const std::vector<bool>& moving() const { return moves_; }
   // The states and edges that no fair run in here comes to again and again. Without them a smaller one may be left.
   struct Excluded {
@@ -185,7 +207,7 @@ class Component {
   [[nodiscard]] std::optional<Way> through(const std::vector<Filter>& goals) const;
   [[nodiscard]] std::optional<Filter> complaint(const Way& cycle) const;
   [[nodiscard]] bool stays(Number from, const Edge& edge) const { return local(edge.to) && filter_(from, edge); }
-  void look_at(const System& system, Causes causes, Number number, const State& state);
+  void look_at(const System& system, Number number, const State& state);
 
   const System& system_;
   const StateGraph& graph_;
@@ -199,8 +221,8 @@ class Component {
   std::set<BufferId> used_;                             // somewhere in here
 };
 
-Component::Component(const System& system, const StateGraph& graph, Causes causes, const std::vector<Number>& states,
-                     Filter filter, Question question)
+Component::Component(const System& system, const StateGraph& graph, const std::vector<Number>& states, Filter filter,
+                     Question question)
     : system_(system),
       graph_(graph),
       states_(states),
@@ -211,13 +233,15 @@ Component::Component(const System& system, const StateGraph& graph, Causes cause
   State state = graph.state(states_.front());
   for (const Number number : states_) {
     graph.read(number, state);
-    look_at(system, causes, number, state);
+    look_at(system, number, state);
   }
 }
 
-void Component::look_at(const System& system, Causes causes, Number number, const State& state) {
+void Component::look_at(const System& system, Number number, const State& state) {
   Facts& facts = facts_.emplace_back(Facts{std::vector<bool>(threads_, false), std::vector<bool>(threads_, false), {}});
-  for (const Move& move : moves(system, state, causes)) {
+  for (const Edge& edge : graph_.from(number)) {
+    const Move& move = edge.move;
+    if (move.timeout) continue;
     const std::size_t thread = move.thread.index;
     facts.pressing[thread] = question_.everybody || fair(system, state, move.thread, question_.debt);
     facts.in_line[thread] = facts.pressing[thread] && waits_in_line(system, state, move.thread);
@@ -249,10 +273,13 @@ bool may_pass(const System& system, ThreadId thread, const State& state) {
 Component::Excluded Component::excluded() const {
   Excluded result;
   const State some = graph_.state(states_.front());
+  State state = some;
   for (std::uint32_t i = 0; i < threads_; ++i) {
     if (moves_[i] || !may_pass(system_, {i}, some)) continue;  // who does not move stands at the same step everywhere
-    for (const Number number : states_)
-      if (!passes_unseen(system_, graph_.state(number), {i}, moves_).empty()) result.states.insert(number);
+    for (const Number number : states_) {
+      graph_.read(number, state);
+      if (!passes_unseen(system_, state, {i}, moves_).empty()) result.states.insert(number);
+    }
   }
   for (std::size_t i = 0; i < states_.size(); ++i)
     for (std::size_t thread = 0; thread < threads_; ++thread)
@@ -344,7 +371,13 @@ std::optional<Filter> Component::complaint(const Way& cycle) const {
       used.insert(facts->second.used.begin(), facts->second.used.end());
   }
   Number from = states_.front();
+  State state = graph_.state(from);
   for (const Edge* edge : cycle) {
+    graph_.read(from, state);
+    for (std::uint32_t thread = 0; thread < threads_; ++thread)
+      if (!moving[thread] && may_pass(system_, {thread}, state) &&
+          !passes_unseen(system_, state, {thread}, moving).empty())
+        return [thread](Number, const Edge& each) { return each.move.thread.index == thread; };
     const Facts& facts = facts_[*local(std::exchange(from, edge->to))];
     for (std::size_t thread = 0; thread < threads_; ++thread)
       if (facts.in_line[thread] && !moving[thread])
@@ -434,7 +467,7 @@ void Search::add(Lasso lasso, const std::vector<const Edge*>& cycle) {
 std::optional<Search::Loop> Search::fair_loop(const std::vector<Number>& states, const Filter& filter,
                                               const Question& question) const {
   for (const std::vector<Number>& each : lasting_components(graph_, states, filter)) {
-    const Component component(system_, graph_, options_.causes, each, filter, question);
+    const Component component(system_, graph_, each, filter, question);
     const Component::Excluded out = component.excluded();
     if (out.nothing()) {
       if (auto cycle = component.fair_cycle()) return Loop{each.front(), std::move(*cycle)};
@@ -481,7 +514,7 @@ void Search::look_for_evictions(const std::vector<Number>& states) {
 
 // Whether something happens in the long run that was not followed.
 void Search::look_for_unseen(const std::vector<Number>& states) {
-  const Component component(system_, graph_, options_.causes, states, every, {});
+  const Component component(system_, graph_, states, every, {});
   const State some = graph_.state(states.front());
   for (std::uint32_t i = 0; i < system_.threads.size() && result_.unseen.empty(); ++i) {
     if (component.moving()[i] || !may_pass(system_, {i}, some)) continue;
@@ -544,6 +577,7 @@ Livelocks Search::run() {
   std::vector<Number> all(graph_.size());
   std::iota(all.begin(), all.end(), Number{0});
   for (const std::vector<Number>& component : lasting_components(graph_, all, every)) {
+    if (left_behind(system_, graph_, component)) continue;
     look_into(component);
     if (result_.lassos.empty()) look_for_evictions(component);
     if (result_.unseen.empty()) look_for_unseen(component);
@@ -554,6 +588,20 @@ Livelocks Search::run() {
 }
 
 }  // namespace
+
+Undischarged never_discharged(const System& system, const State& from, const LivelockOptions& options) {
+  const StateGraph graph(system, from, options);
+  if (!graph.gave_up().empty()) return {{}, graph.gave_up()};
+  std::vector<Debt> open = debts(system, from);
+  State state = from;
+  for (Number number = 0; number < graph.size() && !open.empty(); ++number) {
+    graph.read(number, state);
+    if (cut_off(system, state)) return {{}, "some execution reaches a bound of the unfolding"};
+    const std::vector<Debt> here = debts(system, state);
+    std::erase_if(open, [&](const Debt& each) { return std::ranges::find(here, each) == here.end(); });
+  }
+  return {std::move(open), {}};
+}
 
 bool may_run_for_ever(const System& system) {
   return std::ranges::any_of(system.threads,

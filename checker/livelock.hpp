@@ -35,6 +35,14 @@ struct Livelocks {
 // Requires nothing of the programs; without loops, or timeouts that lead back, there are none.
 [[nodiscard]] Livelocks find_livelocks(const System& system, const State& from, const LivelockOptions& options);
 
+struct Undischarged {
+  std::vector<Debt> never;  // of those that are open: no execution from here discharges them, timeouts included
+  std::string gave_up;      // empty if every state was seen that had to be
+};
+
+// A hang that a timeout may end comes back if whoever gives up tries again. Requires: a state at rest.
+[[nodiscard]] Undischarged never_discharged(const System& system, const State& from, const LivelockOptions& options);
+
 // May the system run for ever? If no program has a loop, timeouts included, it may not.
 [[nodiscard]] bool may_run_for_ever(const System& system);
 

@@ -50,6 +50,9 @@ class Futures {
 struct ThreadTable {
   std::vector<std::vector<StepUse>> uses;  // of each step
   Futures futures;                         // numbered as in User::use
+  std::size_t first = 0;                   // of its steps, among those of all threads; the end counts as one
+  // Of each step, once somebody has asked: the steps from which on others may still clash with it.
+  std::vector<std::vector<bool>> disturbed_from;
 };
 
 struct User {
@@ -69,6 +72,7 @@ struct Reduction::Tables {
   std::vector<std::array<std::vector<User>, accesses.size()>> users;  // of each object, by access
   bool watched = false;                                               // something but the states at rest matters
   bool cyclic = false;
+  std::size_t steps = 0;  // of all threads, and their ends
 
   // Of the state in question:
   const State* state = nullptr;
@@ -88,6 +92,8 @@ struct Reduction::Tables {
     return at != system.threads[user.thread].end() && threads[user.thread].futures.has(at, user.use);
   }
   void link_users(std::uint32_t thread, ObjectIndex object, bool (*fits)(Access, Access), Access mine);
+  const std::vector<bool>& disturbed_from(std::uint32_t thread);
+  void link_clashing(std::uint32_t thread);
   void link_openers(std::uint32_t thread, Part part, std::uint32_t index) { link_part(thread, part, index, may_open); }
   void link_writers(std::uint32_t thread, Part part, std::uint32_t index) { link_part(thread, part, index, writes); }
   void link_part(std::uint32_t thread, Part part, std::uint32_t index, bool (*fits)(Access, Access));
@@ -108,6 +114,9 @@ Reduction::Tables::Tables(const System& the_system, Causes the_causes) : system(
   in_set.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     tabulate(i);
+    threads[i].first = steps;
+    threads[i].disturbed_from.resize(system.threads[i].program.size());
+    steps += system.threads[i].program.size() + 1;
     cyclic = cyclic || control_flow(system, system.threads[i], Ways::all).cyclic;
   }
 }
@@ -166,7 +175,7 @@ void Reduction::Tables::link_openers(std::uint32_t thread) {
       link_openers(thread, Part::fence_signalled, fence.index);
       if (wait->join == Join::all) break;
     }
-  } else if (const auto* wait_set = std::get_if<WaitSet>(&action)) {
+  } else if (const auto* wait_set = std::get_if<WaitSet>(&action); wait_set != nullptr && wait_set->others.empty()) {
     link_openers_of_set(thread, wait_set->set);
   } else if (const auto* acquire = std::get_if<Acquire>(&action)) {
     const LockState& lock = state->locks[acquire->lock.index];
@@ -205,6 +214,29 @@ void Reduction::Tables::link_openers_of_begin(std::uint32_t thread, QueueId queu
   }
 }
 
+// For the step at which a thread is: each step of the others, whether the program from there on may clash with it.
+const std::vector<bool>& Reduction::Tables::disturbed_from(std::uint32_t thread) {
+  std::vector<bool>& result = threads[thread].disturbed_from[state->at[thread]];
+  if (!result.empty()) return result;
+  result.resize(steps);
+  for (const StepUse& use : threads[thread].uses[state->at[thread]])
+    for (const Access theirs : accesses) {
+      if (!clash(use.access, theirs)) continue;
+      for (const User& user : users[use.object][static_cast<std::size_t>(theirs)]) {
+        const std::size_t count = user.thread == thread ? 0 : system.threads[user.thread].program.size();
+        for (StepIndex i = 0; i < count; ++i)
+          if (threads[user.thread].futures.has(i, user.use)) result[threads[user.thread].first + i] = true;
+      }
+    }
+  return result;
+}
+
+void Reduction::Tables::link_clashing(std::uint32_t thread) {
+  const std::vector<bool>& clashes = disturbed_from(thread);
+  for (std::uint32_t other = 0; other < threads.size(); ++other)
+    if (clashes[threads[other].first + state->at[other]]) linked[thread].push_back(other);
+}
+
 // Who has to be in a stubborn set with this thread: those who may ever disturb
 // the step it can take, or those who can open the step at which it is blocked.
 const std::vector<std::uint32_t>& Reduction::Tables::links(std::uint32_t thread) {
@@ -215,8 +247,7 @@ const std::vector<std::uint32_t>& Reduction::Tables::links(std::uint32_t thread)
   if (moves[thread] == 0)
     link_openers(thread);
   else
-    for (const StepUse& use : threads[thread].uses[state->at[thread]])
-      link_users(thread, use.object, clash, use.access);
+    link_clashing(thread);
   return linked[thread];
 }
 

@@ -1,6 +1,7 @@
 #include "checker/state_store.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <functional>
 
@@ -14,26 +15,30 @@ constexpr unsigned group = 8;  // key bytes that share a mask
 // Most of a state is zero: nothing held, nobody waiting, not signalled. Each
 // group of bytes becomes a mask of those that are not zero, and these.
 void leave_out_zeros(std::string_view key, std::string& out) {
-  out.clear();
+  out.resize(key.size() + key.size() / group + 1);  // if there are none
+  char* to = out.data();
   for (std::size_t i = 0; i < key.size(); i += group) {
-    const std::size_t mask_at = out.size();
+    char* const mask_at = to++;
     unsigned mask = 0;
-    out.push_back(0);
-    for (unsigned j = 0; j < group && i + j < key.size(); ++j) {
-      if (key[i + j] == 0) continue;
-      mask |= 1U << j;
-      out.push_back(key[i + j]);
+    const auto width = static_cast<unsigned>(std::min<std::size_t>(group, key.size() - i));
+    for (unsigned j = 0; j < width; ++j) {
+      const char byte = key[i + j];
+      *to = byte;
+      to += byte != 0 ? 1 : 0;
+      mask |= (byte != 0 ? 1U : 0U) << j;
     }
-    out[mask_at] = static_cast<char>(mask);
+    *mask_at = static_cast<char>(mask);
   }
+  out.resize(static_cast<std::size_t>(to - out.data()));
 }
 
 void put_zeros_back(std::string_view packed, std::string& key) {
-  key.clear();
-  for (std::size_t i = 0; i < packed.size();) {
-    const auto mask = static_cast<unsigned char>(packed[i++]);
-    for (unsigned j = 0; j < group; ++j) key.push_back((mask >> j & 1U) != 0 ? packed[i++] : '\0');
-  }
+  key.assign(packed.size() * group, '\0');  // if there is a mask for each byte
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < packed.size(); at += group)
+    for (unsigned mask = static_cast<unsigned char>(packed[i++]); mask != 0; mask &= mask - 1)
+      key[at + static_cast<unsigned>(std::countr_zero(mask))] = packed[i++];
+  key.resize(at);
 }
 
 std::uint32_t hash_of(std::string_view bytes) {

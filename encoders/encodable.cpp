@@ -19,12 +19,21 @@ concept HasNoFormula = std::same_as<Action, Capture> || std::same_as<Action, Tri
     std::same_as<Action, Flush> || std::same_as<Action, Cancel> || std::same_as<Action, Allocate> ||
     std::same_as<Action, PickVictim> || std::same_as<Action, Locate> || std::same_as<Action, Relocate> ||
     std::same_as<Action, Unmap> || std::same_as<Action, Map> || std::same_as<Action, Pin> ||
-    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit>;
+    std::same_as<Action, Kill> || std::same_as<Action, Deny> || std::same_as<Action, SetLimit> ||
+    std::same_as<Action, WriteRanges>;
 
 bool has_formula(const Action& action) {
+  if (const auto* attach = std::get_if<Attach>(&action); attach != nullptr && attach->replaces) return false;
+  if (const auto* wait = std::get_if<WaitSet>(&action); wait != nullptr && !wait->others.empty()) return false;
+  if (const auto* push = std::get_if<Push>(&action); push != nullptr && !push->asks.empty()) return false;
   return std::visit([]<class Each>(const Each&) { return !HasNoFormula<Each>; }, action);
 }
 
+bool all_have_memory(const System& system, const AddressSpace& space) {
+  return std::ranges::all_of(space.buffers, [&](BufferId buffer) { return system[buffer].place.has_value(); });
+}
+
+// What goes wrong with memory without a step that has no formula, or is no step.
 std::string object_without_formula(const System& system) {
   for (const Queue& queue : system.queues)
     if (queue.gate) return fmt::format("'{}' can be suspended", queue.name);
@@ -33,6 +42,10 @@ std::string object_without_formula(const System& system) {
   for (const Reservation& reservation : system.reservations)
     if (reservation.counted || !reservation.attached.empty())
       return fmt::format("'{}' counts slots or has fences from the start", reservation.name);
+  if (!system.page_tables.empty()) return fmt::format("addresses count in '{}'", system.page_tables.front().name);
+  for (const HardwareUse& use : system.uses)
+    if (const AddressSpace& space = system[use.space]; !space.mapped || !all_have_memory(system, space))
+      return fmt::format("not all that '{}' uses is mapped from the start", use.name);
   return {};
 }
 

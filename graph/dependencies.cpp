@@ -124,8 +124,9 @@ std::vector<Target> Builder::targets(const Step& step) const {
                      result.push_back({result_.fences[fence.index], wait.join == Join::any && wait.fences.size() > 1});
                  },
                  [&](const WaitSet& wait) {
-                   for (const FenceId fence : collected(wait.set))
-                     result.push_back({result_.fences[fence.index], false});
+                   for (const DependencySetId set : wait.sets())
+                     for (const FenceId fence : collected(set))
+                       result.push_back({result_.fences[fence.index], !wait.others.empty()});
                  },
                  [&](const Acquire& acquire) {
                    result.push_back({result_.locks[acquire.lock.index], false});

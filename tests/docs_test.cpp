@@ -1,9 +1,11 @@
 // Generated pages are what the tables make. To renew them: FENCECHECK_BLESS=1 and run these tests.
 #include <filesystem>
+#include <sstream>
 
 #include "checker/check.hpp"
 #include "checker/input.hpp"
 #include "checker/option_pages.hpp"
+#include "encoders/diagram.hpp"
 #include "encoders/pages.hpp"
 #include "encoders/report/text.hpp"
 #include "graph/input/keys.hpp"
@@ -61,6 +63,39 @@ std::string cases_page() {
     page += "| [" + path + "](../" + path + ") | " + checked.report->title + " | " + expected + " |\n";
   }
   return page;
+}
+
+// The page with a drawing behind each line "<!-- draw CASE VIEW -->", in place of the one that is there.
+std::string with_drawings(const std::string& page) {
+  constexpr std::string_view marker = "<!-- draw ";
+  constexpr std::string_view fence = "```mermaid\n";
+  std::string result;
+  std::size_t at = 0;
+  for (std::size_t found = page.find(marker); found != std::string::npos; found = page.find(marker, at)) {
+    const std::size_t line = page.find('\n', found) + 1;
+    std::istringstream words(page.substr(found + marker.size(), line - found - marker.size()));
+    std::string path;
+    std::string view;
+    words >> path >> view;
+    const ViewInfo* row = find_row(view_table, view);
+    REQUIRE(row != nullptr);
+    const Checked checked = check_file(FENCECHECK_SOURCE_DIR "/" + path, {});
+    REQUIRE(checked.report.has_value());
+    DiagramOptions options;
+    options.view = row->view;
+    const Diagram drawn = diagram(*checked.report, DiagramFormat::mermaid, options);
+    REQUIRE(drawn.problem.empty());
+    result += page.substr(at, line - at) + std::string(fence) + drawn.content + "```\n";
+    at = line;
+    if (page.compare(at, fence.size(), fence) == 0) at = page.find("\n```\n", at) + 5;
+  }
+  return result + page.substr(at);
+}
+
+TEST_CASE("the drawings in docs/vm-bind.md are those of the cases") {
+  const std::string page = with_drawings(test::read_file("docs/vm-bind.md"));
+  CHECK(page.find("```mermaid") != std::string::npos);
+  CHECK(test::golden("../../docs/vm-bind.md", page) == page);
 }
 
 TEST_CASE("docs/traces.md is the page that the tables of events make") {

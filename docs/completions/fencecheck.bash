@@ -166,7 +166,7 @@ _fencecheck() {
     record:-*) mapfile -t COMPREPLY < <(compgen -W '--help --run --locks -o --output -b --buffer --tracefs' -- "$current") ;;
     record:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     explain:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
-    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG001 FDG005 FDG006 FDG007 FDG008 FDG009 FDG011 FDG015 FDG018 FDG020 FDG032 FDG033 FDG040 FDG041 FDG043 FDG044 FDG063 FDG067 LCK001 LCK002 CNF001 expectation unknown input cut baseline' -- "$current") ;;
+    explain:*) mapfile -t COMPREPLY < <(compgen -W 'deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation unbound-access state-divergence FDG001 FDG005 FDG006 FDG007 FDG008 FDG009 FDG011 FDG015 FDG018 FDG020 FDG021 FDG025 FDG026 FDG027 FDG028 FDG029 FDG030 FDG031 FDG032 FDG033 FDG034 FDG035 FDG040 FDG041 FDG043 FDG044 FDG045 FDG063 FDG067 LCK001 LCK002 VMB001 VMB002 CNF001 expectation unknown input cut baseline' -- "$current") ;;
     schema:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$current") ;;
   esac
 }

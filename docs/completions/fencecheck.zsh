@@ -108,7 +108,7 @@ _fencecheck() {
       ;;
     explain)
       _arguments \
-        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation FDG001 FDG005 FDG006 FDG007 FDG008 FDG009 FDG011 FDG015 FDG018 FDG020 FDG032 FDG033 FDG040 FDG041 FDG043 FDG044 FDG063 FDG067 LCK001 LCK002 CNF001 expectation unknown input cut baseline)' \
+        '1:TOPIC:(deadlock stall livelock lost-fence lost-wakeup contract use-after-evict early-signal job-killed starvation isolation unbound-access state-divergence FDG001 FDG005 FDG006 FDG007 FDG008 FDG009 FDG011 FDG015 FDG018 FDG020 FDG021 FDG025 FDG026 FDG027 FDG028 FDG029 FDG030 FDG031 FDG032 FDG033 FDG034 FDG035 FDG040 FDG041 FDG043 FDG044 FDG045 FDG063 FDG067 LCK001 LCK002 VMB001 VMB002 CNF001 expectation unknown input cut baseline)' \
         '--help[Print help]'
       ;;
     schema)

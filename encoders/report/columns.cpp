@@ -1,6 +1,7 @@
 #include "encoders/report/columns.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -39,6 +40,21 @@ std::vector<std::string> threads_of(const std::vector<ScheduleStep>& schedule) {
   return threads;
 }
 
+// The question is who has how much: the answer names it whenever it changes.
+bool is_about_amounts(FindingKind kind) {
+  return kind == FindingKind::job_killed || kind == FindingKind::starvation || kind == FindingKind::isolation;
+}
+
+std::string amounts(const Finding& finding, const ScheduleStep& step) {
+  std::vector<std::string> parts;
+  for (const StateChange& change : step.changes) {
+    const ObjectState& object = finding.objects[change.object];
+    if (object.kind == "region" || object.kind == "group")
+      parts.push_back(fmt::format("{} {}: {}", object.kind, object.name, change.value));
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 // A change of context has a row of its own, in front of the steps it explains.
 std::vector<Row> rows_of(const Finding& finding, const std::vector<std::string>& threads) {
   const std::vector<ScheduleStep>& schedule = finding.schedule;
@@ -53,6 +69,8 @@ std::vector<Row> rows_of(const Finding& finding, const std::vector<std::string>&
     }
     rows.push_back({step.blocks ? "*" : std::to_string(i + 1), step.at.line == 0 ? "" : std::to_string(step.at.line),
                     column, step.blocks ? fmt::format("{} -- {}", step.action, how_long(finding, step)) : step.action});
+    if (!is_about_amounts(finding.kind)) continue;
+    if (const std::string now = amounts(finding, step); !now.empty()) rows.push_back({"", "", column, "(" + now + ")"});
   }
   return rows;
 }

@@ -96,6 +96,29 @@ struct SizeUnit {
 };
 constexpr auto size_units = std::to_array<SizeUnit>({{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}});
 
+struct SizeParts {
+  std::string_view digits;
+  bool padded = false;
+  const SizeUnit* unit = nullptr;  // none: it is no size
+};
+
+SizeParts split_size(std::string_view text) {
+  SizeParts parts;
+  parts.digits = text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
+  parts.padded = parts.digits.size() > 1 && parts.digits.starts_with('0');
+  const auto unit = std::ranges::find(size_units, text.substr(parts.digits.size()), &SizeUnit::id);
+  if (!parts.digits.empty() && !parts.padded && unit != size_units.end()) parts.unit = &*unit;
+  return parts;
+}
+
+// Nothing if it is too large.
+std::optional<std::uint64_t> bytes_of(const SizeParts& parts) {
+  std::uint64_t number = 0;
+  const auto [end, problem] = std::from_chars(parts.digits.data(), parts.digits.data() + parts.digits.size(), number);
+  if (problem != std::errc() || number > most_bytes >> parts.unit->shift) return std::nullopt;
+  return number << parts.unit->shift;
+}
+
 // "; did you mean '4GiB'?" for the units of others.
 std::string size_hint(std::string_view digits, std::string_view unit) {
   if (digits.empty() || unit.empty()) return "";
@@ -152,16 +175,94 @@ void read_part(const YamlNode& node, const KeyRow& row, std::uint64_t& out, Diag
     out = dmem::unlimited;
     return;
   }
-  const std::string_view digits = text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
-  const bool padded = digits.size() > 1 && digits.starts_with('0');
-  const auto unit = std::ranges::find(size_units, text.substr(digits.size()), &SizeUnit::id);
-  if (digits.empty() || padded || unit == size_units.end())
-    return report(node, part_of_value(row), diagnostics, padded ? "" : size_hint(digits, text.substr(digits.size())));
+  const SizeParts parts = split_size(text);
+  if (!parts.unit)
+    return report(node, part_of_value(row), diagnostics,
+                  parts.padded ? "" : size_hint(parts.digits, text.substr(parts.digits.size())));
+  if (const auto bytes = bytes_of(parts))
+    out = *bytes;
+  else
+    diagnostics.error(node.at, fmt::format("{} is too large", quote(text)));
+}
+
+// Addresses of the GPU are sizes, or hexadecimal.
+namespace {
+
+std::optional<std::uint64_t> address(std::string_view text) {
+  if (!text.starts_with("0x")) {
+    const SizeParts parts = split_size(text);
+    return parts.unit ? bytes_of(parts) : std::nullopt;
+  }
   std::uint64_t number = 0;
-  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (problem != std::errc() || number > most_bytes >> unit->shift)
-    return diagnostics.error(node.at, fmt::format("{} is too large", quote(text)));
-  out = number << unit->shift;
+  const auto [end, problem] = std::from_chars(text.data() + 2, text.data() + text.size(), number, 16);
+  if (problem != std::errc() || end != text.data() + text.size() || number > most_bytes) return std::nullopt;
+  return number;
+}
+
+// "0x10000+64KiB"
+bool read_span(std::string_view text, RangeDeclaration& out) {
+  const std::size_t plus = text.find('+');
+  if (plus == std::string_view::npos) return false;
+  const auto begin = address(text.substr(0, plus));
+  const auto size = address(text.substr(plus + 1));
+  if (!begin || !size || *size == 0 || *size > most_bytes - *begin) return false;
+  out.begin = *begin;
+  out.size = *size;
+  return true;
+}
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (end > at) words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+// "a at 0x10000+64KiB", "a from 4KiB at 0x10000+64KiB"
+bool read_range(const std::vector<std::string_view>& words, Place at, RangeDeclaration& out) {
+  const bool has_offset = words.size() == 5 && words[1] == "from";
+  if ((words.size() != 3 && !has_offset) || words[words.size() - 2] != "at" || !is_name(words[0])) return false;
+  const auto offset = has_offset ? address(words[2]) : std::uint64_t{0};
+  if (!offset || !read_span(words.back(), out) || *offset > most_bytes - out.size) return false;
+  out.buffer = {std::string(words[0]), at};
+  out.offset = *offset;
+  return true;
+}
+
+bool read_operation(std::vector<std::string_view> words, Place at, BindOperation& out) {
+  if (words.empty()) return false;
+  const std::string_view verb = words.front();
+  words.erase(words.begin());
+  if (verb == "map") return read_range(words, at, out.range);
+  if (words.empty() || !read_span(words.front(), out.range)) return false;
+  out.verb = verb == "move" ? BindOperation::Verb::move : BindOperation::Verb::unmap;
+  if (verb == "unmap") return words.size() == 1;
+  if (verb != "move" || words.size() != 3 || words[1] != "to") return false;
+  const auto to = address(words[2]);
+  out.to = to.value_or(0);
+  return to && out.range.size <= most_bytes - out.to;
+}
+
+}  // namespace
+
+void read_part(const YamlNode& node, const KeyRow& row, RangeDeclaration& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  RangeDeclaration range;
+  range.at = node.at;
+  if (!read_range(words_of(node.text), node.at, range)) return report(node, part_of_value(row), diagnostics);
+  out = range;
+}
+
+void read_part(const YamlNode& node, const KeyRow& row, BindOperation& out, Diagnostics& diagnostics) {
+  if (!is_scalar(node, row, diagnostics)) return;
+  BindOperation operation;
+  operation.range.at = node.at;
+  operation.text = node.text;
+  if (!read_operation(words_of(node.text), node.at, operation)) return report(node, part_of_value(row), diagnostics);
+  out = operation;
 }
 
 void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagnostics& diagnostics) {
@@ -186,7 +287,8 @@ void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagn
 void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& diagnostics) {
   if (!is_scalar(node, row, diagnostics)) return;
   const std::string_view text = node.text;
-  const std::size_t colon = row.form == Form::fence ? text.find(':') : std::string_view::npos;
+  const std::size_t colon =
+      row.form == Form::fence || row.form == Form::syncobj ? text.find(':') : std::string_view::npos;
   if (!is_name(text.substr(0, colon)) && !(node.made && is_instance(text.substr(0, colon))))
     return report_name(text, node.at, diagnostics);
   if (colon != std::string_view::npos && !is_point(text.substr(colon + 1)))

@@ -27,6 +27,8 @@ void read_part(const YamlNode& node, const KeyRow& row, std::uint32_t& out, Diag
 void read_part(const YamlNode& node, const KeyRow& row, std::uint64_t& out, Diagnostics& diagnostics);  // bytes
 void read_part(const YamlNode& node, const KeyRow& row, Milliseconds& out, Diagnostics& diagnostics);
 void read_part(const YamlNode& node, const KeyRow& row, Name& out, Diagnostics& diagnostics);
+void read_part(const YamlNode& node, const KeyRow& row, RangeDeclaration& out, Diagnostics& diagnostics);
+void read_part(const YamlNode& node, const KeyRow& row, BindOperation& out, Diagnostics& diagnostics);
 
 // The word, if it is one of the form's words; else empty and reported.
 [[nodiscard]] std::string_view read_word(const YamlNode& node, const KeyRow& row, Diagnostics& diagnostics);
@@ -43,6 +45,10 @@ constexpr const auto& rows_of(EvictStep::Locking) { return locking_table; }
 constexpr const auto& rows_of(QueueKind) { return queue_kind_table; }
 constexpr const auto& rows_of(AddressSpaceMode) { return address_space_mode_table; }
 constexpr const auto& rows_of(dmem::Kernel) { return dmem::kernel_table; }
+constexpr const auto& rows_of(PageTablesFrom) { return page_tables_from_table; }
+constexpr const auto& rows_of(BindErrors) { return bind_errors_table; }
+constexpr const auto& rows_of(BindErrno) { return bind_errno_table; }
+constexpr const auto& rows_of(JobErrors) { return job_errors_table; }
 
 template <class Enum>
 requires std::is_enum_v<Enum>

@@ -32,6 +32,7 @@ enum class Context : std::uint8_t {
   address_space,
   fence,
   timeline,
+  syncobj,
   lock_object,
   variable,
   pool,
@@ -60,7 +61,10 @@ enum class Context : std::uint8_t {
   give,
   if_,
   loop,
-  last_ = loop
+  vm_bind,
+  wait_syncobj,
+  transfer,
+  last_ = transfer
 };
 
 struct ContextInfo {
@@ -91,6 +95,8 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::fence, "fence", "a fence", "A fence that is not the out-fence of a job, or one with special properties."},
     {Context::timeline, "timeline", "a timeline",
      "A row of fences, named `frames:1`, `frames:2` and so on. Signalling one signals all before it."},
+    {Context::syncobj, "syncobj", "a syncobj",
+     "A container of a fence, empty at first; with points a timeline of them, named `s:1` and so on."},
     {Context::lock_object, "lock-object", "a lock", "A lock of its own. Buffers bring theirs along."},
     {Context::variable, "variable", "a variable", "A small piece of state that steps set and test."},
     {Context::pool, "pool", "a pool", "Something of which there is only so much: ring slots, workers, credits."},
@@ -127,6 +133,12 @@ inline constexpr auto context_table = std::to_array<ContextInfo>({
     {Context::give, "give", "'give'", ""},
     {Context::if_, "if", "'if'", "Goes one way if all of the variables have these values, else the other way."},
     {Context::loop, "loop", "'loop'", "Steps that `retry` begins again. Without it they run once."},
+    {Context::vm_bind, "vm-bind", "'vm-bind'",
+     "Changes an address space by a list of operations: in the ioctl, or by a job of a bind queue."},
+    {Context::wait_syncobj, "wait-syncobj", "'wait-syncobj'",
+     "A host wait. Without `wait-for-submit` a syncobj that is empty ends it with -EINVAL: the step does nothing."},
+    {Context::transfer, "transfer", "'transfer'",
+     "Copies the fence that a syncobj holds now. A sync_file is a syncobj that is written once."},
 });
 static_assert(covers(context_table, &ContextInfo::context, Context::last_));
 constexpr const ContextInfo& info(Context context) { return context_table[static_cast<std::size_t>(context)]; }
@@ -173,7 +185,15 @@ enum class Form : std::uint8_t {
   pool,
   procedure,
   steps,
-  last_ = steps
+  variable,
+  syncobj,
+  range,
+  operation,
+  page_tables_from,
+  bind_errors,
+  bind_errno,
+  job_errors,
+  last_ = job_errors
 };
 
 // A word that a value may be, and what it means.
@@ -213,9 +233,66 @@ inline constexpr auto queue_kind_table = std::to_array<QueueKindInfo>({
     {QueueKind::worker, "worker", "a workqueue: kernel workers run its jobs and works", ThreadKind::worker},
     {QueueKind::user, "user", "a ring that userspace writes, with a doorbell; hardware runs what stands there",
      ThreadKind::engine},
+    {QueueKind::bind, "bind", "a bind queue: a worker runs the jobs of `vm-bind`, in order, and none of another queue",
+     ThreadKind::worker},
 });
 static_assert(covers(queue_kind_table, &QueueKindInfo::kind, QueueKind::last_));
 constexpr const QueueKindInfo& info(QueueKind kind) { return queue_kind_table[static_cast<std::size_t>(kind)]; }
+
+struct PageTablesFromInfo {
+  PageTablesFrom from;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto page_tables_from_table = std::to_array<PageTablesFromInfo>({
+    {PageTablesFrom::reserve, "reserve", "from a reserve: nothing is allocated"},
+    {PageTablesFrom::ioctl, "ioctl", "allocated in the ioctl, before there is a fence"},
+    {PageTablesFrom::job, "job", "allocated where they are written"},
+});
+static_assert(covers(page_tables_from_table, &PageTablesFromInfo::from, PageTablesFrom::last_));
+
+struct BindErrorsInfo {
+  BindErrors errors;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto bind_errors_table = std::to_array<BindErrorsInfo>({
+    {BindErrors::unchanged, "unchanged", "all that can fail comes first: the address space is as it was"},
+    {BindErrors::unwind, "unwind", "what has been done is undone"},
+    {BindErrors::saved, "saved", "the VM remembers where to go on, and blocks other binds until the restart"},
+    {BindErrors::cookie, "cookie", "a variable of the caller says where to go on"},
+    {BindErrors::partial, "partial", "what has been done stays, and nobody knows: a restart begins from the start"},
+});
+static_assert(covers(bind_errors_table, &BindErrorsInfo::errors, BindErrors::last_));
+
+struct BindErrnoInfo {
+  BindErrno number;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto bind_errno_table = std::to_array<BindErrnoInfo>({
+    {BindErrno::enospc, "ENOSPC", "memory is overcommitted: unbind something and restart"},
+    {BindErrno::enomem, "ENOMEM", "no system memory: free some, or give up"},
+    {BindErrno::eintr, "EINTR", "a signal came: restart"},
+});
+static_assert(covers(bind_errno_table, &BindErrnoInfo::number, BindErrno::last_));
+
+struct JobErrorsInfo {
+  JobErrors errors;
+  std::string_view id;
+  std::string_view says;
+};
+
+inline constexpr auto job_errors_table = std::to_array<JobErrorsInfo>({
+    {JobErrors::none, "none", "the job cannot fail"},
+    {JobErrors::ban, "ban", "the VM is banned: its jobs do not run, and nothing is bound any more (-ENOENT)"},
+    {JobErrors::ignore, "ignore", "the rest of the list is left out, and the VM stays in use"},
+    {JobErrors::report, "report", "the same, and the fence carries the error"},
+});
+static_assert(covers(job_errors_table, &JobErrorsInfo::errors, JobErrors::last_));
 
 [[nodiscard]] std::vector<Word> outcome_words();
 [[nodiscard]] std::vector<Word> verdict_words();
@@ -291,6 +368,22 @@ inline constexpr auto form_table = std::to_array<FormInfo>({
     {Form::procedure, "procedure-name", "the name of a procedure", "names of procedures", name_schema},
     {Form::steps, "steps", "a list of steps", "lists of steps",
      R"({"type": "array", "items": {"$ref": "#/$defs/step"}})"},
+    {Form::variable, "variable-name", "the name of a variable", "names of variables", name_schema},
+    {Form::syncobj, "syncobj-name", "the name of a syncobj", "names of syncobjs",
+     R"({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*(:[1-9][0-9]*)?$"})"},
+    {Form::range, "range", "a range such as `a at 0x10000+64KiB` or `a from 4KiB at 0x10000+64KiB`", "ranges",
+     R"({"type": "string", )"
+     R"("pattern": "^[A-Za-z_][A-Za-z0-9_.+-]*( from [0-9a-zA-Z]+)? at [0-9a-zA-Z]+\\+[0-9a-zA-Z]+$"})"},
+    {Form::operation, "operation",
+     "an operation: `map a at 0x10000+64KiB`, `unmap 0x10000+64KiB` or `move 0x10000+64KiB to 0x40000`", "operations",
+     R"({"type": "string", "pattern": "^(map|unmap|move) "})"},
+    {Form::page_tables_from, "page-tables-from", "where page tables come from", "sources of page tables", "",
+     words_of<page_tables_from_table>},
+    {Form::bind_errors, "bind-errors", "a treatment of errors", "treatments of errors", "",
+     words_of<bind_errors_table>},
+    {Form::bind_errno, "errno", "an error number", "error numbers", "", words_of<bind_errno_table>},
+    {Form::job_errors, "job-errors", "a treatment of a job's errors", "treatments of a job's errors", "",
+     words_of<job_errors_table>},
 });
 static_assert(covers(form_table, &FormInfo::form, Form::last_));
 constexpr const FormInfo& info(Form form) { return form_table[static_cast<std::size_t>(form)]; }

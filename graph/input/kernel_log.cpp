@@ -48,6 +48,30 @@ std::size_t syslog_header(std::string_view line) {
   return at == std::string_view::npos || line.substr(0, at).find(':') == std::string_view::npos ? 0 : at + who.size();
 }
 
+// "kern  :err   : ", which dmesg -x prints.
+std::size_t decoded_level(std::string_view line) {
+  constexpr auto facilities = std::to_array<std::string_view>({"kern", "user", "daemon", "syslog"});
+  if (!starts_with_any(line, facilities)) return 0;
+  std::size_t at = 0;
+  for (int part = 0; part < 2; ++part) {
+    while (at < line.size() && word_char(line[at])) ++at;
+    while (at < line.size() && line[at] == ' ') ++at;
+    if (at == line.size() || line[at] != ':') return 0;
+    ++at;
+  }
+  return at + (at < line.size() && line[at] == ' ' ? 1 : 0);
+}
+
+// "2026-11-22T01:02:03,000000+00:00 ", of dmesg --time-format iso.
+std::size_t iso_time(std::string_view line) {
+  constexpr std::string_view shape = "0000-00-00T00:00:00,";
+  if (line.size() <= shape.size()) return 0;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] == '0' ? !digit(line[i]) : line[i] != shape[i]) return 0;
+  const std::size_t end = line.find(' ');
+  return end == std::string_view::npos ? 0 : end + 1;
+}
+
 std::string_view without_quotation(std::string_view line) {
   while (line.starts_with('>')) {
     line.remove_prefix(1);
@@ -92,6 +116,10 @@ Unprefixed without_log_prefix(std::string_view line) {
     text.remove_prefix(end);
     result.prefixed = true;
     if (text.starts_with(' ')) text.remove_prefix(1);
+  }
+  for (const std::size_t end : {decoded_level(text), iso_time(text)}) {
+    text.remove_prefix(end);
+    result.prefixed = result.prefixed || end > 0;
   }
   if (text.size() > 3 && text[0] == '<' && digit(text[1]) && text.find('>') <= 3)
     text.remove_prefix(text.find('>') + 1);

@@ -13,15 +13,6 @@ namespace fencecheck {
 namespace lowering {
 namespace {
 
-// Every step of a block and of the blocks inside it, in the order of the text.
-// Recursion is bounded by the reader's limit on nesting.
-void for_each_step(const Block& block, const std::function<void(const StepDeclaration&)>& visit) {
-  for (const StepDeclaration& step : block) {
-    visit(step);
-    for (const Block* inner : blocks_of(step)) for_each_step(*inner, visit);
-  }
-}
-
 bool has_action(const System& system, const std::function<bool(const Action&)>& matches) {
   return std::ranges::any_of(system.threads, [&](const Thread& thread) {
     return std::ranges::any_of(thread.program, [&](const Step& step) { return matches(step.action); });
@@ -110,6 +101,7 @@ void Lowering::declare_objects() {
     system_.pools.push_back({pool.name.text, pool.capacity, pool.name.at});
   }
   for (const QueueDeclaration& queue : scenario_.queues) declare_queue(queue);
+  declare_syncobjs();
   if (features_.worker_memory) {
     worker_memory_ = PoolId{static_cast<std::uint32_t>(system_.pools.size())};
     system_.pools.push_back({"memory for new workers", features_.programs, {}});
@@ -121,17 +113,17 @@ void Lowering::declare_objects() {
 void Lowering::declare_job_fences() {
   const auto declare = [&](const StepDeclaration& step) {
     const auto* submit = std::get_if<SubmitStep>(&step.what);
-    if (submit == nullptr) return;
-    if (submit->doorbell) rings_.emplace(submit->out.value_or(submit->job).text, submit->queue);
-    if (submit->out) return;
-    symbols_.declare(submit->job, SymbolKind::fence, static_cast<std::uint32_t>(system_.fences.size()));
-    system_.fences.push_back({submit->job.text, FenceKind::kernel, false, submit->job.at});
-    (void)symbols_.find(submit->job, SymbolKind::fence);  // a completion fence need not be waited for
+    if (submit != nullptr && submit->doorbell) rings_.emplace(submit->out.value_or(submit->job).text, submit->queue);
+    const auto* bind = std::get_if<VmBindStep>(&step.what);
+    const Name* job = nullptr;
+    if (submit != nullptr && !submit->out) job = &submit->job;
+    if (bind != nullptr && bind->job && !bind->out) job = &*bind->job;
+    if (job == nullptr) return;
+    symbols_.declare(*job, SymbolKind::fence, static_cast<std::uint32_t>(system_.fences.size()));
+    system_.fences.push_back({job->text, FenceKind::kernel, false, job->at});
+    (void)symbols_.find(*job, SymbolKind::fence);  // a completion fence need not be waited for
   };
-  for (const auto* procedures : {&scenario_.procedures, &scenario_.shrinkers, &scenario_.notifiers})
-    for (const ProcedureDeclaration& procedure : *procedures) for_each_step(procedure.steps, declare);
-  for (const WorkDeclaration& work : scenario_.works) for_each_step(work.steps, declare);
-  for (const ThreadDeclaration& thread : scenario_.threads) for_each_step(thread.steps, declare);
+  for_each_step(scenario_, declare);
 }
 
 void Lowering::add_thread(const Name& name, ThreadKind kind, std::vector<Step> program) {
@@ -168,6 +160,34 @@ void Lowering::lower_thread(const ThreadDeclaration& thread) {
 void Lowering::lower_threads() {
   for (std::uint32_t i = 0; i < scenario_.works.size(); ++i) lower_work(i);
   for (const ThreadDeclaration& thread : scenario_.threads) lower_thread(thread);
+  add_background_reclaim();
+}
+
+// kswapd runs shrinkers, and notifiers fire, whoever allocates. Where an allocation of the scenario runs them anyway,
+// what it holds meanwhile makes the worse case.
+void Lowering::add_background_reclaim() {
+  if (!scenario_.memory_pressure) return;
+  const auto add_all = [&](const std::vector<ProcedureDeclaration>& procedures, std::string_view who) {
+    for (const ProcedureDeclaration& each : procedures)
+      if (!run_by_allocations_.contains(each.name.text)) add_background_reclaim(each, who);
+  };
+  add_all(scenario_.shrinkers, "kswapd");
+  add_all(scenario_.notifiers, "invalidation");
+}
+
+void Lowering::add_background_reclaim(const ProcedureDeclaration& procedure, std::string_view who) {
+  Program program;
+  Frame frame{ThreadKind::reclaim, procedure.name.text, false, {}, {}};
+  frame.reclaim = true;
+  frame.may_leave = false;
+  frame.calls.push_back(procedure.name.text);
+  begin_reclaim(program, frame, procedure.name.at);
+  lower_block(program, frame, procedure.steps);
+  if (program.reachable()) end_reclaim(program, frame, procedure.name.at);
+  check_released(program, fmt::format("'{}'", procedure.name.text));
+  if (program.may_go_on()) program.set_apart(0);
+  add_thread({fmt::format("{}: {}", who, procedure.name.text), procedure.name.at}, ThreadKind::reclaim,
+             program.finish());
 }
 
 // Fences that stand for others are signalled by a callback; fences with a
@@ -316,7 +336,10 @@ std::optional<System> Lowering::run() {
   declare_job_fences();
   declare_works();
   declare_memory();
+  declare_page_tables();
   lower_threads();
+  check_bind_queues();
+  check_notifiers();
   connect_works();
   resolve_kills();
   add_callbacks_and_timers();

@@ -44,7 +44,8 @@ void Survey::objects() {
   found_.counts_slots = scenario_.reserved_slots;
   found_.worker_memory = any(scenario_.queues, [](const QueueDeclaration& each) { return !each.rescuer; });
   found_.triggers = any(scenario_.fences, [](const FenceDeclaration& each) { return each.on_wait.has_value(); });
-  found_.programs = static_cast<std::uint32_t>(scenario_.threads.size() + scenario_.works.size());
+  found_.programs = static_cast<std::uint32_t>(scenario_.threads.size() + scenario_.works.size() +
+                                               scenario_.shrinkers.size() + scenario_.notifiers.size());
 }
 
 void Survey::renew_fence_of(const RearmStep& rearm) {
@@ -69,6 +70,13 @@ void Survey::look(const StepDeclaration& step, bool repeated) {
       found_.renewed.insert(submit->out.value_or(submit->job).text);
     }
   }
+  if (const auto* bind = std::get_if<VmBindStep>(&step.what); bind != nullptr && bind->queue && bind->job) {
+    ++found_.programs;
+    if (repeated) {
+      found_.repeated.insert(bind->job->text);
+      found_.renewed.insert(bind->out.value_or(*bind->job).text);
+    }
+  }
   if (const auto* rearm = std::get_if<RearmStep>(&step.what)) renew_fence_of(*rearm);
   if (std::holds_alternative<ReserveStep>(step.what)) found_.counts_slots = true;
   if (const auto* evict = std::get_if<EvictStep>(&step.what); evict != nullptr && evict->by) found_.copies = true;
@@ -81,7 +89,10 @@ void Survey::walk(const Block& block, bool repeated) {
   for (const StepDeclaration& step : block) {
     look(step, repeated);
     const bool loops = std::holds_alternative<LoopStep>(step.what);
-    for (const Block* inner : blocks_of(step)) walk(*inner, repeated || (loops && has_retry(*inner)));
+    const auto* bind = std::get_if<VmBindStep>(&step.what);
+    const bool restarts = bind != nullptr && bind->restart;
+    found_.loops = found_.loops || restarts;
+    for (const Block* inner : blocks_of(step)) walk(*inner, repeated || restarts || (loops && has_retry(*inner)));
   }
 }
 
@@ -104,6 +115,10 @@ std::vector<const Block*> blocks_of(const StepDeclaration& step) {
   if (const auto* attempt = std::get_if<TryLockStep>(&step.what)) return {&attempt->steps, &attempt->otherwise};
   if (const auto* validate = std::get_if<ValidateStep>(&step.what); validate != nullptr && validate->otherwise)
     return {&*validate->otherwise};
+  if (const auto* bind = std::get_if<VmBindStep>(&step.what)) {
+    if (bind->otherwise) return {&*bind->otherwise};
+    if (bind->restart) return {&*bind->restart};
+  }
   if (const auto* test = std::get_if<IfStep>(&step.what)) return {&test->then, &test->otherwise};
   if (const auto* loop = std::get_if<LoopStep>(&step.what)) return {&loop->steps};
   if (const auto* inside = std::get_if<IoctlStep>(&step.what)) return {&inside->steps};
@@ -111,6 +126,22 @@ std::vector<const Block*> blocks_of(const StepDeclaration& step) {
   if (const auto* choose = std::get_if<ChooseStep>(&step.what))
     for (const Block& branch : choose->branches) result.push_back(&branch);
   return result;
+}
+
+namespace {
+void for_each_in(const Block& block, const std::function<void(const StepDeclaration&)>& visit) {
+  for (const StepDeclaration& step : block) {
+    visit(step);
+    for (const Block* inner : blocks_of(step)) for_each_in(*inner, visit);
+  }
+}
+}  // namespace
+
+void for_each_step(const Scenario& scenario, const std::function<void(const StepDeclaration&)>& visit) {
+  for (const auto* procedures : {&scenario.procedures, &scenario.shrinkers, &scenario.notifiers})
+    for (const ProcedureDeclaration& procedure : *procedures) for_each_in(procedure.steps, visit);
+  for (const WorkDeclaration& work : scenario.works) for_each_in(work.steps, visit);
+  for (const ThreadDeclaration& thread : scenario.threads) for_each_in(thread.steps, visit);
 }
 
 Features features_of(const Scenario& scenario) { return Survey(scenario).run(); }

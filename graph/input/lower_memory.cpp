@@ -33,7 +33,8 @@ void Lowering::attach_uses(Program& program, const Frame& frame, Place at, const
 }
 
 std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const SubmitStep& step, std::uint32_t queue,
-                                          FenceId out, std::optional<DependencySetId> set) {
+                                          FenceId out, std::optional<DependencySetId> set,
+                                          std::optional<DependencySetId> looked_up) {
   if (std::ranges::find(submitted_, step.job.text) != submitted_.end()) {
     diagnostics_.error(step.job.at, fmt::format("job '{}' is submitted twice", step.job.text));
     return std::nullopt;
@@ -44,11 +45,23 @@ std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const Su
   add(program, job_frame, at, Cause::scheduling, Begin{});
   add_worker(program, job_frame, at, queue);
   if (!step.in.empty()) add_wait(program, job_frame, step.in.front().at, {}, fences(step.in));
+  if (looked_up) add_wait_set(program, job_frame, at, Cause::explicit_sync, *looked_up);
   if (set) add_wait_set(program, job_frame, at, Cause::implicit_sync, *set);
+  // A job of a VM that has been banned signals without having run.
+  OpenEnds cancelled;
+  if (const BindObjects* binds = binds_of(scenario_.queues[queue].address_space); binds != nullptr && binds->banned) {
+    go_on_if(program, job_frame, at, {*binds->banned, 0, true}, cancelled);
+    OpenEnds goes_on = program.take_ends();
+    program.from(std::move(cancelled));
+    add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
+    cancelled = program.take_ends();
+    program.from(std::move(goes_on));
+  }
   const StepIndex begins = program.size();
   lower_block(program, job_frame, step.runs);
   check_released(program, fmt::format("job '{}'", step.job.text));
   const StepIndex ends = add(program, job_frame, at, Cause::explicit_sync, signal_of({out}));
+  program.join(cancelled);
   add(program, job_frame, at, Cause::explicit_sync, Finish{});
   if (features_.repeated.contains(step.job.text)) program.back_to(0);
   const ThreadId id{static_cast<std::uint32_t>(system_.threads.size())};
@@ -59,6 +72,14 @@ std::optional<ThreadId> Lowering::add_job(const Frame& frame, Place at, const Su
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const SubmitStep& step) {
+  const auto queue = symbols_.find(step.queue, SymbolKind::queue);
+  if (queue && scenario_.queues[*queue].kind == QueueKind::bind)
+    diagnostics_.error(step.queue.at, fmt::format("'{}' is a bind queue: 'vm-bind' submits to it", step.queue.text));
+  Submission more;
+  submit(program, frame, at, step, more);
+}
+
+void Lowering::submit(Program& program, const Frame& frame, Place at, const SubmitStep& step, Submission& more) {
   const auto queue = symbols_.find(step.queue, SymbolKind::queue);
   const auto out = fence(step.out.value_or(step.job));
   const std::vector<std::uint32_t> used = used_buffers(step);
@@ -74,8 +95,17 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
     submit_to_ring(program, frame, at, step, *queue, *out);
     return;
   }
+  check_submission(program, frame, at, step, *out);
   Frame inner = frame;
   if (inner.context.empty()) inner.context = fmt::format("submitting job '{}'", step.job.text);
+  OpenEnds refused;
+  if (const BindObjects* binds = binds_of(scenario_.queues[*queue].address_space); binds != nullptr && binds->banned)
+    go_on_if(program, inner, at, {*binds->banned, 0, true}, refused);
+  std::optional<DependencySetId> looked_up;
+  if (!step.in_syncobjs.empty()) {
+    looked_up = new_set(fmt::format("the in-syncobjs of job '{}'", step.job.text), at);
+    look_up_all(program, inner, at, step.in_syncobjs, step.wait_for_submit, *looked_up, refused);
+  }
   std::optional<DependencySetId> set;
   std::vector<LockId> locks;
   for (const std::uint32_t index : used)
@@ -84,16 +114,19 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   if (!used.empty()) {
     set = new_set(fmt::format("the buffers of job '{}'", step.job.text), at);
   }
-  const auto job = add_job(frame, at, step, *queue, *out, set);
+  const auto job = add_job(frame, at, step, *queue, *out, set, looked_up);
+  more.job = job;
   if (job) begin_again(program, inner, at, step, *job, *out);
   acquire_together(program, inner, at, locks, true);
   if (set)
     attach_uses(program, inner, at, step, *out, *set);
   else if (!user_controlled(*out))
     add(program, inner, at, Cause::explicit_sync, Publish{*out});
+  hold_fence(program, inner, at, step.out_syncobjs, *out);
   map_uses(program, inner, at, step);
-  if (job) add(program, inner, at, Cause::explicit_sync, Push{*job});
+  if (job) add(program, inner, at, Cause::explicit_sync, Push{*job, more.asks});
   for (const LockId id : locks) release(program, inner, at, id);
+  program.join(refused);
 }
 
 // Eviction waits for every fence attached to the buffer at that moment, however
@@ -213,6 +246,7 @@ void Lowering::reclaim(Program& program, const Frame& frame, Place at, const All
   for (const ProcedureDeclaration* procedure : procedures) {
     inner.context = fmt::format("reclaim by '{}' for the allocation on line {}", procedure->name.text, at.line);
     inner.calls.push_back(procedure->name.text);
+    run_by_allocations_.insert(procedure->name.text);
     program.from(Program::branch_of(choice, branch++));
     program.held = held;
     begin_reclaim(program, inner, at);

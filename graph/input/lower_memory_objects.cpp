@@ -162,8 +162,9 @@ void Lowering::check_capacities() {
     if (!each.place) continue;
     std::uint64_t& room = left[each.place->index];
     if (each.size > room)
-      diagnostics_.error(each.at, fmt::format("'{}' does not fit: '{}' is full at the beginning", each.name,
-                                              system_[*each.place].name));
+      diagnostics_.error(each.at,
+                         fmt::format("'{}' takes {}, and '{}' has {} left at the beginning", each.name,
+                                     dmem::bytes_text(each.size), system_[*each.place].name, dmem::bytes_text(room)));
     room -= std::min(room, each.size);
   }
 }

@@ -431,7 +431,11 @@ void Lowering::add_hardware_use(const SubmitStep& step, std::uint32_t queue, Thr
     system_.spaces.push_back(std::move(own));
     own_spaces_.emplace(step.job.text, *space);
   }
-  if (space) system_.uses.push_back({step.job.text, *space, std::nullopt, job, begins, ends, step.job.at});
+  if (!space) return;
+  HardwareUse use{step.job.text, *space, std::nullopt, job, begins, ends, step.job.at};
+  if (const auto binds = binds_.find(*space); binds != binds_.end())
+    use.relies_on = reliances(binds->second.table, step.ranges);
+  system_.uses.push_back(std::move(use));
 }
 
 // The submission writes the page tables of a job that has no address space.

@@ -66,9 +66,10 @@ RoundTrips Lowering::count(const StepDeclaration& step, bool inside, std::vector
   }
   const std::vector<const Block*> blocks = blocks_of(step);
   if (blocks.empty()) return result;
-  RoundTrips ways = count(*blocks.front(), inside || enters, calls);
-  for (std::size_t i = 1; i < blocks.size(); ++i) ways = either(ways, count(*blocks[i], inside || enters, calls));
-  if (is_one_of<WaitStep, ValidateStep>(step.what)) ways = either(ways, {});  // only if it fails
+  const bool within = inside || (enters && !is_one_of<VmBindStep>(step.what));  // userspace handles its errors
+  RoundTrips ways = count(*blocks.front(), within, calls);
+  for (std::size_t i = 1; i < blocks.size(); ++i) ways = either(ways, count(*blocks[i], within, calls));
+  if (is_one_of<WaitStep, ValidateStep, VmBindStep>(step.what)) ways = either(ways, {});  // only if it fails
   return both(result, ways);
 }
 

@@ -176,6 +176,7 @@ void Lowering::limit_wait(Program& program, const std::optional<Milliseconds>& t
 }
 
 void Lowering::lower_what(Program& program, const Frame& frame, Place at, const WaitStep& step) {
+  check_wait(program, frame, at, step);
   add_wait(program, frame, at, step, fences(step.fences));
 }
 
@@ -236,6 +237,7 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
 // The waiting line of an rwsem is a lock of its own, held while one waits for
 // the rwsem: a waiting writer keeps out later readers (kernel/locking/rwsem.c).
 void Lowering::acquire(Program& program, const Frame& frame, Place at, LockId lock, bool shared) {
+  check_acquire(program, frame, at, lock);
   const auto line = lines_.find(lock);
   if (line != lines_.end()) add(program, frame, at, Cause::lock, Acquire{line->second});
   add(program, frame, at, Cause::lock, Acquire{lock, shared});

@@ -81,7 +81,8 @@ void Lowering::lower_what(Program& program, const Frame& frame, Place at, const 
   if (!system_[work].queue) return;  // reported already
   if (step.verb == WorkStep::Verb::queue) add(program, frame, at, Cause::explicit_sync, Push{work});
   if (step.verb == WorkStep::Verb::cancel) add(program, frame, at, Cause::scheduling, Cancel{work});
-  if (step.verb != WorkStep::Verb::queue) add(program, frame, at, Cause::scheduling, Flush{work});
+  if (step.verb != WorkStep::Verb::queue)
+    add(program, frame, at, Cause::scheduling, Flush{work, step.verb == WorkStep::Verb::cancel});
 }
 
 // User queues.

@@ -2,6 +2,7 @@
 // the constructs of one theme. Not for other files.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -59,6 +60,37 @@ struct Search {
   bool sleep = false;   // or without one
 };
 
+// An address space whose addresses count.
+struct BindObjects {
+  PageTableId table;
+  std::optional<VariableId> banned{};   // some bind may ban it
+  std::optional<VariableId> pending{};  // some bind saves in it where it failed: 0, or which one
+  std::uint32_t sites = 0;              // binds that save so far
+};
+
+// A list of operations, resolved.
+struct BindWrites {
+  std::vector<std::vector<PageWrite>> operations;
+  std::vector<std::string> says;
+};
+
+struct SyncobjObjects {
+  std::uint32_t first = 0;        // ReservationId, VariableId and FenceId of its first point are at this offset
+  std::uint32_t points = 0;       // 0: binary
+  std::vector<unsigned> writers;  // of each point: steps that put a fence there
+};
+
+struct SyncobjPoint {
+  std::uint32_t syncobj = 0;
+  std::uint32_t point = 0;  // from 0 on
+};
+
+// What a submission does beside the keys of `submit`.
+struct Submission {
+  std::vector<PageWrite> asks;
+  std::optional<ThreadId> job{};  // comes back
+};
+
 // What the scenario has in it, found by a first pass over its text.
 struct Features {
   bool tracks_memory = false;      // capacities, sizes, groups or address spaces
@@ -77,6 +109,12 @@ struct Features {
 
 // The blocks inside a step, in the order of the text.
 [[nodiscard]] std::vector<const Block*> blocks_of(const StepDeclaration& step);
+
+[[nodiscard]] bool only_unmaps(const VmBindStep& step);
+
+// Every step of a scenario, those inside other steps too, each once. Recursion is bounded by the reader's limit on
+// nesting.
+void for_each_step(const Scenario& scenario, const std::function<void(const StepDeclaration&)>& visit);
 
 struct TimelineObjects {
   std::uint32_t first = 0;  // FenceId of point 1
@@ -127,6 +165,8 @@ class Lowering {
   void declare_queue(const QueueDeclaration& queue);
   void declare_names();
   void lower_threads();
+  void add_background_reclaim();
+  void add_background_reclaim(const ProcedureDeclaration& procedure, std::string_view who);
   void count_round_trips();  // lower_round_trips.cpp
   [[nodiscard]] bool enters_kernel(const StepDeclaration& step) const;
   [[nodiscard]] RoundTrips count(const Block& block, bool inside, std::vector<std::string>& calls) const;
@@ -173,6 +213,56 @@ class Lowering {
   std::optional<std::uint32_t> user_queue(const Name& name);
   std::optional<VariableId> condition(const Name& name);
   [[nodiscard]] Cause cause_of_wait(const Frame& frame, Cause otherwise) const;
+
+  // Page tables and binds (lower_bind.cpp, lower_bind_rules.cpp).
+  void declare_page_tables();
+  void declare_page_table(AddressSpaceId space);
+  std::optional<AddressSpaceId> space_of(const VmBindStep& step);
+  [[nodiscard]] const BindObjects* binds_of(const std::optional<Name>& space) const;
+  BindWrites writes_of(PageTableId table, const std::vector<BindOperation>& operations) const;
+  [[nodiscard]] std::vector<PageWrite> asked_by(PageTableId table, const BindWrites& writes) const;
+  [[nodiscard]] std::vector<Reliance> reliances(PageTableId table, const std::vector<RangeDeclaration>& ranges) const;
+  void lower_what(Program& program, const Frame& frame, Place at, const VmBindStep& step);
+  void lower_what(Program& program, const Frame& frame, Place at, const WriteRangesStep& step);
+  void enter_bind(Program& program, const Frame& frame, Place at, const VmBindStep& step, BindObjects& binds,
+                  std::uint32_t site);
+  void bind_now(Program& program, const Frame& frame, Place at, const VmBindStep& step, BindObjects& binds,
+                std::uint32_t site, OpenEnds& failed);
+  void bind_later(Program& program, const Frame& frame, Place at, const VmBindStep& step, BindObjects& binds,
+                  OpenEnds& failed);
+  void may_fail(Program& program, const Frame& frame, Place at, const VmBindStep& step, const std::string& where,
+                OpenEnds& failed);
+  void lock_buffers(Program& program, const Frame& frame, Place at, const VmBindStep& step);
+  void give_memory(Program& program, const Frame& frame, Place at, const std::vector<Name>& buffers, OpenEnds& failed);
+  void restart(Program& program, const Frame& frame, StepIndex call, const Block& block);
+  void go_on_if(Program& program, const Frame& frame, Place at, const Test& test, OpenEnds& others);
+  void breach(Rule rule, Place at, std::string who, std::string meets, std::string what);
+  void check_bind(const Program& program, const Frame& frame, Place at, const VmBindStep& step);
+  void check_submission(const Program& program, const Frame& frame, Place at, const SubmitStep& step, FenceId out);
+  void check_wait(const Program& program, const Frame& frame, Place at, const WaitStep& step);
+  void check_acquire(const Program& program, const Frame& frame, Place at, LockId lock);
+  void check_bind_queues();
+  void check_notifiers();
+
+  // Syncobjs (lower_syncobjs.cpp).
+  void declare_syncobjs();
+  std::optional<SyncobjPoint> syncobj(const Name& name);
+  [[nodiscard]] ReservationId reservation_of(const SyncobjPoint& point) const;
+  [[nodiscard]] VariableId variable_of(const SyncobjPoint& point) const;
+  [[nodiscard]] FenceId appearance_of(const SyncobjPoint& point) const;
+  void await_fence(Program& program, const Frame& frame, Place at, const std::vector<SyncobjPoint>& points,
+                   const std::optional<Milliseconds>& timeout, OpenEnds& given_up);
+  void look_up(Program& program, const Frame& frame, Place at, const SyncobjPoint& point,
+               const std::function<void(ReservationId)>& each, OpenEnds& missing);
+  void look_up_all(Program& program, const Frame& frame, Place at, const std::vector<Name>& names, bool wait_for_submit,
+                   DependencySetId set, OpenEnds& refused);
+  void wait_for_held(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step,
+                     const std::vector<SyncobjPoint>& points, OpenEnds& empty);
+  void hold_fence(Program& program, const Frame& frame, Place at, const std::vector<Name>& names, FenceId fence);
+  void tell_appearance(Program& program, const Frame& frame, Place at, const SyncobjPoint& point);
+  void lower_what(Program& program, const Frame& frame, Place at, const WaitSyncobjStep& step);
+  void lower_what(Program& program, const Frame& frame, Place at, const TransferStep& step);
+  void lower_what(Program& program, const Frame& frame, Place at, const ResetSyncobjStep& step);
 
   // Steps (lower_steps.cpp).
   void lower_block(Program& program, const Frame& frame, const Block& block);
@@ -276,8 +366,10 @@ class Lowering {
   std::vector<std::uint32_t> used_buffers(const SubmitStep& step);
   void attach_uses(Program& program, const Frame& frame, Place at, const SubmitStep& step, FenceId out,
                    DependencySetId set);
+  void submit(Program& program, const Frame& frame, Place at, const SubmitStep& step, Submission& more);
   std::optional<ThreadId> add_job(const Frame& frame, Place at, const SubmitStep& step, std::uint32_t queue,
-                                  FenceId out, std::optional<DependencySetId> set);
+                                  FenceId out, std::optional<DependencySetId> set,
+                                  std::optional<DependencySetId> looked_up = std::nullopt);
   [[nodiscard]] std::uint32_t restart_limit(const std::string& thread) const;
 
   const Scenario& scenario_;
@@ -297,6 +389,12 @@ class Lowering {
   std::map<std::string, AddressSpaceId, std::less<>> own_spaces_;  // of jobs without an address space
   std::vector<Name> kills_;                                        // of jobs, to be resolved at the end
   std::optional<PoolId> worker_memory_;
+  std::map<AddressSpaceId, BindObjects> binds_;
+  std::vector<SyncobjObjects> syncobjs_;
+  std::uint32_t first_syncobj_reservation_ = 0;
+  std::uint32_t first_syncobj_variable_ = 0;
+  std::uint32_t first_syncobj_fence_ = 0;
+  std::set<std::string, std::less<>> run_by_allocations_;  // shrinkers and notifiers
   std::vector<TimelineObjects> timelines_;
   std::map<LockId, LockId> lines_;      // of each rwsem: its waiting line
   std::uint64_t lowered_ = 0;           // steps so far, procedures expanded

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "graph/input/observed_contract.hpp"
 #include "graph/input/observed_findings.hpp"
@@ -26,12 +27,13 @@ struct Watch {
   Watch(const TraceFacts& facts, const ObserveOptions& asked)
       : options(asked),
         now(facts),
-        hangs(now, asked.late.value_or(late_wait)),
+        hangs(now, asked.late),
         contract(now),
         timelines(now),
         orders(now, asked.window, asked.another_order) {}
 
   void take(const TraceRecord& record) {
+    if (now.facts().gaps.size() != gaps) interrupt();
     if (record.kind == TraceEventKind::task_switch) return now.apply(record);  // most of many traces; nobody else cares
     hangs.before(record);
     contract.before(record);
@@ -41,6 +43,13 @@ struct Watch {
     timelines.after(record);
     orders.after(record);
     note_wait(record);
+  }
+
+  // A release may be among what is missing.
+  void interrupt() {
+    gaps = now.facts().gaps.size();
+    now.forget_locks();
+    orders.interrupt();
   }
 
   void note_wait(const TraceRecord& record) {
@@ -58,6 +67,7 @@ struct Watch {
   TimelineSummary timelines;
   OrderWatch orders;
   std::uint64_t waits = 0;
+  std::size_t gaps = 0;  // seen so far
   std::vector<WaitRef> drawn;
 };
 
@@ -70,35 +80,56 @@ std::string gaps(const TraceFacts& facts) {
   return gaps;
 }
 
-// The longest of the waits that nothing explains; nullptr if there is none.
-const LateWait* longest(const TraceFacts& facts, const Hangs& hangs) {
-  const LateWait* longest = nullptr;
-  for (const LateWait& each : hangs.late) {
-    if (longest == nullptr || waited(facts, *each.wait) > waited(facts, *longest->wait)) longest = &each;
-  }
-  return longest;
+// The longest of what nothing explains; nullptr if there is none.
+const Late* longest(const Hangs& hangs) {
+  const auto most = std::ranges::max_element(hangs.late, {}, &Late::lasted);
+  return most == hangs.late.end() ? nullptr : &*most;
+}
+
+// Why finding no hang says nothing; empty if it says something.
+std::string unseen(const Watch& watch) {
+  const Reconstruction& now = watch.now;
+  if (now.fence_events() == 0)
+    return "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
+  if (now.recorded().has(EventGroup::waits)) return watch.waits == 0 ? "" : now.recorded().lack(hang_needs);
+  std::string lacks = now.recorded().lack(hang_needs);
+  const bool fast = now.facts().timed && now.slowest_fence() < long_wait;
+  return fast && now.recorded().has(EventGroup::creations) && now.recorded().has(EventGroup::signals) ? "" : lacks;
+}
+
+std::string shared_names(const Reconstruction& now) {
+  if (now.shared_names().empty()) return {};
+  return fmt::format("several schedulers have a ring '{}', and their events do not tell which of them they are about",
+                     now.name(*now.shared_names().begin()));
 }
 
 Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
   const TraceFacts& facts = watch.now.facts();
   Answer answer{std::string(observed_hangs), Verdict::unknown, ""};
-  const LateWait* late = longest(facts, hangs);
   if (found != 0) {
     answer.verdict = Verdict::violated;
     answer.reason = quantity(found, "hang") + " in the trace";
   } else if (!facts.stopped.empty()) {
     answer.reason = fmt::format("not read beyond line {}: {}", facts.last_line, facts.stopped);
-  } else if (watch.now.fence_events() == 0) {
-    answer.reason = "the trace holds no dma_fence events: record with 'trace-cmd record -e dma_fence'";
-  } else if (watch.now.created() == 0 && watch.waits == 0) {
-    answer.reason = "signals were recorded, but neither the creation of a fence nor a wait: record all of dma_fence";
-  } else if (const std::string lost = gaps(facts); !lost.empty()) {
-    answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
-  } else if (late != nullptr) {
+  } else if (const Late* late = longest(hangs); late != nullptr) {
     answer.reason = describe(watch.now, *late);
   } else if (hangs.short_open != 0) {
     answer.reason = fmt::format("{} had closed less than {} before the recording ended: record for longer",
                                 quantity(hangs.short_open, "cycle of waits", "cycles of waits"), duration(long_wait));
+  } else if (const std::string lost = gaps(facts); !lost.empty()) {
+    answer.reason = "events are missing, so that finding nothing proves nothing: " + lost;
+    if (hangs.first_hidden)
+      answer.reason += fmt::format("; perhaps it hung: {} (line {})", describe(watch.now, *hangs.first_hidden).message,
+                                   hangs.first_hidden->path.front().line);
+  } else if (std::string lacks = unseen(watch); !lacks.empty()) {
+    answer.reason = std::move(lacks);
+  } else if (std::string shared = shared_names(watch.now); !shared.empty()) {
+    answer.reason = std::move(shared);
+  } else if (!watch.now.recorded().has(EventGroup::waits)) {
+    answer.verdict = Verdict::holds;
+    answer.reason =
+        fmt::format("no wait was recorded, but every fence signalled within {}: none can have hung for long",
+                    duration(watch.now.slowest_fence()));
   } else {
     answer.verdict = Verdict::holds;
     answer.reason = fmt::format("in this recording: {} seen, none in a cycle and none ended by a timer",
@@ -111,21 +142,31 @@ Answer answer(const Watch& watch, const Hangs& hangs, std::size_t found) {
 std::optional<Answer> contract_answer(const Watch& watch, std::size_t found) {
   if (found != 0)
     return Answer{std::string(contract_kept), Verdict::violated, quantity(found, "broken rule") + " in the trace"};
-  if (watch.now.jobs() == 0 || !watch.orders.recorded() || !gaps(watch.now.facts()).empty()) return std::nullopt;
+  const bool recorded = watch.now.recorded().lack(contract_needs).empty();
+  if (!recorded || !gaps(watch.now.facts()).empty() || !watch.now.shared_names().empty()) return std::nullopt;
   return Answer{std::string(contract_kept), Verdict::holds,
                 "as far as locks, reclaim and waits inside run_job were recorded"};
 }
 
-// A wait of at least --late is a finding by itself.
-Finding late_finding(const Reconstruction& now, const LateWait& late) {
+// Why no order of the events can be said to go well, nor to hang.
+std::string orders_lack(const Reconstruction& now, bool locks) {
+  const std::span<const EventGroup> needs(order_needs);
+  std::string lacks = now.recorded().lack(locks ? needs : needs.first(3));  // mmap_lock's own events are enough
+  if (lacks.empty() && now.scheduled_fences()) lacks = now.recorded().lack(job_order_needs);
+  if (lacks.empty()) lacks = shared_names(now);
+  return lacks;
+}
+
+// What lasts for at least --late is a finding by itself.
+Finding late_finding(const Reconstruction& now, const Late& late) {
   Finding finding;
   finding.kind = FindingKind::contract;
   finding.strength = Strength::observed;
   finding.rule = Rule::late_fence;
-  finding.at = {late.wait->first().line, 0, 1};
+  finding.at = {late.wait ? late.wait->first().line : late.job->queued.line, 0, 1};
   finding.message = describe(now, late);
   finding.closed = false;
-  finding.lasts = Microseconds(waited(now.facts(), *late.wait) / 1000);
+  finding.lasts = Microseconds(late.lasted / 1000);
   finding.fingerprint = fingerprint(finding);
   return finding;
 }
@@ -151,7 +192,7 @@ std::vector<std::string> assumptions(const Watch& watch, const Hangs& hangs) {
   say(fences, "who owes a fence of hardware is not known, so cycles through one are not seen");
   say(fences, "waits without dma_fence_wait_start are not seen: poll, syncobj waits, wait-any");
   say(fences && now.jobs() == 0, "no gpu_scheduler events: what jobs wait for is not known");
-  say(fences && !watch.orders.recorded(),
+  say(fences && !watch.orders.recorded() && !watch.orders.mmap_lock_recorded(),
       "no lock events (lock_acquire needs a kernel with lockdep): locks between tasks and run_job are not seen, nor "
       "what "
       "another order of events could do");
@@ -227,20 +268,24 @@ Observation observe(const TraceStream& stream, Source& source, const ObserveOpti
   const std::size_t hanging = observation.findings.size();
   std::ranges::copy(watch.contract.findings(), std::back_inserter(observation.findings));
   if (options.late) {
-    for (const LateWait& late : hangs.late) {
+    for (const Late& late : hangs.late) {
+      if (late.lasted < *options.late) continue;
       keep_lines(source, late.path);
+      if (late.job) keep(source, late.job->queued.line, late.job->queued.text);
       observation.findings.push_back(late_finding(watch.now, late));
     }
   }
-  for (const LateWait& late : hangs.late) (void)drawing.add(late.path);
+  for (const Late& late : hangs.late) (void)drawing.add(late.path);
   observation.graph = graph;
   observation.whole_graph = watch.waits == watch.drawn.size();
   observation.answers.push_back(answer(watch, hangs, hangs.found.size()));
   if (auto contract = contract_answer(watch, observation.findings.size() - hanging)) {
     observation.answers.push_back(std::move(*contract));
   }
-  observation.locks_recorded = watch.orders.recorded();
+  observation.locks_recorded = watch.orders.recorded() || watch.orders.mmap_lock_recorded();
+  observation.orders_lack = orders_lack(watch.now, watch.orders.recorded());
   observation.orders_cut = watch.orders.cut();
+  observation.orders_unsettled = watch.orders.unsettled();
   observation.losses = stream.facts->losses;
   observation.assumptions = assumptions(watch, hangs);
   observation.summary = watch.timelines.lines(summary_lines);

@@ -23,12 +23,10 @@ namespace observed {
 struct OrderWindow;
 }
 
-// After a wait that took so long, for a reason that the trace does not show, "no hang" cannot be said.
-inline constexpr std::uint64_t late_wait = 10'000'000'000;  // ns
-inline constexpr std::size_t drawn_waits = 2'000;           // the first of a trace
+inline constexpr std::size_t drawn_waits = 2'000;  // the first of a trace
 
 struct ObserveOptions {
-  std::optional<std::uint64_t> late;  // ns: longer waits are findings; without it late_wait makes them doubts
+  std::optional<std::uint64_t> late;  // ns: longer waits are findings; without it ten seconds make them doubts
   std::size_t drawn = drawn_waits;    // how many waits the graph holds, beside the hangs
   std::size_t window = 20'000;        // lock and fence events whose order is looked at together
   // Called with each stretch of the trace that may hang in another order; see order_window.hpp. May be empty.
@@ -42,7 +40,9 @@ struct Observation {
   std::vector<Cycle> cycles;
   bool whole_graph = true;  // every wait is in it
   bool locks_recorded = false;
+  std::string orders_lack;        // what another order needs and was not recorded; empty: nothing
   bool orders_cut = false;        // not every order of its events was compared: the window is smaller
+  std::string orders_unsettled;   // why comparing them says nothing; see OrderWatch
   std::vector<Finding> findings;  // deadlocks first, then in the order of the trace
   std::vector<Answer> answers;    // of "observed-hangs", and of "contract" where something is to be said of it
   std::vector<Loss> losses;

@@ -217,13 +217,23 @@ Finding Observer::blocked_chain(const std::vector<std::size_t>& waiters, VertexI
   finding.lasts = std::chrono::seconds(last.seconds);
   if (last.seconds == 0) finding.lasts.reset();
   const std::string where = waiting_function(last);
-  finding.message = fmt::format("{} {}{} for a {}{}", task_name(last.task), last.spinning ? "spins" : "waits",
-                                last.seconds == 0 ? "" : fmt::format(", for more than {} s,", last.seconds),
-                                info(last.on).id, where.empty() ? "" : " in " + where);
+  const std::string_view does = last.spinning ? "spinning" : "waiting";
+  finding.message =
+      fmt::format("{} {} for a {}{}{}", task_name(last.task),
+                  last.seconds == 0 ? fmt::format("is {}", does) : fmt::format("has been {}", does), info(last.on).id,
+                  last.seconds == 0 ? "" : fmt::format(" for more than {} s", last.seconds),
+                  where.empty() ? "" : fmt::format(", in {}()", where));
   const bool lock = info(last.on).lock;
-  finding.notes.emplace_back(lock ? "who holds the lock is not in the log"
-                                  : "who has to signal the fence is not in the log; a trace of dma_fence and "
-                                    "gpu_scheduler events says it");
+  for (const std::size_t index : waiters) {
+    const BlockedTask& task = snapshot_.blocked[index];
+    if (task.owner)
+      finding.notes.push_back(fmt::format("the {} that {} waits for is likely held by {}, says the kernel",
+                                          info(task.on).id, task_name(task.task), task_name(*task.owner)));
+  }
+  if (lock && !last.owner) finding.notes.emplace_back("who holds the lock is not in the log");
+  if (!lock)
+    finding.notes.emplace_back(
+        "who has to signal the fence is not in the log; a trace of dma_fence and gpu_scheduler events says it");
   for (const std::string& name : lock ? candidates(end) : std::vector<std::string>{})
     finding.notes.push_back(fmt::format("if {} holds it, this is a deadlock: {} waits for what {} has to do", name,
                                         name, task_name(last.task)));
@@ -263,10 +273,11 @@ void Observer::timeouts() {
     finding.strength = Strength::observed;
     finding.closed = false;
     finding.at = timeout.at;
-    finding.message = fmt::format("a job on {} timed out{}", timeout.where,
+    finding.message = fmt::format("a job {} timed out{}", timeout.where,
                                   timeout.reports > 1 ? fmt::format(", {} times", timeout.reports) : "");
     finding.needs = finding.needs.with(Cause::reset);
     finding.killed.emplace_back("the timeout of the job");
+    if (!timeout.said.empty()) finding.notes.push_back("last sign of life, as the driver tells it: " + timeout.said);
     finding.notes.emplace_back("a timeout says which job did not get done, not why");
     hangs_ += add(std::move(finding), observed_hangs) ? 1 : 0;
   }
@@ -298,7 +309,7 @@ void Observer::answers() {
   const bool splats = !snapshot_.splats.empty();
   const bool hung = !snapshot_.blocked.empty() || !snapshot_.timeouts.empty();
   if (orders_ > 0) answer(lock_order, Verdict::violated, "reported by lockdep");
-  if (broken_ > 0) answer(contract_kept, Verdict::violated, fmt::format("{} places", broken_));
+  if (broken_ > 0) answer(contract_kept, Verdict::violated, quantity(broken_, "place"));
   if (splats && orders_ == 0 && broken_ == 0)
     answer(lock_order, Verdict::unknown, "no report of lockdep has enough of its lines");
   if (hangs_ > 0) answer(observed_hangs, Verdict::violated, "reported by the kernel");

@@ -24,7 +24,7 @@ class ContractWatch {
   void before(const TraceRecord& record);
   void after(const TraceRecord& record);
   // One for each rule and place of the code, as far as that is known; in the order of the trace.
-  [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
+  [[nodiscard]] std::vector<Finding> findings() const;
 
  private:
   struct Use {  // of a lock
@@ -39,11 +39,20 @@ class ContractWatch {
   void take_lock(const TraceRecord& record);
   void take_wait(const TraceRecord& record);
   void meet(LockOfRing lock);
-  void report(Rule rule, const std::string& key, std::uint32_t line, std::string message, std::vector<Party> parties);
+  struct Broken {
+    Finding finding;
+    std::vector<EventGroup> rests_on;  // without them a lock, an annotation or run_job would seem never to end
+    std::uint32_t ring = 0;            // whose worker it takes to be one thread; 0: none
+  };
+
+  void report(Rule rule, const std::string& key, std::uint32_t line, std::string message, std::vector<Party> parties,
+              std::vector<EventGroup> rests_on, std::uint32_t ring = 0);
+  [[nodiscard]] bool in_run_job(const Task& task) const;
+  [[nodiscard]] std::vector<EventGroup> ends_of_section(Pid pid) const;
   [[nodiscard]] std::string section(Pid pid) const;
 
   const Reconstruction& now_;
-  std::vector<Finding> findings_;
+  std::vector<Broken> broken_;
   std::set<std::pair<Rule, std::string>> known_;
   std::map<LockOfRing, Use> in_run_job_;
   std::map<LockOfRing, Use> over_wait_;

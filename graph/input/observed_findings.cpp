@@ -45,7 +45,8 @@ class Teller {
 Finding Teller::tell() const {
   Finding finding;
   finding.kind = hang_.kind;
-  finding.strength = Strength::observed;
+  const bool inferred = std::ranges::any_of(hang_.path, &WaitStep::inferred);
+  finding.strength = inferred ? Strength::potential : Strength::observed;
   std::uint32_t closing = 0;
   for (const WaitStep& step : hang_.path) {
     if (step.wait) closing = std::max(closing, step.line);
@@ -275,26 +276,36 @@ std::uint64_t Teller::longest() const {
   return longest;
 }
 
-// Where a chain ends, and the last that was seen of it.
-std::string end_of(const Reconstruction& seen, const WaitPath& path) {
+// The last that was seen of what a chain ends at.
+std::string last_sign(const Reconstruction& seen, const WaitPath& path) {
   if (path.empty()) return "";
   const WaitStep& last = path.back();
+  if (!last.fence) return last.wait ? ", whose holder is not in the trace" : "";
+  const FenceLife& life = *last.fence;
+  if (last.owner.kind == Actor::Kind::hardware)
+    return fmt::format("; the hardware has it since line {}", last.waiter.job->run.line);
+  if (last.owner.kind == Actor::Kind::task) {
+    const Task* task = seen.task(last.owner.pid);
+    const bool gone = task != nullptr && task->exited.seen();
+    const bool itself = last.waiter == last.owner;
+    return fmt::format("; {} has to signal it{}", itself ? "that is its own fence: it" : seen.task_name(last.owner.pid),
+                       gone ? fmt::format(", and exited at line {}", task->exited.line) : "");
+  }
+  if (last.owner.kind != Actor::Kind::nobody || !life.created.seen()) return "";
+  std::string text = fmt::format("; {} created it at line {}", seen.task_name(life.created.pid), life.created.line);
+  const auto own =
+      std::ranges::find_if(path, [&](const WaitStep& step) { return step.waiter == task_actor(life.created.pid); });
+  return own == path.end() ? text : text + " and waits itself: a cycle, if it has to signal it";
+}
+
+// Where a chain goes from its first step on, and how it ends.
+std::string end_of(const Reconstruction& seen, const WaitPath& path) {
   std::string text;
   for (const WaitStep& step : path) {
     if (&step != &path.front())
       text += fmt::format("; {} waits for {}", actor_name(seen, step.waiter), awaited_name(seen, step));
   }
-  if (!last.fence) return text + (last.wait ? ", whose holder is not in the trace" : "");
-  const FenceLife& life = *last.fence;
-  if (last.owner.kind == Actor::Kind::hardware) {
-    text += fmt::format("; the hardware has it since line {}", last.waiter.job->run.line);
-  } else if (last.owner.kind == Actor::Kind::nobody && life.created.seen()) {
-    text += fmt::format("; {} created it at line {}", seen.task_name(life.created.pid), life.created.line);
-    const auto own =
-        std::ranges::find_if(path, [&](const WaitStep& step) { return step.waiter == task_actor(life.created.pid); });
-    if (own != path.end()) text += " and waits itself: a cycle, if it has to signal it";
-  }
-  return text;
+  return text + last_sign(seen, path);
 }
 
 }  // namespace
@@ -331,7 +342,28 @@ std::string awaited_name(const Reconstruction& seen, const WaitStep& step) {
   return step.wait->lock_name.empty() ? fmt::format("lock {:x}", step.wait->lock) : "lock " + step.wait->lock_name;
 }
 
-std::string describe(const Reconstruction& seen, const LateWait& late) {
+namespace {
+
+// "job 8:49 of ring gfx, queued at line 3, had not run when the recording ended, 60.0 s later; ..."
+std::string describe_job(const Reconstruction& seen, const Late& late) {
+  const Job& job = *late.job;
+  std::string text = fmt::format("{}, queued at line {}, ", seen.job_name(job), job.queued.line);
+  if (job.finished->signalled.seen())
+    return text + fmt::format("took {} until its fence signalled (line {})", duration(late.lasted),
+                              job.finished->signalled.line);
+  text += fmt::format("had not {} when the recording ended, {} later", job.run.seen() ? "finished" : "run",
+                      duration(late.lasted));
+  for (const WaitStep& step : late.path) {
+    const std::string waiter = step.waiter.job == late.job ? "it" : actor_name(seen, step.waiter);
+    text += fmt::format("; {} waits for {}", waiter, awaited_name(seen, step));
+  }
+  return text + last_sign(seen, late.path);
+}
+
+}  // namespace
+
+std::string describe(const Reconstruction& seen, const Late& late) {
+  if (late.job) return describe_job(seen, late);
   const Wait& wait = *late.wait;
   const bool open = wait.how == WaitEnd::open;
   const std::string what = wait.fence               ? "fence " + seen.fence_name(*wait.fence)

@@ -20,7 +20,7 @@ namespace fencecheck::observed {
 
 // "a-1 had been waiting 10.5 s for fence drm_sched/t 2:1 (line 1) when the
 // recording ended; ...", with the chain of what that fence waited for.
-[[nodiscard]] std::string describe(const Reconstruction& seen, const LateWait& late);
+[[nodiscard]] std::string describe(const Reconstruction& seen, const Late& late);
 
 [[nodiscard]] Finding describe(const Reconstruction& seen, const ObservedHang& hang);
 

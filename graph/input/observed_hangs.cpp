@@ -23,6 +23,11 @@ void rotate_to_first(WaitPath& path) {
   std::rotate(path.begin(), std::ranges::min_element(path, {}, line), path.end());
 }
 
+bool about(const WaitPath& path, const std::shared_ptr<Job>& job) {
+  return std::ranges::any_of(path,
+                             [&](const WaitStep& step) { return step.waiter.job == job || step.owner.job == job; });
+}
+
 std::uint32_t closing_line(const ObservedHang& hang) {
   std::uint32_t last = 0;
   for (const WaitStep& step : hang.path) {
@@ -51,6 +56,7 @@ void HangWatch::before(const TraceRecord& record) {
       return;
     case TraceEventKind::wait_start:
     case TraceEventKind::contention_begin:
+    case TraceEventKind::lock_contended:
     case TraceEventKind::mmap_lock_wait:
       if (record.context != TraceContext::interrupt) waiting_.insert(record.pid);
       return;
@@ -72,8 +78,9 @@ void HangWatch::after(const TraceRecord& record) {
 void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
   if (!fence || fence->signalled.seen()) return;
   signalling_ = fence;
+  finishing_ = fence->scheduled ? nullptr : fence->job.lock();
   const bool timed = now_.facts().timed;
-  const bool old = !timed || record.time >= fence->first.time + long_wait;
+  const bool old = !timed || record.time >= fence->first.time + std::min(long_wait, late_);
   const bool has_timer = fence->user_signalled != nullptr && fence->user_signalled->fallback_timer.count() > 0;
   if (!old && !has_timer) return;
   std::erase_if(waiting_, [&](Pid pid) { return !now_.waiting(pid); });
@@ -83,13 +90,14 @@ void HangWatch::see_signal(const Fence& fence, const TraceRecord& record) {
     if (!path) continue;
     const auto cycle = cycle_through(now_, pid);
     const bool closed = cycle && std::ranges::any_of(*cycle, [&](const WaitStep& step) { return step.fence == fence; });
-    WaitPath whole = closed ? *cycle : fence->user_signalled != nullptr ? longest_path(now_, pid) : *path;
+    WaitPath whole = closed ? *cycle : fence->user_signalled != nullptr ? longest_path(now_, task_actor(pid)) : *path;
     affected_.push_back({wait, std::move(whole), closed});
   }
 }
 
 void HangWatch::judge_signal(const TraceRecord& record) {
   const Fence fence = std::exchange(signalling_, nullptr);
+  if (const auto job = std::exchange(finishing_, nullptr)) see_job(job, record.time);
   const std::vector<Affected> affected = std::exchange(affected_, {});
   const Signaller who = now_.signaller(*fence);
   bool inferred = false;
@@ -98,6 +106,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
     const bool caught = who == Signaller::timer || !recovery.empty();
     if (!long_enough(*each.wait, record.time)) {
       if (who == Signaller::timer) ++hangs_.short_lived;
+      add_late(each.wait, each.path);
     } else if (caught && candidates_.size() < candidates_limit) {
       ObservedHang hang;
       hang.how = who == Signaller::timer ? HangEnd::timer : HangEnd::recovery;
@@ -108,7 +117,7 @@ void HangWatch::judge_signal(const TraceRecord& record) {
       hang.recovery = recovery;
       hang.inferred = inferred;
       candidates_.push_back(std::move(hang));
-    } else if (!(fence->user_signalled != nullptr && who == Signaller::task)) {
+    } else if (asked_ || fence->user_signalled == nullptr || who != Signaller::task) {
       add_late(each.wait, each.path);
     }
   }
@@ -117,7 +126,9 @@ void HangWatch::judge_signal(const TraceRecord& record) {
 
 // By an event that says so; else by a kernel worker, where interrupts signal this driver's fences.
 std::string HangWatch::recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const {
-  if (record.context == TraceContext::interrupt) return {};
+  const bool interrupt = record.context == TraceContext::interrupt || now_.task_name(record.pid).starts_with("irq/");
+  if (interrupt) return {};
+  if (fence->user_signalled != nullptr && now_.owner(*fence) == record.pid) return {};
   const Task* task = now_.task(record.pid);
   if (task != nullptr && task->recovering) return task->work;
   const Mark& last = now_.last_recovery();
@@ -150,7 +161,7 @@ void HangWatch::see_give_up(const WaitRef& wait, const TraceRecord& record) {
   }
   std::erase_if(pending_, [&](const Pending& each) { return each.wait == wait; });
   if (pending_.size() >= pending_limit) pending_.erase(pending_.begin());
-  pending_.push_back({longest_path(now_, wait->pid), wait, mark_of(record)});
+  pending_.push_back({longest_path(now_, task_actor(wait->pid)), wait, mark_of(record)});
 }
 
 // `releaser` has released what chains ended at: those in which it waited itself were cycles.
@@ -177,19 +188,44 @@ void HangWatch::resolve(Pid releaser, const Fence& fence, std::uint64_t lock) {
   }
 }
 
+// Was everything recorded that would show a hang of this wait?
+bool HangWatch::explained(const Wait& wait, const WaitPath& path) const {
+  if (!wait.fence) return true;
+  const auto job = wait.fence->job.lock();
+  if (!job && now_.name(wait.fence->driver).ends_with("_sched")) return false;
+  if (job && !job->run.seen() && wait.fence->signalled.seen()) return false;
+  if (!wait.fence->signalled.seen()) return false;
+  const Fence& last = path.empty() ? wait.fence : path.back().fence;
+  return !last || last->created.seen() || last->job.lock() != nullptr;
+}
+
 void HangWatch::add_late(const WaitRef& wait, const WaitPath& path) {
-  if (!now_.facts().timed || waited(now_.facts(), *wait) < late_) return;
-  if (std::ranges::any_of(hangs_.late, [&](const LateWait& each) { return each.wait == wait; })) return;
+  const std::uint64_t lasted = waited(now_.facts(), *wait);
+  if (!now_.facts().timed || lasted < (explained(*wait, path) ? late_ : std::min(late_, long_wait))) return;
+  if (std::ranges::any_of(hangs_.late, [&](const Late& each) { return each.wait == wait; })) return;
   if (hangs_.late.size() < late_limit) {
-    hangs_.late.push_back({wait, path});
+    hangs_.late.push_back({wait, nullptr, path, lasted});
+  } else {
+    ++hangs_.late_more;
+  }
+}
+
+// A job that takes long, whether or not a wait for it was recorded.
+void HangWatch::see_job(const std::shared_ptr<Job>& job, std::uint64_t time) {
+  const std::uint64_t lasted = time > job->queued.time ? time - job->queued.time : 0;
+  if (!now_.facts().timed || lasted < late_) return;
+  if (hangs_.late.size() < late_limit) {
+    hangs_.late.push_back({nullptr, job, longest_path(now_, job_actor(job)), lasted});
   } else {
     ++hangs_.late_more;
   }
 }
 
 Hangs HangWatch::finish(bool at_the_end) {
-  if (at_the_end)
+  if (at_the_end) {
     for (const Pid pid : waiting_) look_at_the_end(pid);
+    for (const auto& job : now_.unfinished_jobs()) see_job(job, now_.facts().last_time);
+  }
   for (const Pending& each : pending_) {
     if (!each.path.empty() && each.wait->how == WaitEnd::gave_up) add_late(each.wait, each.path);
   }
@@ -204,8 +240,36 @@ Hangs HangWatch::finish(bool at_the_end) {
   std::ranges::stable_sort(candidates_, {}, closing_line);
   accept_cycles();
   accept_chains();
-  std::erase_if(hangs_.late, [&](const LateWait& each) { return told_.contains(each.wait.get()); });
+  tell_late();
   return std::move(hangs_);
+}
+
+// What is late because of a hang follows it; a job that somebody is told to wait for is told with the wait.
+void HangWatch::tell_late() {
+  const auto meets = [](const WaitPath& one, const WaitPath& other) {
+    return std::ranges::any_of(one, [&](const WaitStep& mine) {
+      return std::ranges::any_of(other, [&](const WaitStep& step) {
+        return mine.fence == step.fence && (mine.fence || mine.wait == step.wait);
+      });
+    });
+  };
+  const auto follows = [&](const Late& late) {
+    if (late.wait && told_.contains(late.wait.get())) return true;
+    const auto into = std::ranges::find_if(hangs_.found, [&](const ObservedHang& hang) {
+      return meets(late.path, hang.path) || (late.job && about(hang.path, late.job));
+    });
+    if (into == hangs_.found.end()) return false;
+    if (late.wait) into->followers.push_back(late.wait);
+    return true;
+  };
+  std::erase_if(hangs_.late, follows);
+  std::set<std::shared_ptr<Job>> awaited;
+  for (const Late& late : hangs_.late) {
+    for (const WaitStep& step : late.path)
+      if (step.owner.job != late.job) awaited.insert(step.owner.job);
+    if (late.wait && late.wait->fence) awaited.insert(late.wait->fence->job.lock());
+  }
+  std::erase_if(hangs_.late, [&](const Late& late) { return late.job && awaited.contains(late.job); });
 }
 
 void HangWatch::look_at_the_end(Pid pid) {
@@ -213,7 +277,7 @@ void HangWatch::look_at_the_end(Pid pid) {
   if (!wait) return;
   const TraceFacts& facts = now_.facts();
   const auto cycle = cycle_through(now_, pid);
-  if (!cycle || cycle->size() < 2) return add_late(wait, longest_path(now_, pid));
+  if (!cycle || cycle->size() < 2) return add_late(wait, longest_path(now_, task_actor(pid)));
   std::uint64_t closed = 0;
   for (const WaitStep& step : *cycle) {
     if (step.wait) closed = std::max(closed, step.since);
@@ -263,7 +327,7 @@ void HangWatch::accept_cycles() {
     }
     // A timer or a recovery ends a cycle for sure, whatever else is missing.
     if ((hang.how == HangEnd::open || hang.how == HangEnd::gave_up) && may_have_ended(hang)) {
-      ++hangs_.hidden;
+      if (hangs_.hidden++ == 0) hangs_.first_hidden = hang;
     } else {
       hangs_.found.push_back(hang);
     }

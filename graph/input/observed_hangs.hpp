@@ -19,6 +19,9 @@
 
 namespace fencecheck::observed {
 
+// After a wait that took so long, for a reason that the trace does not show, "no hang" cannot be said.
+inline constexpr std::uint64_t late_wait = 10'000'000'000;  // ns
+
 // Shorter waits may be polls, and are not reported.
 inline constexpr std::uint64_t long_wait = 1'000'000'000;  // ns
 
@@ -37,24 +40,29 @@ struct ObservedHang {
   std::vector<WaitRef> followers;  // from outside, that ended in the same way
 };
 
-// A long wait that belongs to no hang, and what it was for.
-struct LateWait {
-  WaitRef wait;
-  WaitPath path;
+// A long wait, or a job that took long, that belongs to no hang.
+struct Late {
+  WaitRef wait;              // nullptr: nobody was seen to wait for the job
+  std::shared_ptr<Job> job;  // nullptr: a wait
+  WaitPath path;             // what it waited for when it was seen
+  std::uint64_t lasted = 0;  // ns
 };
 
 struct Hangs {
   std::vector<ObservedHang> found;  // in the order of the trace
-  std::vector<LateWait> late;       // of at least the limit, in the order of the trace
+  std::vector<Late> late;           // of at least the limit, or not explained, in the order of the trace
   std::size_t late_more = 0;        // that are not in `late`
   std::size_t short_lived = 0;      // cycles and timer-ended waits that were shorter than long_wait
   std::size_t short_open = 0;       // cycles that had closed less than long_wait before the end
   std::size_t hidden = 0;           // hangs that events missing from the trace may have ended
+  std::optional<ObservedHang> first_hidden;
 };
 
 class HangWatch {
  public:
-  HangWatch(const Reconstruction& now, std::uint64_t late) : now_(now), late_(late) {}
+  // `late`: what somebody asked for; without it only what nothing explains is late.
+  HangWatch(const Reconstruction& now, std::optional<std::uint64_t> late)
+      : now_(now), late_(late.value_or(late_wait)), asked_(late.has_value()) {}
   // Around each Reconstruction::apply().
   void before(const TraceRecord& record);
   void after(const TraceRecord& record);
@@ -77,7 +85,10 @@ class HangWatch {
   void see_give_up(const WaitRef& wait, const TraceRecord& record);
   void judge_signal(const TraceRecord& record);
   void resolve(Pid releaser, const Fence& fence, std::uint64_t lock);
+  [[nodiscard]] bool explained(const Wait& wait, const WaitPath& path) const;
   void add_late(const WaitRef& wait, const WaitPath& path);
+  void see_job(const std::shared_ptr<Job>& job, std::uint64_t time);
+  void tell_late();
   void look_at_the_end(Pid pid);
   [[nodiscard]] std::string recovery_by(const Fence& fence, const TraceRecord& record, bool& inferred) const;
   [[nodiscard]] bool stands(const ObservedHang& hang) const;
@@ -88,12 +99,14 @@ class HangWatch {
 
   const Reconstruction& now_;
   std::uint64_t late_;
+  bool asked_;
   Hangs hangs_;
   std::vector<ObservedHang> candidates_;
   std::vector<Pending> pending_;
   std::vector<Affected> affected_;  // by the signal that is being applied
   Fence signalling_;
-  std::set<Pid> waiting_;  // may hold some that do not wait any more
+  std::shared_ptr<Job> finishing_;  // by the same signal
+  std::set<Pid> waiting_;           // may hold some that do not wait any more
   std::set<const Wait*> told_;
 };
 

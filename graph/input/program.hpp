@@ -49,6 +49,7 @@ class Program {
 
   [[nodiscard]] StepIndex size() const { return static_cast<StepIndex>(steps_.size()); }
   [[nodiscard]] Step& operator[](StepIndex step) { return steps_[step]; }
+  [[nodiscard]] const Step& operator[](StepIndex step) const { return steps_[step]; }
 
   // Locks held here; kept by the caller, which knows what the steps mean.
   std::vector<Held> held;

@@ -132,20 +132,25 @@ std::string work_function(std::string_view text) {
 
 struct TimeoutLine {
   std::string_view words;   // that a driver prints
-  std::string_view before;  // in front of what timed out
+  std::string_view before;  // in front of what timed out; empty: the line does not name it
   std::string_view after;   // behind it
   std::string_view what;
 };
 
 // trace-facts 4.5
 constexpr auto timeout_table = std::to_array<TimeoutLine>({
-    {" timeout, signaled seq=", "ring ", " timeout", "ring"},
-    {"gpu sched timeout, js=", "js=", ",", "job slot"},
-    {"hangcheck detected gpu lockup rb ", "rb ", "!", "ring buffer"},
-    {"Timedout job: seqno=", "guc_id=", ",", "exec queue with guc_id"},
-    {"GPU HANG: ecode ", "ecode ", ",", "GPU, error code"},
-    {"job timeout: pid=", "comm=", ",", "job of"},
-    {"job timeout, channel ", "channel ", " ", "channel"},
+    {" timeout, signaled seq=", "ring ", " timeout", "on ring"},
+    {" timeout, but soft recovered", "ring ", " timeout", "on ring"},
+    {"gpu sched timeout, js=", "js=", ",", "on job slot"},
+    {"hangcheck detected gpu lockup rb ", "rb ", "!", "on ring buffer"},
+    {"Timedout job: seqno=", "guc_id=", ",", "of the exec queue with guc_id"},
+    {"GPU HANG: ecode ", "ecode ", ",", "with error code"},
+    {"job timeout: pid=", "comm=", ",", "of"},
+    {"job timeout, channel ", "channel ", " ", "on channel"},
+    {" stalled for more than ", "ring ", " ", "on ring"},
+    {"Resetting GPU for hang", "", "", "on the GPU"},
+    {"recover hung GPU!", "", "", "on the GPU"},
+    {" job timeout", "", "", "on the GPU"},
 });
 
 }  // namespace
@@ -203,12 +208,15 @@ void read_blocked(std::span<const LogLine> report, Snapshot& snapshot) {
   task.on = blocked_on(task.stack);
 }
 
-std::string timed_out(std::string_view line) {
+JobTimeout timed_out(std::string_view line) {
   for (const TimeoutLine& row : timeout_table) {
     if (!contains(line, row.words)) continue;
+    if (row.before.empty()) return {std::string(row.what), std::string(trimmed(line)), 1, {}};
     std::string_view which = behind(line, row.before);
+    std::string_view said = behind(which, row.after);
     which = which.substr(0, std::min(which.find(row.after), which.size()));
-    return fmt::format("{} {}", row.what, which);
+    while (said.starts_with(',') || said.starts_with(' ')) said.remove_prefix(1);
+    return {fmt::format("{} {}", row.what, which), std::string(trimmed(said)), 1, {}};
   }
   return {};
 }

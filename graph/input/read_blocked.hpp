@@ -24,8 +24,8 @@ struct BlockedHeadline {
 // headline and ends before the next one. O(report + tasks known).
 void read_blocked(std::span<const LogLine> report, Snapshot& snapshot);
 
-// "ring gfx_0.0.0" of a line that says that a job timed out; empty if it says no such thing.
-[[nodiscard]] std::string timed_out(std::string_view line);
+// Of a line that says that a job timed out, without its place; `where` is empty if it says no such thing.
+[[nodiscard]] JobTimeout timed_out(std::string_view line);
 
 // What a task with this stack waits for.
 [[nodiscard]] BlockedOn blocked_on(const std::vector<std::string>& stack);

@@ -97,6 +97,30 @@ Values values_of(const Described& event, const std::string& bytes) {
   return values;
 }
 
+// Does it hold what no text does?
+bool is_binary(std::string_view bytes) {
+  return std::ranges::any_of(bytes, [](unsigned char c) { return c < 0x20 && (c < '\t' || c > '\r') && c != 0x1b; });
+}
+
+// Is it fields of a message, one after the other, as no text is? `cut`: the last of them may not be whole.
+bool holds_fields(std::string_view bytes, bool cut) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  google::protobuf::io::CodedInputStream in(data, static_cast<int>(bytes.size()));
+  for (std::uint32_t tag = in.ReadTag(); tag != 0; tag = in.ReadTag()) {
+    if (tag >> 3U == 0) return false;
+    std::uint32_t length = 0;
+    std::uint64_t number = 0;
+    const std::uint32_t wire = tag & 7U;
+    const bool whole = wire == 0   ? in.ReadVarint64(&number)
+                       : wire == 1 ? in.Skip(8)
+                       : wire == 2
+                           ? in.ReadVarint32(&length) && length <= packet_limit && in.Skip(static_cast<int>(length))
+                           : wire == 5 && in.Skip(4);
+    if (!whole) return cut && wire < 6 && wire != 3 && wire != 4 && is_binary(bytes);
+  }
+  return in.ConsumedEntireMessage() && is_binary(bytes);
+}
+
 }  // namespace
 
 class PerfettoReader::Collector {
@@ -125,6 +149,7 @@ class PerfettoReader::Collector {
   template <class Filter>
   void unpack(const std::string& bytes, Filter filter);
   void take_bundle(const perfetto::FtraceEventBundle& bundle);
+  void take_statistics(const perfetto::FtraceStats& statistics);
   void take_event(const perfetto::FtraceEvent& event);
   void take_named(std::string_view name, const Values& values, const perfetto::FtraceEvent& event);
   void take_compact(const perfetto::FtraceEventBundle& bundle);
@@ -140,18 +165,19 @@ class PerfettoReader::Collector {
   std::map<int, Described> described_;
   std::map<std::uint64_t, std::string> symbols_;
   std::map<std::string, std::uint32_t> ids_{{std::string{}, 0}};
-  std::map<std::uint32_t, std::uint32_t> running_;  // pid on each CPU
+  std::map<std::uint32_t, std::uint32_t> running_;      // pid on each CPU
+  std::map<std::uint64_t, std::uint64_t> overwritten_;  // events of each CPU's buffer, as told last
 };
 
 bool is_perfetto(std::string_view beginning) {
-  // Packet 1, length-delimited; its length; and then a field of TracePacket.
+  // Packet 1, length-delimited; its length; and then fields of TracePacket.
   if (beginning.size() < 4 || beginning[0] != '\x0a') return false;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(beginning.data()),
                                             static_cast<int>(std::min<std::size_t>(beginning.size(), 64)));
   std::uint32_t size = 0;
   if (in.ReadTag() != 0x0a || !in.ReadVarint32(&size) || size == 0 || size > packet_limit) return false;
-  const std::uint32_t tag = in.ReadTag();
-  return tag >> 3U != 0 && tag >> 3U < 1000 && beginning.find('\0') != std::string_view::npos;
+  const auto header = static_cast<std::size_t>(in.CurrentPosition());
+  return holds_fields(beginning.substr(header, size), beginning.size() - header < size);
 }
 
 bool PerfettoReader::Collector::read_packet() {
@@ -166,8 +192,10 @@ bool PerfettoReader::Collector::read_packet() {
   }
   const Taken taken = take_one(file_);
   if (taken == Taken::damaged) {
-    diagnostics_.error(
-        {}, fmt::format("truncated or damaged: not a Perfetto trace after {} events", reader_.facts_.events));
+    if (reader_.facts_.events == 0)
+      diagnostics_.error({}, "truncated or damaged: not a Perfetto trace");
+    else
+      lose(LossKind::cut_short, 1);
   }
   return taken == Taken::packet;
 }
@@ -210,6 +238,18 @@ void PerfettoReader::Collector::take_packet(const perfetto::TracePacket& packet)
     if (!thread.name().empty()) reader_.comms_[static_cast<std::uint32_t>(thread.tid())] = thread.name();
   }
   if (packet.has_ftrace_events()) take_bundle(packet.ftrace_events());
+  take_statistics(packet.ftrace_stats());
+}
+
+// Buffers count from when they were made, so that it is the difference that was lost.
+void PerfettoReader::Collector::take_statistics(const perfetto::FtraceStats& statistics) {
+  for (const auto& cpu : statistics.cpu_stats()) {
+    const std::uint64_t lost = cpu.overrun() + cpu.commit_overrun() + cpu.dropped_events();
+    std::uint64_t& before = overwritten_[cpu.cpu()];
+    if (statistics.phase() == perfetto::FtraceStats::END_OF_TRACE && lost > before)
+      lose(LossKind::overwritten, lost - before);
+    before = lost;
+  }
 }
 
 void PerfettoReader::Collector::take_bundle(const perfetto::FtraceEventBundle& bundle) {

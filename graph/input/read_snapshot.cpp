@@ -123,13 +123,16 @@ void SnapshotReader::take_single_lines() {
   ListReader lists;
   for (const LogLine& line : lines_) {
     if (lists.line(line, snapshot_)) continue;
-    const std::string where = timed_out(line.text);
-    if (where.empty()) continue;
-    const auto known = std::ranges::find(snapshot_.timeouts, where, &JobTimeout::where);
-    if (known == snapshot_.timeouts.end())
-      snapshot_.timeouts.push_back({where, 1, {line.line, 0, 1}});
-    else
+    JobTimeout timeout = timed_out(line.text);
+    if (timeout.where.empty()) continue;
+    timeout.at = {line.line, 0, 1};
+    const auto known = std::ranges::find(snapshot_.timeouts, timeout.where, &JobTimeout::where);
+    if (known == snapshot_.timeouts.end()) {
+      snapshot_.timeouts.push_back(std::move(timeout));
+    } else {
       ++known->reports;
+      known->said = std::move(timeout.said);
+    }
   }
   lists.end(snapshot_);
 }
@@ -175,7 +178,7 @@ bool looks_like_snapshot(std::string_view beginning) {
   line = line.substr(0, line.find('\n'));
   if (without_log_prefix(line).prefixed) return true;
   return std::ranges::any_of(kernel_log_lines(beginning), [](const LogLine& each) {
-    return start_at(each, 0) || begins_list(each.text) || !timed_out(each.text).empty();
+    return start_at(each, 0) || begins_list(each.text) || !timed_out(each.text).where.empty();
   });
 }
 

@@ -1,6 +1,8 @@
 // A report is read by its marker lines: each says what the lines after it are.
 #include "graph/input/read_splat.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -255,10 +257,18 @@ const LockUse* SplatReader::loose(std::string_view name) const {
 
 // The numbers of the links decide; the headlines only add addresses and sites.
 void SplatReader::finish_circular() {
+  constexpr std::size_t most_links = 256;
   std::ranges::stable_sort(splat_.chain, {}, &ChainLink::index);
-  for (std::size_t i = 0; i < splat_.chain.size(); ++i) {
-    splat_.order.push_back(splat_.chain[i].lock.lock);
-    splat_.complete = splat_.complete && splat_.chain[i].index == i;
+  // #0 is the lock that is being taken; of others that are missing not even the name is known.
+  for (const ChainLink& each : splat_.chain) {
+    for (std::size_t i = splat_.order.size(); i < each.index && i < most_links; ++i) {
+      splat_.order.push_back(i == 0 && splat_.taken ? splat_.taken->lock : fmt::format("#{} (not in the log)", i));
+      splat_.complete = false;
+    }
+    if (each.index == splat_.order.size())
+      splat_.order.push_back(each.lock.lock);
+    else
+      splat_.complete = false;
   }
   if (splat_.chain.size() < 2) {
     splat_.complete = false;

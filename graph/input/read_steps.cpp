@@ -24,6 +24,19 @@ void read_block(const Fields<context>& fields, Key<context> key, Block& out, Dia
   if (const YamlEntry* entry = fields.entry(key)) out = read_steps(*entry->value, key.row, diagnostics);
 }
 
+template <Context context>
+std::vector<SubmitStep::Use> read_uses(const Fields<context>& fields, Key<context> key, Diagnostics& diagnostics) {
+  std::vector<SubmitStep::Use> uses;
+  const YamlEntry* entry = fields.entry(key);
+  if (entry == nullptr) return uses;
+  for (const YamlEntry* each : entries_of(*entry->value, key.row, diagnostics)) {
+    SubmitStep::Use& use = uses.emplace_back();
+    use.buffer = {each->key, each->at};
+    read_part(*each->value, key.row, use.usage, diagnostics);
+  }
+  return uses;
+}
+
 What read_submit(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
   SubmitStep step;
   const Fields<Context::submit> fields(verb, diagnostics);
@@ -33,14 +46,11 @@ What read_submit(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics)
   fields.read("out", step.out);
   fields.read("implicit-sync", step.implicit_sync);
   fields.read("doorbell", step.doorbell);
-  const Key<Context::submit> uses("uses");
-  if (const YamlEntry* entry = fields.entry(uses)) {
-    for (const YamlEntry* each : entries_of(*entry->value, uses.row, diagnostics)) {
-      SubmitStep::Use& use = step.uses.emplace_back();
-      use.buffer = {each->key, each->at};
-      read_part(*each->value, uses.row, use.usage, diagnostics);
-    }
-  }
+  step.uses = read_uses(fields, Key<Context::submit>("uses"), diagnostics);
+  fields.read("ranges", step.ranges);
+  fields.read("in-syncobjs", step.in_syncobjs);
+  fields.read("out-syncobjs", step.out_syncobjs);
+  fields.read("wait-for-submit", step.wait_for_submit);
   read_block<Context::submit>(fields, "runs", step.runs, diagnostics);
   return step;
 }
@@ -377,6 +387,91 @@ What read_call(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostic
   return step;
 }
 
+// A key that means something only beside another one.
+template <Context context>
+void needs_beside(const Fields<context>& fields, Key<context> key, bool given, std::string_view other,
+                  Diagnostics& diagnostics) {
+  const YamlEntry* entry = fields.entry(key);
+  if (entry != nullptr && !given)
+    diagnostics.error(entry->at, fmt::format("'{}' without a key '{}' has no effect", entry->key, other));
+}
+
+What read_vm_bind(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  VmBindStep step;
+  using BindKey = Key<Context::vm_bind>;
+  const Fields<Context::vm_bind> fields(verb, diagnostics);
+  fields.read("address-space", step.address_space);
+  fields.read("queue", step.queue);
+  fields.read("job", step.job);
+  fields.read("ops", step.operations);
+  fields.read("in", step.in);
+  fields.read("out", step.out);
+  step.uses = read_uses(fields, BindKey("uses"), diagnostics);
+  fields.read("in-syncobjs", step.in_syncobjs);
+  fields.read("out-syncobjs", step.out_syncobjs);
+  fields.read("wait-for-submit", step.wait_for_submit);
+  fields.read("wait-in-ioctl", step.wait_in_ioctl);
+  fields.read("page-tables", step.page_tables);
+  fields.read("falls-back", step.falls_back);
+  fields.read("fails", step.fails);
+  fields.read("on-error", step.on_error);
+  fields.read("cookie", step.cookie);
+  fields.read("job-lock", step.job_lock);
+  fields.read("on-job-error", step.on_job_error);
+  fields.read("validates", step.validates);
+  if (fields.entry("else") != nullptr)
+    read_block<Context::vm_bind>(fields, "else", step.otherwise.emplace(), diagnostics);
+  if (fields.entry("restart") != nullptr)
+    read_block<Context::vm_bind>(fields, "restart", step.restart.emplace(), diagnostics);
+  if (step.otherwise && step.restart)
+    diagnostics.error(fields.entry("restart")->at, "'vm-bind' takes only one of `else` and `restart`");
+  if (step.queue && !step.job) diagnostics.error(verb.at, "'vm-bind' on a queue needs a key 'job'");
+  for (const BindKey key : {BindKey("job"), BindKey("falls-back"), BindKey("job-lock"), BindKey("on-job-error"),
+                            BindKey("uses"), BindKey("out"), BindKey("out-syncobjs")})
+    needs_beside(fields, key, step.queue.has_value(), "queue", diagnostics);
+  needs_beside(fields, BindKey("on-error"), !step.fails.empty(), "fails", diagnostics);
+  needs_beside(fields, BindKey("cookie"), step.on_error == BindErrors::cookie, "on-error: cookie", diagnostics);
+  needs_beside(fields, BindKey("wait-for-submit"), !step.in_syncobjs.empty(), "in-syncobjs", diagnostics);
+  if (step.on_error == BindErrors::cookie && !step.cookie)
+    diagnostics.error(verb.at, "'on-error: cookie' needs a key 'cookie'");
+  if (step.queue && step.on_error != BindErrors::unchanged)
+    diagnostics.error(
+        fields.entry("on-error")->at,
+        "on a queue the ioctl fails before anything is done: 'on-error' belongs to binds without 'queue'");
+  return step;
+}
+
+What read_wait_syncobj(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  WaitSyncobjStep step;
+  if (!is_long(*verb.value, row)) {
+    read_value(*verb.value, row, step.syncobjs, diagnostics);
+    return step;
+  }
+  const Fields<Context::wait_syncobj> fields(verb, diagnostics);
+  fields.read("all", step.syncobjs);
+  if (fields.entry("any") != nullptr) step.join = Join::any;
+  fields.read("any", step.syncobjs);
+  fields.read("wait-for-submit", step.wait_for_submit);
+  fields.read("available", step.available);
+  fields.read("timeout", step.timeout);
+  fields.read("interruptible", step.interruptible);
+  return step;
+}
+
+What read_transfer(const YamlEntry& verb, const KeyRow&, Diagnostics& diagnostics) {
+  TransferStep step;
+  const Fields<Context::transfer> fields(verb, diagnostics);
+  fields.read("from", step.from);
+  fields.read("to", step.to);
+  return step;
+}
+
+What read_reset_syncobj(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics) {
+  ResetSyncobjStep step;
+  read_value(*verb.value, row, step.syncobjs, diagnostics);
+  return step;
+}
+
 struct Verb {
   Key<Context::step> key;
   What (*read)(const YamlEntry& verb, const KeyRow& row, Diagnostics& diagnostics);
@@ -422,6 +517,10 @@ constexpr auto verb_table = std::to_array<Verb>({
     {"retry", read_retry},
     {"ioctl", read_ioctl},
     {"call", read_call},
+    {"vm-bind", read_vm_bind},
+    {"wait-syncobj", read_wait_syncobj},
+    {"transfer", read_transfer},
+    {"reset-syncobj", read_reset_syncobj},
 });
 static_assert(std::ssize(verb_table) == std::ranges::count(key_table, Context::step, &KeyRow::context));
 

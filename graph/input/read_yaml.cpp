@@ -50,6 +50,8 @@ void read_buffer(const YamlEntry& entry, const KeyRow&, BufferDeclaration& buffe
   fields.read("pinned", buffer.pinned);
   fields.read("resident", buffer.resident);
   fields.read("keep", buffer.keep);
+  fields.read("notifier-lock", buffer.notifier_lock);
+  fields.read("sequence", buffer.sequence);
 }
 
 void read_address_space(const YamlEntry& entry, const KeyRow&, AddressSpaceDeclaration& space,
@@ -60,6 +62,9 @@ void read_address_space(const YamlEntry& entry, const KeyRow&, AddressSpaceDecla
   fields.read("fence", space.fence);
   fields.read("mapped", space.mapped);
   fields.read("evicts-own", space.evicts_own);
+  fields.read("ranges", space.ranges);
+  fields.read("lock", space.lock);
+  fields.read("blocks-unbind", space.blocks_unbind);
 }
 
 void read_fence(const YamlEntry& entry, const KeyRow& row, FenceDeclaration& fence, Diagnostics& diagnostics) {
@@ -78,6 +83,11 @@ void read_timeline(const YamlEntry& entry, const KeyRow&, TimelineDeclaration& t
   fields.read("kind", timeline.kind);
   fields.read("points", timeline.points);
   fields.read("seen-as", timeline.seen_as);
+}
+
+void read_syncobj(const YamlEntry& entry, const KeyRow&, SyncobjDeclaration& syncobj, Diagnostics& diagnostics) {
+  const Fields<Context::syncobj> fields(entry, diagnostics);
+  fields.read("points", syncobj.points);
 }
 
 void read_lock(const YamlEntry& entry, const KeyRow& row, LockDeclaration& lock, Diagnostics& diagnostics) {
@@ -107,8 +117,17 @@ void check_kind(const YamlEntry* given, bool fits, const QueueDeclaration& queue
                                            queue.name.text, info(queue.kind).id));
 }
 
+void check_bind_queue(const YamlEntry& entry, const QueueDeclaration& queue, Diagnostics& diagnostics) {
+  if (queue.kind == QueueKind::bind && !queue.address_space)
+    diagnostics.error(entry.at, fmt::format("bind queue '{}' needs a key 'address-space'", queue.name.text));
+}
+
 void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& queue, Diagnostics& diagnostics) {
-  if (!is_long(*entry.value, row)) return read_part(*entry.value, row, queue.kind, diagnostics);
+  if (!is_long(*entry.value, row)) {
+    read_part(*entry.value, row, queue.kind, diagnostics);
+    check_bind_queue(entry, queue, diagnostics);
+    return;
+  }
   const Fields<Context::queue> fields(entry, diagnostics);
   fields.read("kind", queue.kind);
   fields.read("width", queue.width);
@@ -116,7 +135,8 @@ void read_queue(const YamlEntry& entry, const KeyRow& row, QueueDeclaration& que
   fields.read("suspended", queue.suspended);
   fields.read("rescuer", queue.rescuer);
   const bool worker = queue.kind == QueueKind::worker;
-  check_kind(fields.entry("address-space"), !worker, queue, "engines and user queues", diagnostics);
+  check_kind(fields.entry("address-space"), !worker, queue, "engines, user queues and bind queues", diagnostics);
+  check_bind_queue(entry, queue, diagnostics);
   check_kind(fields.entry("suspended"), queue.kind == QueueKind::user, queue, "user queues", diagnostics);
   check_kind(fields.entry("rescuer"), worker, queue, "worker queues", diagnostics);
   fields.read("seen-as", queue.seen_as);
@@ -241,6 +261,7 @@ Scenario read_scenario(const YamlNode& root, Diagnostics& diagnostics) {
   fields.read_table("address-spaces", scenario.address_spaces, read_address_space);
   fields.read_table("fences", scenario.fences, read_fence);
   fields.read_table("timelines", scenario.timelines, read_timeline);
+  fields.read_table("syncobjs", scenario.syncobjs, read_syncobj);
   fields.read_table("locks", scenario.locks, read_lock);
   fields.read_table("variables", scenario.variables, read_variable);
   fields.read_table("pools", scenario.pools, read_pool);

@@ -12,10 +12,19 @@ namespace {
 constexpr std::uint64_t restart_limit = 1'000'000'000;  // ns
 // Effects may be recorded before their causes on another CPU (trace-facts 0.9).
 constexpr std::uint64_t clock_skew = 100'000;  // ns
+// A container asks one member after the other.
+constexpr std::uint64_t burst_limit = 100'000;  // ns
+
+constexpr std::size_t armed_limit = 32;  // fences of jobs that were armed and not pushed
+
+// Events of one interrupt follow each other more closely than this.
+constexpr std::uint64_t one_interrupt = 1'000'000;  // ns
 
 // Work items that recover hung hardware: parts of their functions' names.
 constexpr auto recovery_functions = std::to_array<std::string_view>(
-    {"drm_sched_job_timedout", "_timedout", "recover_worker", "reset_work", "reset_worker", "_tdr_", "hang_worker"});
+    {"drm_sched_job_timedout", "recover_worker", "gt_reset_worker", "panthor_device_reset_work", "panfrost_reset_work",
+     "amdgpu_amdkfd_reset_work", "amdgpu_debugfs_reset_work", "amdgpu_device_xgmi_reset_func",
+     "amdgpu_userq_reset_work", "amdgpu_userq_hang_detect_work", "reset_fail_worker_func"});
 
 bool own_work(const TraceRecord& record) { return record.context != TraceContext::interrupt; }
 
@@ -33,6 +42,7 @@ bool has_exited(std::string_view state) {
 }  // namespace
 
 void Reconstruction::apply(const TraceRecord& record) {
+  recorded_.note(record.kind);
   if (record.kind == TraceEventKind::stack) {
     const auto known = tasks_.find(record.pid);
     if (known == tasks_.end() || known->second.last_wait == nullptr) return;
@@ -76,6 +86,12 @@ void Reconstruction::apply(const TraceRecord& record) {
     case TraceEventKind::array_members:
     case TraceEventKind::job_hardware:
       return take_members(record);
+    case TraceEventKind::queue_fence:
+      return queue_user_fence(record);
+    case TraceEventKind::queue_dependency:
+      queue_dependencies_[static_cast<std::uint32_t>(record.number(TraceField::context))].push_back(
+          {life_of(record, record.dependency()), record.line});
+      return;
     case TraceEventKind::recovery:
       last_recovery_ = mark(record, true);
       return;
@@ -86,6 +102,7 @@ void Reconstruction::apply(const TraceRecord& record) {
     case TraceEventKind::mmap_lock_taken:
     case TraceEventKind::mmap_lock_released:
     case TraceEventKind::lock_acquire:
+    case TraceEventKind::lock_contended:
     case TraceEventKind::lock_acquired:
     case TraceEventKind::lock_release:
     case TraceEventKind::contention_begin:
@@ -99,7 +116,10 @@ void Reconstruction::apply(const TraceRecord& record) {
 void Reconstruction::create(const TraceRecord& record) {
   const Fence known = find(record.fence());
   // xe and i915 announce a fence by an event of their own as well.
-  const bool same = known && !known->signalled.seen() && known->created.seen() && !record.has(TraceField::driver);
+  const bool announced = known && known->created.seen() && !record.has(TraceField::driver);
+  // Another CPU's event about it may be recorded before.
+  const bool early = known && !known->created.seen() && facts_.timed && record.time <= known->first.time + clock_skew;
+  const bool same = known && !known->signalled.seen() && (announced || early);
   const Fence life = same ? known : new_life(record, record.fence());
   if (!life->created.seen()) life->created = mark(record, true);
   ++fence_events_;
@@ -110,7 +130,7 @@ void Reconstruction::create(const TraceRecord& record) {
   const std::string_view driver = record.word(TraceField::driver);
   if (driver == "drm_sched") {
     task.scheduler_fences.push_back(life);
-    if (task.scheduler_fences.size() > 2) task.scheduler_fences.erase(task.scheduler_fences.begin());
+    if (task.scheduler_fences.size() > armed_limit) task.scheduler_fences.erase(task.scheduler_fences.begin());
   } else if (task.running && !task.running->hardware && !life->container) {
     task.running->hardware = life;
   }
@@ -143,7 +163,8 @@ void Reconstruction::ask(const TraceRecord& record) {
   ++fence_events_;
   const Fence life = life_of(record, record.fence());
   Task& task = task_of(record.pid);
-  const Fence burst = std::exchange(task.burst, nullptr);
+  Fence burst = std::exchange(task.burst, nullptr);
+  if (facts_.timed && record.time > std::exchange(task.asked, record.time) + burst_limit) burst.reset();
   if (burst && burst != life && (burst->members.empty() || burst->inferred)) {
     if (!burst->inferred) ++inferred_;
     burst->inferred = true;
@@ -155,9 +176,11 @@ void Reconstruction::ask(const TraceRecord& record) {
 void Reconstruction::signal(const Fence& life, const TraceRecord& record) {
   ++fence_events_;
   if (own_work(record)) task_of(record.pid).interrupted.reset();
+  members_signalled_.clear();
   if (life->signalled.seen()) return;
+  slowest_ = std::max(slowest_, age(*life, record.time));
   life->signalled = mark(record, false);
-  life->members.clear();
+  members_signalled_ = std::exchange(life->members, {});
   const Signaller who = signaller(*life);
   if (who == Signaller::interrupt) interrupt_driven_.insert(life->driver);
   if (who == Signaller::task && life->user_signalled != nullptr && life->created.seen() &&
@@ -195,6 +218,7 @@ void Reconstruction::destroy(const TraceRecord& record) {
   ++fence_events_;
   const auto known = current_.find(record.fence());
   if (known == current_.end()) return;
+  if (!known->second->signalled.seen()) slowest_ = std::max(slowest_, age(*known->second, record.time));
   if (const auto job = known->second->job.lock(); job && !known->second->scheduled) finish_job(job);
   current_.erase(known);
 }
@@ -207,6 +231,7 @@ void Reconstruction::start_wait(const TraceRecord& record) {
   const WaitSpan span{record.time, 0, record.line, 0};
   const auto again = std::ranges::find(task.open, life, &Wait::fence);
   const WaitRef before = std::exchange(task.interrupted, nullptr);
+  task.burst.reset();
   if (life->signalled.seen()) return;
   WaitRef wait;
   if (again != task.open.end()) {  // the end of the wait before was not recorded, or another event says the same
@@ -254,79 +279,6 @@ void Reconstruction::end_wait(const TraceRecord& record) {
   task.open.erase(std::next(last).base());
 }
 
-void Reconstruction::queue_job(const TraceRecord& record) {
-  ++job_events_;
-  Task& task = task_of(record.pid);
-  Fence finished;
-  if (record.has(TraceField::context)) {
-    finished = life_of(record, record.fence());
-  } else if (task.scheduler_fences.size() == 2 &&
-             task.scheduler_fences[1]->key.context == task.scheduler_fences[0]->key.context + 1) {
-    finished = task.scheduler_fences[1];  // created just before by the same task (trace-facts 1.2)
-  }
-  if (!finished) return;
-  auto job = finished->job.lock();
-  if (!job) {
-    job = std::make_shared<Job>();
-    job->finished = finished;
-    job->queued = mark(record, true);
-    finished->job = job;
-    jobs_[finished->key] = job;
-    auto& last = last_of_entity_[finished->key.context];
-    if (const auto previous = last.lock()) job->previous = previous;
-    last = job;
-    if (const Fence scheduled = find({finished->key.context - 1, finished->key.seqno});
-        scheduled && !scheduled->job.lock()) {
-      scheduled->job = job;
-      scheduled->scheduled = true;
-    }
-  }
-  if (job->ring == 0) job->ring = ring_of(record);
-  if (record.has(TraceField::pointer)) {
-    job->pointer = record.number(TraceField::pointer);
-    job->id = record.number(TraceField::id);
-    by_pointer_[job->pointer] = job;
-    by_id_[{job->ring, job->id}] = job;
-  }
-}
-
-void Reconstruction::add_dependency(const TraceRecord& record) {
-  const auto job = find_job(record);
-  if (!job) return;
-  const Fence fence = life_of(record, record.dependency());
-  if (fence == job->finished) return;
-  const auto known = std::ranges::find(job->dependencies, fence, &Dependency::fence);
-  if (known == job->dependencies.end()) job->dependencies.push_back({fence, record.line});
-  if (const auto other = fence->job.lock()) job->depth = std::max(job->depth, other->depth + 1);
-}
-
-void Reconstruction::run_job(const TraceRecord& record) {
-  const auto job = find_job(record);
-  if (!job || job->run.seen()) return;
-  job->run = mark(record, true);
-  workers_[job->ring] = record.pid;
-  // Without fence events nothing would say that run_job has returned.
-  const Fence scheduled = find({job->finished->key.context - 1, job->finished->key.seqno});
-  if (!own_work(record) || !scheduled || !scheduled->created.seen() || scheduled->signalled.seen()) return;
-  job->running = true;
-  task_of(record.pid).running = job;
-}
-
-void Reconstruction::finish_job(const std::shared_ptr<Job>& job) {
-  job->running = false;
-  if (const auto worker = tasks_.find(job->run.pid); worker != tasks_.end() && worker->second.running == job) {
-    worker->second.running.reset();
-  }
-  jobs_.erase(job->finished->key);
-  const auto drop = [&](auto& index, const auto& key) {
-    const auto known = index.find(key);
-    if (known != index.end() && known->second.lock() == job) index.erase(known);
-  };
-  drop(by_pointer_, job->pointer);
-  drop(by_id_, std::pair{job->ring, job->id});
-  drop(last_of_entity_, job->finished->key.context);
-}
-
 void Reconstruction::take_members(const TraceRecord& record) {
   const FenceKey first = record.dependency();
   const FenceKey second = record.key(TraceField::dep2_context, TraceField::dep2_seqno);
@@ -342,6 +294,7 @@ void Reconstruction::take_members(const TraceRecord& record) {
 
 void Reconstruction::take_task_event(const TraceRecord& record) {
   if (record.kind == TraceEventKind::task_switch) {
+    if (own_work(record)) task_of(record.pid).burst.reset();
     if (has_exited(record.word(TraceField::state))) exit(static_cast<Pid>(record.number(TraceField::pid)), record);
     return;
   }
@@ -369,6 +322,7 @@ void Reconstruction::take_task_event(const TraceRecord& record) {
       task.running.reset();
       return;
     case TraceEventKind::task_waking:
+      task_of(static_cast<Pid>(record.number(TraceField::pid))).roused = mark(record, false);
       if (own_work(record)) task_of(static_cast<Pid>(record.number(TraceField::pid))).woken = mark(record, false);
       return;
     case TraceEventKind::task_blocked:
@@ -436,7 +390,9 @@ Fence Reconstruction::new_life(const TraceRecord& record, FenceKey key) {
   life->key = key;
   life->first = mark(record, false);
   if (key == record.fence()) learn_names(*life, record);
-  current_[key] = life;
+  Fence& current = current_[key];
+  if (current && !current->signalled.seen()) slowest_ = std::max(slowest_, age(*current, record.time));
+  current = life;
   return life;
 }
 
@@ -452,22 +408,20 @@ void Reconstruction::learn_names(FenceLife& life, const TraceRecord& record) {
   life.timeline = intern(timeline);
   life.user_signalled = user_signalled(driver);
   life.container = driver == "dma_fence_array" || driver == "dma_fence_chain";
+  scheduled_fences_ = scheduled_fences_ || driver == "drm_sched" || driver == "amd_sched";
   any_user_signalled_ = any_user_signalled_ || life.user_signalled != nullptr;
 }
 
-std::shared_ptr<Job> Reconstruction::find_job(const TraceRecord& record) const {
-  if (record.has(TraceField::context)) {
-    const auto known = jobs_.find(record.fence());
-    return known == jobs_.end() ? nullptr : known->second;
-  }
-  if (record.has(TraceField::pointer)) {
-    const auto known = by_pointer_.find(record.number(TraceField::pointer));
-    return known == by_pointer_.end() ? nullptr : known->second.lock();
-  }
-  const auto ring = name_ids_.find(record.word(TraceField::ring));
-  if (ring == name_ids_.end()) return nullptr;
-  const auto known = by_id_.find({ring->second, record.number(TraceField::id)});
-  return known == by_id_.end() ? nullptr : known->second.lock();
+std::uint64_t Reconstruction::age(const FenceLife& life, std::uint64_t time) const {
+  const std::uint64_t begin = life.created.seen() ? life.created.time : facts_.first_time;
+  return time > begin ? time - begin : 0;
+}
+
+std::uint64_t Reconstruction::slowest_fence() const {
+  std::uint64_t slowest = slowest_;
+  for (const auto& [key, life] : current_)
+    if (!life->signalled.seen()) slowest = std::max(slowest, age(*life, facts_.last_time));
+  return slowest;
 }
 
 const Task* Reconstruction::task(Pid pid) const {
@@ -485,14 +439,6 @@ WaitRef Reconstruction::waiting(Pid pid) const {
   if (!before || before->fence->signalled.seen()) return nullptr;
   const bool recent = !facts_.timed || facts_.last_time - before->spans.back().end <= restart_limit;
   return recent ? before : nullptr;
-}
-
-std::optional<Pid> Reconstruction::busy_worker(std::uint32_t ring) const {
-  const auto worker = workers_.find(ring);
-  if (worker == workers_.end()) return std::nullopt;
-  const Task* known = task(worker->second);
-  const bool busy = known != nullptr && known->running && known->running->ring == ring;
-  return busy ? std::optional(worker->second) : std::nullopt;
 }
 
 std::optional<Pid> Reconstruction::owner(const FenceLife& life) const {
@@ -514,6 +460,17 @@ Signaller Reconstruction::signaller(const FenceLife& life) const {
     }
   }
   return Signaller::task;
+}
+
+bool Reconstruction::knows_signal(Pid pid, const FenceLife& life) const {
+  const Mark& signalled = life.signalled;
+  if (!signalled.seen()) return false;
+  if (signalled.context != TraceContext::interrupt && signalled.pid == pid) return true;
+  const Task* known = task(pid);
+  if (known == nullptr) return false;
+  const Mark& roused = known->roused;
+  const bool same = roused.line > signalled.line && roused.pid == signalled.pid && roused.context == signalled.context;
+  return same && (signalled.context != TraceContext::interrupt || roused.time <= signalled.time + one_interrupt);
 }
 
 std::string Reconstruction::task_name(Pid pid) const {

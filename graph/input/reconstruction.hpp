@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/input/recorded_events.hpp"
 #include "graph/input/trace.hpp"
 
 namespace fencecheck::observed {
@@ -55,6 +56,7 @@ struct FenceLife {
   const UserSignalledInfo* user_signalled = nullptr;
   std::weak_ptr<Job> job;                           // it is the job's finished or scheduled fence
   bool scheduled = false;                           // the latter
+  std::uint32_t ring = 0;                           // of that job; index of a name, 0: none
   bool container = false;                           // dma_fence_array or dma_fence_chain
   bool inferred = false;                            // its members were not recorded but concluded
   std::vector<std::shared_ptr<FenceLife>> members;  // of a container
@@ -128,10 +130,12 @@ struct Task {
   std::shared_ptr<Job> running;         // inside its run_job
   std::string work;                     // function of the work item; empty: none
   bool recovering = false;              // the work item recovers hung hardware
-  std::vector<Fence> scheduler_fences;  // the last two of drm_sched that it created
+  std::vector<Fence> scheduler_fences;  // of drm_sched that it created, and of which no job was pushed
   std::vector<FenceKey> chain_members;  // of the dma_fence_chain that it is about to create
   Fence burst;                          // the container whose members it is asking for their signal
-  Mark woken;                           // by whom, when
+  std::uint64_t asked = 0;              // when it asked last
+  Mark woken;                           // by which task, when
+  Mark roused;                          // the same, by an interrupt too
   Mark exited;
 };
 
@@ -143,6 +147,8 @@ class Reconstruction {
   explicit Reconstruction(const TraceFacts& facts) : facts_(facts) {}
 
   void apply(const TraceRecord& record);
+  // Events are missing: who holds which lock is not known any more.
+  void forget_locks();
 
   // The life that an event of this key belongs to now; nullptr if none is known.
   [[nodiscard]] Fence find(FenceKey key) const;
@@ -151,8 +157,8 @@ class Reconstruction {
   // What the task waits for: its innermost wait, or one that was interrupted and may be restarted.
   [[nodiscard]] WaitRef waiting(Pid pid) const;
   [[nodiscard]] const std::map<Pid, Task>& tasks() const { return tasks_; }
-  // Who holds the lock that the wait is for; nothing if that was not recorded.
-  [[nodiscard]] std::optional<Pid> holder(const Wait& wait) const;
+  // Who hold the lock that the wait is for: one, or several readers; nobody if that was not recorded.
+  [[nodiscard]] std::vector<Pid> holders(const Wait& wait) const;
   // The task that runs this ring's jobs, if it is inside run_job now.
   [[nodiscard]] std::optional<Pid> busy_worker(std::uint32_t ring) const;
 
@@ -160,6 +166,12 @@ class Reconstruction {
   // a fence of user_signalled_table whose fences no other task has signalled.
   [[nodiscard]] std::optional<Pid> owner(const FenceLife& life) const;
   [[nodiscard]] Signaller signaller(const FenceLife& life) const;
+  // Was it this task that signalled it, or did whoever did wake the task afterwards? A later wait cannot have to wait.
+  [[nodiscard]] bool knows_signal(Pid pid, const FenceLife& life) const;
+  // Of the event applied last: what the container that it signalled stood for, and who held the lock that it released
+  // (several tasks if an interrupt released one of them for its holder).
+  [[nodiscard]] const std::vector<Fence>& members_signalled() const { return members_signalled_; }
+  [[nodiscard]] const std::vector<Pid>& released() const { return released_; }
   [[nodiscard]] const std::set<Pid>& delegating() const { return delegating_; }
   // Did an interrupt signal any fence of this driver?
   [[nodiscard]] bool interrupt_driven(std::uint32_t driver) const { return interrupt_driven_.contains(driver); }
@@ -171,9 +183,19 @@ class Reconstruction {
   [[nodiscard]] std::string job_name(const Job& job) const;           // "job 8:49 of ring gfx"
   [[nodiscard]] const TraceFacts& facts() const { return facts_; }
 
-  [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
+  [[nodiscard]] const RecordedEvents& recorded() const { return recorded_; }
+  // Are there fences of a GPU scheduler? What they need is told by its jobs.
+  [[nodiscard]] bool scheduled_fences() const { return scheduled_fences_ || job_events_ != 0; }
   [[nodiscard]] std::uint64_t created() const { return created_; }  // fences whose creation was recorded
+  // How long a fence took at most until it signalled, or has existed unsignalled; from the begin of the trace
+  // where its creation was not seen. O(live fences).
+  [[nodiscard]] std::uint64_t slowest_fence() const;
+  // Jobs that have not signalled, in the order in which they were queued. O(n log n).
+  [[nodiscard]] std::vector<std::shared_ptr<Job>> unfinished_jobs() const;
+  [[nodiscard]] std::uint64_t fence_events() const { return fence_events_; }
   [[nodiscard]] std::uint64_t jobs() const { return job_events_; }
+  // Rings whose name more than one scheduler has, so that an event may be about either (trace-facts 0.8).
+  [[nodiscard]] const std::set<std::uint32_t>& shared_names() const { return shared_names_; }
   [[nodiscard]] std::uint64_t evictions() const { return evictions_; }
   [[nodiscard]] std::uint64_t inferred_containers() const { return inferred_; }
   [[nodiscard]] bool any_user_signalled() const { return any_user_signalled_; }
@@ -187,6 +209,8 @@ class Reconstruction {
   void start_wait(const TraceRecord& record);
   void end_wait(const TraceRecord& record);
   void queue_job(const TraceRecord& record);
+  void queue_user_fence(const TraceRecord& record);
+  Fence armed_by(Task& task, std::string_view ring);
   void add_dependency(const TraceRecord& record);
   void run_job(const TraceRecord& record);
   void finish_job(const std::shared_ptr<Job>& job);
@@ -195,6 +219,7 @@ class Reconstruction {
   void end_lock_wait(Pid pid, std::uint64_t address, bool taken, const TraceRecord& record);
   void hold(Pid pid, HeldLock lock);
   void release(Pid pid, std::uint64_t address, std::string_view name);
+  void release_for_holder(Pid pid, std::uint64_t address, std::string_view name);
   void take_task_event(const TraceRecord& record);
   void take_members(const TraceRecord& record);
   void exit(Pid pid, const TraceRecord& record);
@@ -203,6 +228,7 @@ class Reconstruction {
   Fence life_of(const TraceRecord& record, FenceKey key);
   Fence new_life(const TraceRecord& record, FenceKey key);
   void learn_names(FenceLife& life, const TraceRecord& record);
+  [[nodiscard]] std::uint64_t age(const FenceLife& life, std::uint64_t time) const;
   std::uint32_t intern(std::string_view name);
   std::uint32_t ring_of(const TraceRecord& record);
   [[nodiscard]] Mark mark(const TraceRecord& record, bool with_text) const;
@@ -229,17 +255,24 @@ class Reconstruction {
   std::array<std::pair<Pid, Task*>, 256> recent_{};  // of tasks_, by the low bits of the pid; nullptr: none
   std::map<std::uint64_t, std::map<Pid, std::uint32_t>> holders_;  // of a lock, and the line where each took it
   std::map<std::uint32_t, Pid> workers_;                           // of a ring: who called run_job last
+  std::set<std::uint32_t> shared_names_;
+  std::map<std::uint32_t, std::vector<Dependency>> queue_dependencies_;  // of a user queue's next fence, by context
   std::set<Pid> delegating_;  // creators whose fences another task has signalled: they owe nothing
   std::set<std::uint32_t> interrupt_driven_;
   std::vector<std::string> names_{std::string{}};
   std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> name_ids_{{std::string{}, 0}};
+  std::vector<Fence> members_signalled_;
+  std::vector<Pid> released_;
   Mark last_recovery_;
+  RecordedEvents recorded_;
+  std::uint64_t slowest_ = 0;  // of the fences that have signalled or were freed; ns
   std::uint64_t fence_events_ = 0;
   std::uint64_t created_ = 0;
   std::uint64_t job_events_ = 0;
   std::uint64_t evictions_ = 0;
   std::uint64_t inferred_ = 0;
   bool any_user_signalled_ = false;
+  bool scheduled_fences_ = false;
 };
 
 }  // namespace fencecheck::observed

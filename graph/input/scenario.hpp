@@ -64,13 +64,13 @@ struct PoolDeclaration {
   std::int64_t capacity = 0;
 };
 
-enum class QueueKind : std::uint8_t { engine, worker, user, last_ = user };
+enum class QueueKind : std::uint8_t { engine, worker, user, bind, last_ = bind };
 
 struct QueueDeclaration {
   Name name;
   QueueKind kind = QueueKind::engine;
   std::uint32_t width = 1;             // how many jobs may run at once; jobs start in order
-  std::optional<Name> address_space;   // engine, user: whose memory its jobs use
+  std::optional<Name> address_space;   // engine, user: whose memory its jobs use; bind: which one they change
   bool suspended = false;              // user: from the start
   bool rescuer = true;                 // worker: WQ_MEM_RECLAIM
   std::vector<std::string> seen_as{};  // how recordings call it; see graph/conform.hpp
@@ -97,14 +97,39 @@ struct GroupDeclaration {
 
 struct BufferDeclaration {
   Name name;
-  std::optional<Name> region;         // where it lives; buffers of a region can evict each other
-  std::vector<Name> placements;       // the best first; without them: its region
-  std::vector<Name> fallback;         // those of them that only the forced round considers
-  std::optional<std::uint64_t> size;  // bytes
-  std::optional<Name> group;          // whom it is charged to at the beginning
-  bool pinned = false;                // never a victim
-  bool resident = true;               // has memory at the beginning
-  bool keep = false;                  // that it is evicted is a finding
+  std::optional<Name> region;           // where it lives; buffers of a region can evict each other
+  std::vector<Name> placements;         // the best first; without them: its region
+  std::vector<Name> fallback;           // those of them that only the forced round considers
+  std::optional<std::uint64_t> size;    // bytes
+  std::optional<Name> group;            // whom it is charged to at the beginning
+  bool pinned = false;                  // never a victim
+  bool resident = true;                 // has memory at the beginning
+  bool keep = false;                    // that it is evicted is a finding
+  std::optional<Name> notifier_lock{};  // user memory: held where its sequence is looked at last, and raised
+  std::optional<Name> sequence{};       // user memory: the variable that an MMU notifier sets
+};
+
+// Addresses and what is there: "a from 4KiB at 0x10000+64KiB".
+struct RangeDeclaration {
+  Name buffer;
+  std::uint64_t offset = 0;  // bytes, in the buffer
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
+  Place at;
+};
+
+// "map a at 0x10000+64KiB", "unmap 0x10000+64KiB", "move 0x10000+64KiB to 0x40000".
+struct BindOperation {
+  enum class Verb : std::uint8_t { map, unmap, move } verb = Verb::map;
+  RangeDeclaration range;  // without a buffer unless it maps
+  std::uint64_t to = 0;    // where it moves
+  std::string text;        // as written
+};
+
+// A container of one fence, or of one for each point of a timeline.
+struct SyncobjDeclaration {
+  Name name;
+  std::uint32_t points = 0;  // 0: binary
 };
 
 struct AddressSpaceDeclaration {
@@ -114,6 +139,9 @@ struct AddressSpaceDeclaration {
   std::optional<Name> fence;  // its eviction fence
   bool mapped = true;         // at the beginning
   bool evicts_own = true;
+  std::vector<RangeDeclaration> ranges{};  // mapped at the beginning
+  std::optional<Name> lock{};              // gpu_vm->lock: each vm-bind holds it in the kernel
+  bool blocks_unbind = false;              // unbinding waits while a bind has failed and saved where
 };
 
 // Steps.
@@ -131,9 +159,75 @@ struct SubmitStep {
     Usage usage = Usage::read;
   };
   std::vector<Use> uses;
-  bool implicit_sync = true;  // wait for the fences found in the buffers' reservation objects
-  bool doorbell = false;      // onto a user queue, without the kernel
-  Block runs;                 // what the job does between its waits and its signal
+  bool implicit_sync = true;               // wait for the fences found in the buffers' reservation objects
+  bool doorbell = false;                   // onto a user queue, without the kernel
+  Block runs;                              // what the job does between its waits and its signal
+  std::vector<RangeDeclaration> ranges{};  // addresses that it uses, and what it relies on to find there
+  std::vector<Name> in_syncobjs{};
+  std::vector<Name> out_syncobjs{};
+  bool wait_for_submit = false;  // waits until its in-syncobjs hold a fence; else it is refused if one is empty
+};
+
+// Where a bind gets page tables from.
+enum class PageTablesFrom : std::uint8_t { reserve, ioctl, job, last_ = job };
+
+// What a bind that fails in the middle of its list leaves behind, and where a restart begins.
+enum class BindErrors : std::uint8_t { unchanged, unwind, saved, cookie, partial, last_ = partial };
+
+enum class BindErrno : std::uint8_t { enospc, enomem, eintr, last_ = eintr };
+
+// What becomes of the VM if the job itself fails, which nobody expects.
+enum class JobErrors : std::uint8_t { none, ban, ignore, report, last_ = report };
+
+struct VmBindStep {
+  std::optional<Name> address_space;  // synchronous
+  std::optional<Name> queue;          // asynchronous
+  std::optional<Name> job;
+  std::vector<BindOperation> operations;
+  std::vector<Name> in;
+  std::optional<Name> out;
+  std::vector<SubmitStep::Use> uses;  // reservation objects that get the out-fence
+  std::vector<Name> in_syncobjs;
+  std::vector<Name> out_syncobjs;
+  bool wait_for_submit = false;
+  bool wait_in_ioctl = false;  // for the in-fences, before anything else
+  PageTablesFrom page_tables = PageTablesFrom::reserve;
+  bool falls_back = false;  // to synchronous execution, where memory is short
+  std::vector<BindErrno> fails;
+  BindErrors on_error = BindErrors::unchanged;
+  std::optional<Name> cookie;  // a variable: how many operations are done
+  std::optional<Block> otherwise;
+  std::optional<Block> restart;  // instead: before userspace makes the call again, until it succeeds
+  std::vector<Name> validates;   // buffers that get memory first; without room it fails
+  std::optional<Name> job_lock;  // held by the job while it writes page tables
+  JobErrors on_job_error = JobErrors::none;
+};
+
+// The operations of a bind, where the page tables are written.
+struct WriteRangesStep {
+  Name address_space;
+  std::vector<BindOperation> operations;
+  PageTablesFrom page_tables = PageTablesFrom::reserve;
+  std::optional<Name> lock;
+  JobErrors on_error = JobErrors::none;
+};
+
+struct WaitSyncobjStep {
+  std::vector<Name> syncobjs;
+  Join join = Join::all;
+  bool wait_for_submit = false;
+  bool available = false;  // only until they hold a fence
+  std::optional<Milliseconds> timeout;
+  std::optional<bool> interruptible;
+};
+
+struct TransferStep {  // the fence that one holds now
+  Name from;
+  Name to;
+};
+
+struct ResetSyncobjStep {
+  std::vector<Name> syncobjs;
 };
 
 struct WaitStep {
@@ -321,11 +415,12 @@ struct CallStep {
 };
 
 struct StepDeclaration {
-  using What = std::variant<SubmitStep, WaitStep, WaitReservationStep, WaitSubmissionsStep, SignalStep, PublishStep,
-                            LockStep, TryLockStep, UnlockStep, TransactionStep, AllocStep, EvictStep, ValidateStep,
-                            MoveStep, MapStep, UnmapStep, PinStep, AttachStep, DetachStep, ReserveStep, RearmStep,
-                            SetLimitStep, WorkStep, GateStep, KillStep, TakeStep, GiveStep, SetStep, WhenStep, IfStep,
-                            ChooseStep, LoopStep, RetryStep, IoctlStep, CallStep>;
+  using What =
+      std::variant<SubmitStep, WaitStep, WaitReservationStep, WaitSubmissionsStep, SignalStep, PublishStep, LockStep,
+                   TryLockStep, UnlockStep, TransactionStep, AllocStep, EvictStep, ValidateStep, MoveStep, MapStep,
+                   UnmapStep, PinStep, AttachStep, DetachStep, ReserveStep, RearmStep, SetLimitStep, WorkStep, GateStep,
+                   KillStep, TakeStep, GiveStep, SetStep, WhenStep, IfStep, ChooseStep, LoopStep, RetryStep, IoctlStep,
+                   CallStep, VmBindStep, WriteRangesStep, WaitSyncobjStep, TransferStep, ResetSyncobjStep>;
   What what;
   Place at;  // the key
 };
@@ -379,6 +474,7 @@ struct Scenario {
   std::vector<AddressSpaceDeclaration> address_spaces;
   std::vector<FenceDeclaration> fences;
   std::vector<TimelineDeclaration> timelines;
+  std::vector<SyncobjDeclaration> syncobjs{};
   std::vector<LockDeclaration> locks;
   std::vector<VariableDeclaration> variables;
   std::vector<PoolDeclaration> pools;

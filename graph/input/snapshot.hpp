@@ -173,7 +173,8 @@ struct ListedFence {
 
 // A scheduler or a driver gave up waiting for a job.
 struct JobTimeout {
-  std::string where;  // "ring gfx_0.0.0"
+  std::string where;  // "on ring gfx_0.0.0"
+  std::string said;   // what the driver printed of it last: "signaled seq=88, emitted seq=89"
   std::uint32_t reports = 1;
   Place at;
 };

@@ -163,9 +163,9 @@ void SnapshotGraph::add_blocked() {
     awaited_.back() = vertex(made);
     Edge waits{info(task.on).lock ? Cause::lock : wait_cause(task.stack), false, "", task.at};
     const std::string where = waiting_function(task);
-    waits.label =
-        fmt::format("{}{}{}", task.spinning ? "spins" : "blocked",
-                    task.seconds == 0 ? "" : fmt::format(" for more than {} s", task.seconds), in_site(where));
+    waits.label = fmt::format("{}{}{}", task.spinning ? "spins" : "blocked",
+                              task.seconds == 0 ? "" : fmt::format(" for more than {} s", task.seconds),
+                              where.empty() ? "" : fmt::format(", in {}()", where));
     edge(tasks_.back(), *awaited_.back(), waits);
   }
   for (std::size_t i = 0; i < snapshot_.blocked.size(); ++i) {
@@ -181,7 +181,8 @@ void SnapshotGraph::add_holders(std::size_t blocked, const LockUse* lock) {
   const BlockedTask& task = snapshot_.blocked[blocked];
   const VertexId awaited = *awaited_[blocked];
   if (task.owner)
-    edge(awaited, task_vertex(*task.owner, task.at), Edge{Cause::lock, false, "held, as the kernel guesses", task.at});
+    edge(awaited, task_vertex(*task.owner, task.at),
+         Edge{Cause::lock, false, "likely held by it, says the kernel", task.at});
   if (lock == nullptr || lock->address.empty()) return;
   for (const HeldLocks& list : snapshot_.held) {
     if (list.task == task.task) continue;

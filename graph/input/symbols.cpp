@@ -8,10 +8,10 @@
 namespace fencecheck {
 
 std::string_view name(SymbolKind kind) {
-  static constexpr std::array<std::string_view, 16> names{
-      "fence", "timeline", "lock",      "buffer",   "region",   "group", "address space", "variable",
-      "pool",  "queue",    "procedure", "shrinker", "notifier", "work",  "thread",        "job"};
-  static_assert(names.size() == static_cast<std::size_t>(SymbolKind::job) + 1);
+  static constexpr std::array<std::string_view, 17> names{
+      "fence", "timeline",  "lock",     "buffer",   "region", "group",  "address space", "variable", "pool",
+      "queue", "procedure", "shrinker", "notifier", "work",   "thread", "job",           "syncobj"};
+  static_assert(names.size() == static_cast<std::size_t>(SymbolKind::syncobj) + 1);
   return names.at(static_cast<std::size_t>(kind));
 }
 

@@ -27,7 +27,8 @@ enum class SymbolKind : std::uint8_t {
   notifier,
   work,
   thread,
-  job
+  job,
+  syncobj
 };
 [[nodiscard]] std::string_view name(SymbolKind kind);
 

@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include "graph/input/recorded_events.hpp"
 #include "graph/input/trace.hpp"
 
 namespace fencecheck {
+
+using namespace observed;  // NOLINT(google-build-using-namespace): what is observed, not what a scenario says
+
 namespace {
 
 // The kernel's names of the fields that are read: "fence_context, fence_seqno".
@@ -17,6 +21,27 @@ std::string fields(const TraceEventInfo& row) {
       if (part.field) text += fmt::format("{}`{}`", text.empty() ? "" : ", ", part.kernel_field);
     }
   }
+  return text;
+}
+
+std::string names_of(std::span<const EventGroup> groups) {
+  std::string names;
+  for (const EventGroup group : groups)
+    names +=
+        fmt::format("{}`{}`", names.empty() ? "" : ", ", event_group_table[static_cast<std::size_t>(group)].record);
+  return names;
+}
+
+std::string needs() {
+  std::string text =
+      "\n## What an answer needs\n\nSilence proves nothing about what was not recorded. `holds` needs at least one of "
+      "each of these\nevents, or of those that mean the same in another kernel or driver; without them the answer is "
+      "unknown, and\n`contract` is not given at all.\n\n| answer | events |\n|---|---|\n";
+  text += fmt::format("| observed-hangs | {}; without waits only if no fence was unsignalled for long |\n",
+                      names_of(hang_needs));
+  text += fmt::format("| contract | {} |\n", names_of(contract_needs));
+  text += fmt::format("| prediction | {}; {} where there are fences of a GPU scheduler |\n", names_of(order_needs),
+                      names_of(job_order_needs));
   return text;
 }
 
@@ -51,7 +76,7 @@ What `fencecheck check` understands in a recording, and what it concludes. Every
       "| ftrace text, all headers, latency format included | `cat /sys/kernel/tracing/trace`, `trace-cmd report` | "
       "live fences and open waits |\n"
       R"(| trace.dat, versions 6 and 7 | `trace-cmd record` | live fences and open waits |
-| Perfetto | `perfetto`, data source linux.ftrace | the events that are understood |
+| Perfetto | `perfetto`, data source linux.ftrace | the latest 500,000 events that are understood |
 | atrace, systrace, its HTML page too | `atrace`, `systrace` | live fences and open waits |
 
 Each may be compressed with gzip, zstd or xz, or come from standard input (`fencecheck check -`). Kernel stacks
@@ -92,6 +117,7 @@ Without them members are inferred from the order in which signals are asked for,
     page += fmt::format("| {} | {} | {} | {} |\n", row.driver, row.signalled_by,
                         seconds == 0 ? "none" : fmt::format("{} s", seconds), row.reference);
   }
+  page += needs();
   page += "\n## Losses\n\nA gap makes \"nothing found\" unknown.\n\n| loss | gap | meaning |\n|---|---|---|\n";
   for (const LossInfo& row : loss_table)
     page += fmt::format("| {} | {} | {} |\n", row.id, row.gap ? "yes" : "no", row.says);

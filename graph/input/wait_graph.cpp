@@ -32,7 +32,12 @@ void task_steps(const Reconstruction& now, const Actor& actor, std::vector<WaitS
     step.owner = owner_of(now, wait->fence);
   } else {
     step.cause = Cause::lock;
-    if (const auto holder = now.holder(*wait)) step.owner = task_actor(*holder);
+    const std::vector<Pid> holders = now.holders(*wait);
+    for (const Pid pid : holders) {  // it needs all of them
+      step.owner = task_actor(pid);
+      steps.push_back(step);
+    }
+    if (!holders.empty()) return;
   }
   steps.push_back(std::move(step));
 }
@@ -76,15 +81,15 @@ Id id_of(const Actor& actor) {
   return {actor.kind, actor.pid};
 }
 
-// Walks depth first from the task. `visit` gets the path to each step once and
+// Walks depth first from the actor. `visit` gets the path to each step once and
 // says whether the search may stop there.
-void walk(const Reconstruction& now, Pid pid, const std::function<bool(const WaitPath&)>& visit) {
+void walk(const Reconstruction& now, const Actor& from, const std::function<bool(const WaitPath&)>& visit) {
   struct Level {
     std::vector<WaitStep> steps;
     std::size_t next = 0;
   };
-  std::set<Id> seen{id_of(task_actor(pid))};
-  std::vector<Level> levels{{steps_of(now, task_actor(pid)), 0}};
+  std::set<Id> seen{id_of(from)};
+  std::vector<Level> levels{{steps_of(now, from), 0}};
   WaitPath path;
   while (!levels.empty()) {
     Level& level = levels.back();
@@ -109,6 +114,8 @@ void walk(const Reconstruction& now, Pid pid, const std::function<bool(const Wai
 
 Actor task_actor(Pid pid) { return {Actor::Kind::task, pid, nullptr, nullptr}; }
 
+Actor job_actor(std::shared_ptr<Job> job) { return {Actor::Kind::job, 0, std::move(job), nullptr}; }
+
 std::vector<WaitStep> steps_of(const Reconstruction& now, const Actor& actor) {
   std::vector<WaitStep> steps;
   if (actor.kind == Actor::Kind::task) task_steps(now, actor, steps);
@@ -125,7 +132,7 @@ std::vector<WaitStep> steps_of(const Reconstruction& now, const Actor& actor) {
 
 std::optional<WaitPath> cycle_through(const Reconstruction& now, Pid pid) {
   std::optional<WaitPath> found;
-  walk(now, pid, [&](const WaitPath& path) {
+  walk(now, task_actor(pid), [&](const WaitPath& path) {
     if (path.back().owner == task_actor(pid)) found = path;
     return found.has_value();
   });
@@ -134,16 +141,16 @@ std::optional<WaitPath> cycle_through(const Reconstruction& now, Pid pid) {
 
 std::optional<WaitPath> path_to(const Reconstruction& now, Pid pid, const Fence& fence) {
   std::optional<WaitPath> found;
-  walk(now, pid, [&](const WaitPath& path) {
+  walk(now, task_actor(pid), [&](const WaitPath& path) {
     if (path.back().fence == fence) found = path;
     return found.has_value();
   });
   return found;
 }
 
-WaitPath longest_path(const Reconstruction& now, Pid pid) {
+WaitPath longest_path(const Reconstruction& now, const Actor& from) {
   WaitPath longest;
-  walk(now, pid, [&](const WaitPath& path) {
+  walk(now, from, [&](const WaitPath& path) {
     if (path.size() > longest.size()) longest = path;
     return false;
   });

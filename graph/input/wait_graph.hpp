@@ -43,6 +43,7 @@ using WaitPath = std::vector<WaitStep>;  // each step's owner is the waiter of t
 [[nodiscard]] std::vector<WaitStep> steps_of(const Reconstruction& now, const Actor& actor);
 
 [[nodiscard]] Actor task_actor(Pid pid);
+[[nodiscard]] Actor job_actor(std::shared_ptr<Job> job);
 
 // A way from the task back to itself; nothing if there is none. O(steps).
 [[nodiscard]] std::optional<WaitPath> cycle_through(const Reconstruction& now, Pid pid);
@@ -51,6 +52,6 @@ using WaitPath = std::vector<WaitStep>;  // each step's owner is the waiter of t
 [[nodiscard]] std::optional<WaitPath> path_to(const Reconstruction& now, Pid pid, const Fence& fence);
 
 // The longest way that a depth-first search meets before anything repeats. O(steps).
-[[nodiscard]] WaitPath longest_path(const Reconstruction& now, Pid pid);
+[[nodiscard]] WaitPath longest_path(const Reconstruction& now, const Actor& from);
 
 }  // namespace fencecheck::observed

@@ -34,10 +34,10 @@ bool brings_in_another(const Thread& thread, BufferId buffer) {
   });
 }
 
-// Inside the kernel on behalf of userspace, and some way leads back to userspace.
+// Inside the kernel on behalf of userspace, and some way leads back to userspace; or about to make a call again.
 bool is_call(const Thread& thread, StepIndex at) {
   if (at == thread.end() || thread.queue) return false;
-  if (thread.kind == ThreadKind::user) return !thread.program[at].userspace;
+  if (thread.kind == ThreadKind::user) return !thread.program[at].userspace || thread.program[at].restarts;
   return thread.kind == ThreadKind::ioctl && may_end(thread, at);
 }
 
@@ -99,6 +99,7 @@ bool chooses_by_itself(const System& system, const Debt& debt, ThreadId thread) 
     return signal != nullptr &&
            std::ranges::find(signal->fences, FenceId{debt.obligation.index}) != signal->fences.end();
   };
+  if (std::ranges::any_of(system[thread].program, &Step::restarts)) return true;
   switch (debt.obligation.kind) {
     case Obligation::Kind::thread:
       return debt.obligation.index == thread.index && debt.since == 0;

@@ -41,7 +41,7 @@ struct Debt {
 [[nodiscard]] bool waits_in_line(const System& system, const State& state, ThreadId thread);
 
 // Is it this thread that owes it, or signals it? Then it does not choose the same between its moves for ever: a loop
-// that ends by chance ends.
+// that ends by chance ends. Nor does who makes a call that failed again: what fails by chance succeeds in the end.
 [[nodiscard]] bool chooses_by_itself(const System& system, const Debt& debt, ThreadId thread);
 
 // What happens to a thread that stays at its step while those go on for ever, and does not happen in this calculus: its

@@ -32,8 +32,10 @@ class Uses {
   // state knows. Afterwards the set is empty.
   void add(const WaitSet& wait) {
     if (!waits_) return;
-    use(Part::dependency_set, wait.set.index, Access::write);
-    use(Part::dependency_set, wait.set.index, Access::read);
+    for (const DependencySetId set : wait.sets()) {
+      use(Part::dependency_set, set.index, Access::write);
+      use(Part::dependency_set, set.index, Access::read);
+    }
     use(Part::some_signal, 0, Access::await);
   }
 
@@ -93,6 +95,7 @@ class Uses {
   void add(const Push& push) {
     use(Part::job_pushed, push.job.index, Access::raise);
     use(Part::queue_order, system_[push.job].queue->index, Access::write);
+    if (!push.asks.empty()) use_memory();
     const auto& gate = system_[*system_[push.job].queue].gate;
     for (const HardwareUse& hardware : system_.uses) {
       if (!gate || hardware.gate != gate || !is_killed_somewhere(system_, hardware)) continue;
@@ -121,6 +124,7 @@ class Uses {
   // Whether an entry is replaced depends on all of them, and on what has signalled.
   void add(const Attach& attach) {
     use(Part::reservation, slot(attach.reservation, attach.usage), Access::raise);
+    if (attach.replaces) use_reservation(attach.reservation, Access::write);
     if (!system_[attach.reservation].counted) return;
     use_reservation(attach.reservation, Access::read);
     use(Part::some_signal, 0, Access::read);
@@ -173,6 +177,7 @@ class Uses {
 
   // Open while the work neither waits nor runs.
   void add(const Flush& flush) {
+    if (flush.cancels) use(Part::job_pushed, flush.work.index, Access::write);
     if (!waits_) return;
     use(Part::job_pushed, flush.work.index, Access::read);
     use(Part::queue_room, system_[flush.work].queue->index, Access::await);
@@ -220,6 +225,9 @@ class Uses {
 
   void add(const Deny&) { use_memory(); }
   void add(const SetLimit&) { use_memory(); }
+  void add(const WriteRanges& write) {
+    if (!write.writes.empty()) use_memory();
+  }
 
   // A queue that is suspended stops or starts hardware.
   void add(const Assign& assign) {

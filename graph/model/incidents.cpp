@@ -8,6 +8,7 @@
 
 #include "graph/model/debts.hpp"
 #include "graph/model/memory.hpp"
+#include "graph/model/page_tables.hpp"
 #include "graph/model/remedies.hpp"
 
 namespace fencecheck {
@@ -69,7 +70,9 @@ std::set<Broken> unmapped_in_use(const System& system, const State& state) {
     const AddressSpace& space = system[system.uses[i].space];
     if (space.mode == AddressSpaceMode::fault || !runs(system, state, HardwareUseId{i})) continue;
     for (std::size_t k = 0; k < space.buffers.size(); ++k)
-      if (!state.memory.mapped[system.uses[i].space.index][k]) result.insert({i, space.buffers[k].index});
+      if (!state.memory.mapped[system.uses[i].space.index][k] &&
+          may_touch(system, state, system.uses[i], space.buffers[k]))
+        result.insert({i, space.buffers[k].index});
   }
   return result;
 }
@@ -87,7 +90,8 @@ bool runs_mapped(const System& system, const State& state, const Broken& each) {
   const auto& buffers = system[space].buffers;
   const auto index = std::ranges::find(buffers, BufferId{each.index}) - buffers.begin();
   return runs(system, state, HardwareUseId{each.use}) &&
-         state.memory.mapped[space.index][static_cast<std::size_t>(index)];
+         state.memory.mapped[space.index][static_cast<std::size_t>(index)] &&
+         may_touch(system, state, system.uses[each.use], BufferId{each.index});
 }
 
 std::set<Broken> in_use_before_copied(const System& system, const State& state) {
@@ -97,6 +101,7 @@ std::set<Broken> in_use_before_copied(const System& system, const State& state) 
     const AddressSpaceId space = system.uses[i].space;
     for (std::size_t k = 0; k < system[space].buffers.size(); ++k)
       if (state.memory.mapped[space.index][k] && !state.memory.old[space.index][k] &&
+          may_touch(system, state, system.uses[i], system[space].buffers[k]) &&
           copy_pending(system, state, system[space].buffers[k]))
         result.insert({i, system[space].buffers[k].index});
   }
@@ -111,9 +116,9 @@ std::set<Broken> running_although_signalled(const System& system, const State& s
   return result;
 }
 
-template <class Broken, class Tell>
-void tell_new(const std::set<Broken>& before, const std::set<Broken>& after, const Tell& tell) {
-  for (const Broken& each : after)
+template <class Each, class Tell>
+void tell_new(const std::set<Each>& before, const std::set<Each>& after, const Tell& tell) {
+  for (const Each& each : after)
     if (!before.contains(each)) tell(each);
 }
 
@@ -133,6 +138,22 @@ void explain_choice(const Transition& t, const PickVictim& pick, BufferId victim
                                t.system[victim].name, fmt::join(settings, "; "));
   else if (t.before.memory.charged[victim.index] == GroupId{})
     incident.fix = fmt::format("charge '{}' to a group: the root has no protection", t.system[victim].name);
+}
+
+Incident unbound_access(const Transition& t, const WrongInterval& each) {
+  const HardwareUse& use = t.system.uses[each.use];
+  const PageTable& table = t.system[*t.system[use.space].table];
+  const auto& reliance = *std::ranges::find(use.relies_on, each.interval, &Reliance::interval);
+  const PageEntry& shown = t.after.page_tables[t.system[use.space].table->index][each.interval];
+  const std::string user = title(t.system, use);
+  const std::string where = interval_text(table, each.interval);
+  return {FindingKind::unbound_access,
+          {},
+          fmt::format("{} at {}", user, where),
+          fmt::format("{} uses {} in '{}', which shows {} and not {}", user, where, table.name,
+                      entry_text(table, shown), entry_text(table, reliance.entry)),
+          {},
+          t.step().at};
 }
 
 void state_properties(const Transition& t, std::vector<Incident>& out) {
@@ -174,6 +195,8 @@ void state_properties(const Transition& t, std::vector<Incident>& out) {
                   {},
                   at});
            });
+  tell_new(wrong_intervals(system, t.before), wrong_intervals(system, t.after),
+           [&](const WrongInterval& each) { out.push_back(unbound_access(t, each)); });
   for (std::uint32_t i = 0; i < system.uses.size(); ++i)
     if (t.after.memory.killed[i] && !t.before.memory.killed[i]) {
       const std::string user = title(system, system.uses[i]);
@@ -320,6 +343,26 @@ void deed(const Transition& t, const Deny& deny, std::vector<Incident>& out) {
 template <class Harmless>
 void deed(const Transition&, const Harmless&, std::vector<Incident>&) {}
 
+// One finding for a table, whatever is different in it.
+void divergence(const System& system, const State& state, PageTableId id, std::vector<Incident>& out) {
+  const std::vector<std::uint32_t> different = divergent_intervals(system, state, id);
+  if (different.empty()) return;
+  const PageTable& table = system[id];
+  const auto& shown = state.page_tables[id.index];
+  const auto& asked = state.page_tables[table.asked->index];
+  Incident incident{FindingKind::state_divergence,
+                    {},
+                    fmt::format("address space '{}'", table.name),
+                    fmt::format("address space '{}' shows {} at {}, and {} was asked for", table.name,
+                                entry_text(table, shown[different.front()]), interval_text(table, different.front()),
+                                entry_text(table, asked[different.front()])),
+                    {},
+                    table.at};
+  incident.numbers.push_back("it shows: " + table_text(table, shown));
+  incident.numbers.push_back("asked for: " + table_text(table, asked));
+  out.push_back(std::move(incident));
+}
+
 }  // namespace
 
 std::vector<Incident> incidents(const System& system, const State& before, Move move, const State& after) {
@@ -334,6 +377,8 @@ std::vector<Incident> incidents(const System& system, const State& before, Move 
 std::vector<Incident> incidents_at_rest(const System& system, const State& state) {
   std::vector<Incident> result;
   if (!moves(system, state).empty()) return result;  // of a user thread that stopped, and may go on
+  for (std::uint32_t i = 0; i < system.page_tables.size(); ++i)
+    if (system.page_tables[i].asked) divergence(system, state, PageTableId{i}, result);
   for (std::uint32_t i = 0; i < system.uses.size(); ++i) {
     const HardwareUse& use = system.uses[i];
     if (!is_left_suspended(system, state, {i})) continue;

@@ -29,7 +29,8 @@ struct Incident {
 [[nodiscard]] std::vector<Incident> incidents(const System& system, const State& before, Move move, const State& after);
 
 // What is wrong in a state at rest in which nothing is owed: queues that stay
-// suspended although nobody is left who would resume them.
+// suspended although nobody is left who would resume them, and address spaces
+// that are not what was asked for.
 [[nodiscard]] std::vector<Incident> incidents_at_rest(const System& system, const State& state);
 
 }  // namespace fencecheck

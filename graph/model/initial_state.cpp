@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/page_tables.hpp"
 #include "graph/model/state.hpp"
 
 namespace fencecheck {
@@ -23,6 +24,7 @@ State initial_state(const System& system) {
   state.sets.resize(system.sets.size());
   state.tickets.assign(system.threads.size(), 0);
   state.memory = initial_memory(system);
+  state.page_tables = initial_page_tables(system);
   return state;
 }
 

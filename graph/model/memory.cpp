@@ -33,9 +33,13 @@ bool can_go(const System& system, const State& state, BufferId buffer, std::opti
   return system.swap || (to && has_room(system, state, *to, system[buffer].size));
 }
 
+}  // namespace
+
 bool has_destination(const System& system, const State& state, BufferId victim, RegionId from) {
   return can_go(system, state, victim, next_place(system[victim], from));
 }
+
+namespace {
 
 // Below which group, on whose behalf and with which charge victims are looked for.
 struct Search {

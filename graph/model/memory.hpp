@@ -59,5 +59,7 @@ struct Judged {
 // Where a buffer goes when it is evicted from its region: the next of its
 // placements; none stands for system memory, or for nowhere without swap.
 [[nodiscard]] std::optional<RegionId> next_place(const Buffer& buffer, RegionId from);
+// Can the buffer leave the region: is there swap, or room in its next placement?
+[[nodiscard]] bool has_destination(const System& system, const State& state, BufferId victim, RegionId from);
 
 }  // namespace fencecheck

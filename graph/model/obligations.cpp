@@ -45,7 +45,12 @@ std::vector<Blocker> unsignalled(const State& state, const std::vector<FenceId>&
 std::vector<Blocker> blocked_by(const View& view, const Wait& wait) { return unsignalled(view.state, wait.fences); }
 
 std::vector<Blocker> blocked_by(const View& view, const WaitSet& wait) {
-  return unsignalled(view.state, view.state.sets[wait.set.index]);
+  std::vector<Blocker> result;
+  for (const DependencySetId set : wait.sets()) {
+    const std::vector<Blocker> more = unsignalled(view.state, view.state.sets[set.index]);
+    result.insert(result.end(), more.begin(), more.end());
+  }
+  return result;
 }
 
 std::vector<Blocker> blocked_by_lock(const View& view, LockId lock) {
@@ -135,6 +140,16 @@ std::vector<Blocker> blockers(const System& system, const State& state, ThreadId
     return {{Blocker::Kind::variable, gate.index, {}, {gate, 0, false}}};
   }
   return std::visit([&](const auto& action) { return blocked_by(view, action); }, step.action);
+}
+
+bool is_being_cancelled(const System& system, const State& state, ThreadId work) {
+  for (std::uint32_t i = 0; i < system.threads.size(); ++i) {
+    const Thread& thread = system.threads[i];
+    if (state.at[i] == thread.end()) continue;
+    const auto* flush = std::get_if<Flush>(&thread.program[state.at[i]].action);
+    if (flush != nullptr && flush->cancels && flush->work == work) return true;
+  }
+  return false;
 }
 
 }  // namespace fencecheck

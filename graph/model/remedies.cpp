@@ -21,9 +21,10 @@ struct Demand {
   std::optional<dmem::Group> over_limit;
   dmem::Kernel kernel = dmem::Kernel::v7_3;
   bool others = false;  // memory of other groups could go instead
+  bool room = false;    // the region has room: only a limit is in the way
 };
 
-Demand demand_of(const System& system, ThreadId thread, const PickVictim& pick) {
+Demand demand_of(const System& system, const State& state, ThreadId thread, const PickVictim& pick) {
   Demand demand;
   demand.kernel = system.kernel;
   if (pick.over_limit) {
@@ -31,6 +32,7 @@ Demand demand_of(const System& system, ThreadId thread, const PickVictim& pick) 
   } else {
     demand.attempt.group = system[pick.region].accounted ? system[thread].group.index : dmem::root;
     demand.attempt.bytes = system[*pick.for_buffer].size;
+    demand.room = has_room(system, state, pick.region, demand.attempt.bytes);
   }
   return demand;
 }
@@ -138,6 +140,17 @@ dmem::Counters with_max(dmem::Counters counters, dmem::Group group) {
   return counters;
 }
 
+// The limits that deny the charge, so much larger that they do not: nothing has to go.
+std::string larger_limits(const System& system, const dmem::Counters& counters, const Demand& demand) {
+  std::vector<std::string> parts;
+  for (dmem::Group each = demand.attempt.group; each != dmem::root; each = *counters[each].parent) {
+    const dmem::Counter& counter = counters[each];
+    if (counter.limits.max - std::min(counter.limits.max, counter.usage) < demand.attempt.bytes)
+      parts.push_back(set_to(system, "dmem.max", each, counter.usage + demand.attempt.bytes));
+  }
+  return fmt::format("{}", fmt::join(parts, " and "));
+}
+
 std::vector<std::string> settings(const System& system, const dmem::Counters& counters, const Demand& demand,
                                   dmem::Group victim) {
   std::vector<std::string> result;
@@ -162,6 +175,8 @@ std::vector<std::string> settings(const System& system, const dmem::Counters& co
   if (counters[asks].usage > 0 && asks != dmem::root && !demand.over_limit &&
       !takes(with_max(counters, asks), demand, victim))
     result.push_back(set_to(system, "dmem.max", asks, with_max(counters, asks)[asks].limits.max));
+  if (const std::string larger = larger_limits(system, counters, demand); demand.room && !larger.empty())
+    result.push_back(larger);
   dmem::Counters low = counters;
   low[victim].limits.low = std::max(low[victim].limits.low, low[victim].usage);
   if (demand.others && takes(counters, demand, victim, Passes::that_respect_low) &&
@@ -213,7 +228,7 @@ Occupants occupants(const System& system, const State& state, RegionId region) {
   Occupants result;
   for (std::uint32_t i = 0; i < system.buffers.size(); ++i) {
     if (state.memory.places[i] != region) continue;
-    const bool stays = !system.swap && !next_place(system.buffers[i], region);
+    const bool stays = !has_destination(system, state, BufferId{i}, region);
     std::uint64_t& where = state.memory.pins[i] > 0 ? result.pinned
                            : stays                  ? result.without_destination
                                                     : result.others;
@@ -273,7 +288,7 @@ std::vector<std::string> what_keeps(const System& system, const State& state, Th
                                     BufferId victim) {
   const dmem::Group group = group_of(system, state, pick.region, victim);
   if (!system[pick.region].accounted || group == dmem::root) return {};
-  Demand demand = demand_of(system, thread, pick);
+  Demand demand = demand_of(system, state, thread, pick);
   const std::vector<BufferId> all = victims(system, state, thread, pick);
   demand.others =
       std::ranges::any_of(all, [&](BufferId each) { return group_of(system, state, pick.region, each) != group; });
@@ -305,8 +320,9 @@ std::optional<Denial> why_denied(const System& system, const State& state, Threa
                     system.groups[*limit].name)};
   if (who.others == 0)
     return Denial{"no-destination",
-                  "because what others have there cannot go anywhere: there is no swap, and no other placement",
-                  "swap, or another placement for what is to make room"};
+                  "because what others have there cannot go anywhere: there is no swap, and no other placement "
+                  "with room",
+                  "swap, or another placement, with room, for what is to make room"};
   if (!system[region].accounted || system.groups.size() < 2)
     return Denial{"not-evictable", "because nothing that others have there may be evicted for it",
                   "memory that may be evicted, or another placement for what is allocated"};

@@ -27,7 +27,13 @@ std::string_view id_of(const CutFindings& findings) {
 }
 
 std::string_view fix_of(const Finding& finding) {
+  // Where the last waits for nobody there is no cycle to break.
+  constexpr std::string_view of_chain =
+      "find out why what the chain ends at does not happen: whoever has to signal must do so on every path, or a "
+      "timeout "
+      "has to signal for them before others hang";
   if (!finding.fix.empty()) return finding.fix;
+  if (!finding.closed && !finding.rule && info(finding.kind).hang) return of_chain;
   return finding.rule ? info(*finding.rule).fix : info(finding.kind).fix;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "graph/model/memory.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -94,6 +95,14 @@ std::string region(const System& system, const State& state, std::size_t i) {
   return fmt::format("{} of {} used", dmem::bytes_text(bytes), dmem::bytes_text(capacity));
 }
 
+// Nothing where nobody is protected.
+std::string protection(const System& system, const State& state, std::size_t group, RegionId region) {
+  const auto all =
+      dmem::effective(counters(system, state, region), dmem::root, dmem::info(system.kernel).arithmetic)[group];
+  if (all.min == 0 && all.low == 0) return "";
+  return fmt::format(" (emin {}, elow {})", dmem::bytes_text(all.min), dmem::bytes_text(all.low));
+}
+
 std::string group(const System& system, const State& state, std::size_t i) {
   std::vector<std::string> parts;
   for (std::uint32_t each = 0; each < system.regions.size(); ++each) {
@@ -101,7 +110,8 @@ std::string group(const System& system, const State& state, std::size_t i) {
     const std::uint64_t bytes = usage(system, state, GroupId{static_cast<std::uint32_t>(i)}, RegionId{each});
     const std::uint64_t maximum = state.memory.maximum[i][each];
     const std::string limit = maximum == dmem::unlimited ? "" : fmt::format(" of {}", dmem::bytes_text(maximum));
-    parts.push_back(fmt::format("{}{} in '{}'", dmem::bytes_text(bytes), limit, system.regions[each].name));
+    parts.push_back(fmt::format("{}{} in '{}'{}", dmem::bytes_text(bytes), limit, system.regions[each].name,
+                                protection(system, state, i, RegionId{each})));
   }
   return list(parts, "");
 }
@@ -125,6 +135,10 @@ std::string address_space(const System& system, const State& state, std::size_t 
       parts.push_back(fmt::format("'{}'{}", system[space.buffers[each]].name,
                                   state.memory.old[i][each] ? " (its old memory)" : ""));
   return parts.empty() ? "maps nothing" : fmt::format("maps {}", fmt::join(parts, ", "));
+}
+
+std::string page_table(const System& system, const State& state, std::size_t i) {
+  return table_text(system.page_tables[i], state.page_tables[i]);
 }
 
 std::string hardware(const System& system, const State& state, std::size_t i) {
@@ -166,6 +180,7 @@ std::vector<ObjectState> snapshot(const System& system, const State& state) {
   add(result, "region", system, state, system.regions, region);
   add(result, "group", system, state, system.groups, group, is_charged);
   add(result, "address space", system, state, system.spaces, address_space);
+  add(result, "page tables", system, state, system.page_tables, page_table);
   add(result, "hardware", system, state, system.uses, hardware);
   add(result, "dependencies", system, state, system.sets, dependencies);
   add(result, "queue", system, state, system.queues, queue);

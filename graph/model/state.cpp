@@ -7,6 +7,7 @@
 #include "graph/model/control_flow.hpp"
 #include "graph/model/memory.hpp"
 #include "graph/model/overloaded.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -44,8 +45,9 @@ Branches open(const View& view, const Wait& wait) {
 }
 
 Branches open(const View& view, const WaitSet& wait) {
-  return when(std::ranges::all_of(view.state.sets[wait.set.index],
-                                  [&](FenceId fence) { return signalled(view.state, fence); }));
+  const auto done = [&](FenceId fence) { return signalled(view.state, fence); };
+  const auto over = [&](DependencySetId set) { return std::ranges::all_of(view.state.sets[set.index], done); };
+  return when(over(wait.set) || std::ranges::any_of(wait.others, over));
 }
 
 Branches open(const View& view, const Acquire& acquire) {
@@ -253,7 +255,7 @@ void take_off(const Change& change, ThreadId job) {
 // What is pushed onto a dead ring fails at once.
 void push(const Change& change, ThreadId job) {
   const QueueId queue = *change.system[job].queue;
-  if (is_waiting(change.system, change.state, job)) return;
+  if (is_waiting(change.system, change.state, job) || is_being_cancelled(change.system, change.state, job)) return;
   change.state.queues[queue.index].waiting.push_back(job);
   const auto is_dead = [&](const HardwareUse& use) {
     return use.gate && use.gate == change.system[queue].gate &&
@@ -262,7 +264,12 @@ void push(const Change& change, ThreadId job) {
   if (std::ranges::any_of(change.system.uses, is_dead)) take_off(change, job);
 }
 
-void apply(const Change& change, const Push& each) { push(change, each.job); }
+void apply(const Change& change, const Push& each) {
+  push(change, each.job);
+  write_ranges(change.system, change.state, each.asks);
+}
+
+void apply(const Change& change, const WriteRanges& write) { write_ranges(change.system, change.state, write.writes); }
 
 void apply(const Change& change, const Begin&) {
   QueueState& queue = change.state.queues[change.system[change.self].queue->index];
@@ -282,6 +289,7 @@ void apply(const Change& change, const Attach& attach) {
   } else if (const auto old = replaced(change.system, change.state, attach)) {
     std::erase(attached, *old);
   }
+  if (attach.replaces) attached.clear();
   insert_sorted(attached, Attachment{attach.fence, attach.usage});
 }
 
@@ -313,8 +321,12 @@ void apply(const Change& change, const Capture& capture) {
 }
 
 // What was waited for need not be remembered.
+void forget(State& state, const WaitSet& wait) {
+  for (const DependencySetId set : wait.sets()) state.sets[set.index].clear();
+}
+
 void apply(const Change& change, const WaitSet& wait) {
-  if (change.waits) change.state.sets[wait.set.index].clear();
+  if (change.waits) forget(change.state, wait);
 }
 
 // dma_fence_enable_signaling: once for each fence, and only while it has not signalled.
@@ -441,17 +453,13 @@ void apply(const Change& change, const Unmap& unmap) {
     memory.old[space][index] = 0;
     if (!was_mapped || change.system.spaces[space].mode != AddressSpaceMode::no_preemption) return;
     for (std::uint32_t i = 0; i < change.system.uses.size(); ++i)
-      if (change.system.uses[i].space.index == space && running[i]) kill(change, HardwareUseId{i});
+      if (const HardwareUse& use = change.system.uses[i];
+          use.space.index == space && running[i] && may_touch(change.system, change.state, use, unmap.buffer))
+        kill(change, HardwareUseId{i});
   });
 }
 
-void apply(const Change& change, const Map& map) {
-  const auto index = index_in(change.system[map.space], map.buffer);
-  MemoryState& memory = change.state.memory;
-  if (!index || !memory.places[map.buffer.index]) return;
-  memory.mapped[map.space.index][*index] = true;
-  memory.old[map.space.index][*index] = 0;
-}
+void apply(const Change& change, const Map& map) { map_buffer(change.system, change.state, map.space, map.buffer); }
 
 void apply(const Change& change, const Pin& pin) {
   std::uint32_t& pins = change.state.memory.pins[pin.buffer.index];
@@ -552,20 +560,23 @@ bool runs(const System& system, const State& state, HardwareUseId id) {
   return use.begins <= at && at <= use.ends;
 }
 
-State after(const System& system, State state, Move move, Causes causes) {
+void advance(const System& system, State& state, Move move, Causes causes) {
   const Step& step = next_step(system, state, move.thread);
   StepIndex& at = state.at[move.thread.index];
   if (move.timeout && step.timeout) {
     at = step.timeout->next;
-    if (const auto* wait = std::get_if<WaitSet>(&step.action)) state.sets[wait->set.index].clear();
-    take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
-    return state;
+    if (const auto* wait = std::get_if<WaitSet>(&step.action)) forget(state, *wait);
+    return take_off_killed({system, state, move.thread, move.branch, causes.has(step.cause), causes}, move.thread);
   }
   const Change change{system, state, move.thread, move.branch, causes.has(step.cause), causes};
   const StepIndex before = at;
   std::visit([&](const auto& action) { apply(change, action); }, step.action);
   if (at == before) at = step.next[move.branch];  // else it has killed itself
   take_off_killed(change, move.thread);
+}
+
+State after(const System& system, State state, Move move, Causes causes) {
+  advance(system, state, move, causes);
   return state;
 }
 

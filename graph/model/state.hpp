@@ -61,6 +61,7 @@ struct State {
   std::vector<std::vector<FenceId>> sets;             // sorted sets
   std::vector<std::uint32_t> tickets;                 // age of each thread's transaction: 1 is the oldest, 0 none
   MemoryState memory;
+  std::vector<std::vector<PageEntry>> page_tables;  // of each page table: each interval
 };
 
 struct Move {
@@ -81,7 +82,8 @@ struct Move {
 // May this move happen now? As moves() or timeouts(), without listing the others.
 [[nodiscard]] bool possible(const System& system, const State& state, Move move, Causes causes = Causes::all());
 
-// Requires: the move is possible.
+// Requires: the move is possible. In place, for searches; else as a value.
+void advance(const System& system, State& state, Move move, Causes causes = Causes::all());
 [[nodiscard]] State after(const System& system, State state, Move move, Causes causes = Causes::all());
 
 // May this thread, at a step, stay there for ever although it could move?
@@ -96,6 +98,9 @@ struct Move {
 
 // Is this job or work on its queue, not begun or queued again?
 [[nodiscard]] bool is_waiting(const System& system, const State& state, ThreadId job);
+
+// Does somebody wait in cancel_work_sync() for this work? Then queue_work() does nothing.
+[[nodiscard]] bool is_being_cancelled(const System& system, const State& state, ThreadId work);
 
 // Whose turn it is. A work that is queued again while it runs holds up nobody
 // behind it.

@@ -159,6 +159,11 @@ void transfer_state(Key& key, AnyState& state) {
   key.flags(state.requested);
   for (auto& slots : state.slots) key.number(slots);
   transfer_memory(key, state.memory);
+  for (auto& table : state.page_tables)
+    for (auto& entry : table) {
+      key.number(entry.object);
+      key.number(entry.offset);
+    }
 }
 
 }  // namespace

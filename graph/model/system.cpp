@@ -7,6 +7,7 @@
 #include <array>
 
 #include "graph/model/overloaded.hpp"
+#include "graph/model/page_tables.hpp"
 
 namespace fencecheck {
 namespace {
@@ -146,6 +147,7 @@ std::vector<ThreadId> jobs_of_gate(const System& system, VariableId gate) {
 
 std::optional<std::string> check_system(const System& system) {
   if (auto wrong = check_objects(system)) return wrong;
+  if (auto wrong = check_page_tables(system); !wrong.empty()) return wrong;
   for (const Thread& thread : system.threads) {
     for (const Step& step : thread.program)
       if (auto wrong = check_step(system, thread, step)) return wrong;
@@ -223,7 +225,8 @@ std::string tell(const System& system, const Cancel& cancel) {
 }
 
 std::string tell(const System& system, const Allocate& allocate) {
-  return fmt::format("allocates memory for '{}' in '{}'", system[allocate.buffer].name, system[allocate.region].name);
+  return fmt::format("allocates {} for '{}' in '{}'", dmem::bytes_text(system[allocate.buffer].size),
+                     system[allocate.buffer].name, system[allocate.region].name);
 }
 
 std::string tell(const System& system, const PickVictim& pick) {
@@ -260,6 +263,8 @@ std::string tell(const System& system, const Deny& deny) {
   return fmt::format("gets no memory for '{}'", system[deny.buffer].name);
 }
 
+std::string tell(const System&, const WriteRanges& write) { return write.says; }
+
 std::string tell(const System& system, const SetLimit& limit) {
   return fmt::format("sets dmem.max of group '{}' in '{}' to {}", system[limit.group].name, system[limit.region].name,
                      dmem::bytes_text(limit.max));
@@ -275,7 +280,11 @@ std::string describe(const System& system, const Thread& thread, const Step& ste
             return fmt::format("waits for fence{} {}", wait.fences.size() == 1 ? "" : "s",
                                names(system, wait.fences, join));
           },
-          [&](const WaitSet& wait) { return fmt::format("waits for the fences of {}", system[wait.set].name); },
+          [&](const WaitSet& wait) {
+            std::vector<std::string> sets;
+            for (const DependencySetId set : wait.sets()) sets.push_back(system[set].name);
+            return fmt::format("waits for the fences of {}", fmt::join(sets, " or "));
+          },
           [&](const Publish& publish) { return fmt::format("publishes fence '{}'", system[publish.fence].name); },
           [&](const Signal& signal) { return "signals " + names(system, signal.fences, ", "); },
           [&](const Acquire& acquire) {

@@ -44,6 +44,7 @@ using GroupId = Id<struct GroupTag>;
 using BufferId = Id<struct BufferTag>;
 using AddressSpaceId = Id<struct AddressSpaceTag>;
 using HardwareUseId = Id<struct HardwareUseTag>;
+using PageTableId = Id<struct PageTableTag>;
 using ThreadId = Id<struct ThreadTag>;
 using StepIndex = std::uint32_t;
 
@@ -174,6 +175,55 @@ struct AddressSpace {
   bool mapped = true;      // at the beginning, those of its buffers that have memory
   bool evicts_own = true;  // its own allocations may evict its own buffers (KF-08, xe's rule)
   Place at;
+  std::optional<PageTableId> table{};  // where addresses count, not only buffers
+};
+
+// Ranges of addresses (graph/model/page_tables.hpp). The bounds of all ranges that a system names cut an address space
+// into intervals that no operation splits any more.
+
+// What an interval shows: an object from some offset on, or nothing.
+struct PageEntry {
+  std::uint32_t object = 0;  // index into PageTable::objects and one more; 0: a hole
+  std::uint64_t offset = 0;  // bytes, of the interval's first address; 0 for holes
+  friend bool operator==(const PageEntry&, const PageEntry&) = default;
+};
+
+struct MappedObject {
+  std::string name;
+  std::optional<BufferId> memory{};  // where it is tracked
+};
+
+struct PageTable {
+  std::string name;
+  AddressSpaceId space;
+  std::vector<std::uint64_t> bounds;  // interval i reaches from bound i to bound i + 1
+  std::vector<MappedObject> objects;
+  std::vector<PageEntry> initial;      // of each interval
+  std::optional<PageTableId> asked{};  // what the calls that succeeded add up to
+  Place at;
+  std::optional<VariableId> banned{};  // not 0: nobody uses it any more, whatever it shows
+};
+
+// Where the content of a range comes from, instead of an entry.
+struct PageSource {
+  PageTableId table;
+  std::uint32_t first = 0;  // interval; the lengths of those that follow fit
+  bool moves = false;       // it leaves a hole behind
+};
+
+// The intervals from `first` to before `last` show what follows `entry`, or what the source shows.
+struct PageWrite {
+  PageTableId table;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  PageEntry entry{};
+  std::optional<PageSource> from{};
+};
+
+// What hardware relies on to find in an interval of its address space.
+struct Reliance {
+  std::uint32_t interval = 0;
+  PageEntry entry;
 };
 
 // Hardware that touches the memory of an address space as long as it runs: a job
@@ -187,6 +237,7 @@ struct HardwareUse {
   StepIndex begins = 0;  // of the job's program
   StepIndex ends = 0;
   Place at;
+  std::vector<Reliance> relies_on{};  // in the page table of its address space
 };
 
 // Steps.
@@ -195,8 +246,14 @@ struct Wait {  // for all or any of the fences
   std::vector<FenceId> fences;
   Join join = Join::all;
 };
-struct WaitSet {  // for all fences of the set
+struct WaitSet {  // for all fences of the set, or all of one of the others; for an empty set nobody waits
   DependencySetId set;
+  std::vector<DependencySetId> others{};
+  [[nodiscard]] std::vector<DependencySetId> sets() const {
+    std::vector<DependencySetId> all{set};
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  }
 };
 struct Publish {
   FenceId fence;
@@ -229,6 +286,7 @@ struct Give {
 };
 struct Push {  // onto the queue of that job, unless it waits there already (queue_work)
   ThreadId job;
+  std::vector<PageWrite> asks{};  // what the caller asks for by it, at once
 };
 struct Begin {};   // a job's first step: waits until it is pushed and its turn
 struct Finish {};  // a job's last step: makes room on its queue
@@ -236,6 +294,7 @@ struct Attach {
   ReservationId reservation;
   FenceId fence;
   Usage usage = Usage::write;
+  bool replaces = false;  // whatever was attached before: a container of one fence, such as a binary syncobj
 };
 struct Collect {  // the attached fences of these usages, into the set
   ReservationId reservation;
@@ -297,6 +356,7 @@ struct Reserve {  // dma_resv_reserve_fences
 };
 struct Flush {  // flush_work: waits while the work is queued or runs
   ThreadId work;
+  bool cancels = false;  // nobody queues it meanwhile
 };
 struct Cancel {  // takes it off its queue, if it waits there; cancel_work_sync is this and then Flush
   ThreadId work;
@@ -365,11 +425,15 @@ struct SetLimit {  // dmem.max of a group
   RegionId region;
   std::uint64_t max = dmem::unlimited;
 };
+struct WriteRanges {  // page tables, one write after the other, at once
+  std::vector<PageWrite> writes;
+  std::string says;  // for the story: "maps 'a' at 0x10000+64KiB in 'vm'"
+};
 
 using Action = std::variant<Wait, WaitSet, Publish, Signal, Acquire, TryAcquire, TakeTicket, AcquireWithTicket, Release,
                             Take, Give, Push, Begin, Finish, Attach, Collect, Assign, Choose, Expire, Cutoff, Capture,
                             Trigger, Renew, Detach, Inherit, Reserve, Flush, Cancel, Allocate, PickVictim, Locate,
-                            Relocate, Unmap, Map, Pin, Kill, Deny, SetLimit>;
+                            Relocate, Unmap, Map, Pin, Kill, Deny, SetLimit, WriteRanges>;
 
 // What a bounded wait does when its timeout fires.
 struct Timeout {
@@ -384,6 +448,7 @@ struct Step {
   std::optional<Timeout> timeout;      // Wait and WaitSet only
   bool interruptible = false;          // a task stuck here can be killed: nobody's obligation
   bool userspace = false;              // a user thread may stop before this step, outside the kernel
+  bool restarts = false;               // and if it does not, it owes to go on: a call that failed is made again
   Place at;
   std::string context;  // why the thread does this, for the story; may be empty
 };
@@ -408,6 +473,16 @@ struct RoundTrips {
   std::uint32_t fewest_submissions = 0, most_submissions = 0;
 };
 
+// A rule that the text of a scenario breaks, whatever its executions do; found where it is lowered.
+struct RuleBreach {
+  Rule rule = Rule::indefinite_fence;
+  Place at;
+  std::string what;   // one sentence
+  std::string who;    // whose text it is
+  std::string meets;  // what it should not meet
+  Cause cause = Cause::explicit_sync;
+};
+
 struct System {
   std::vector<Fence> fences;
   std::vector<Lock> locks;
@@ -422,6 +497,8 @@ struct System {
   std::vector<Buffer> buffers;
   std::vector<AddressSpace> spaces;
   std::vector<HardwareUse> uses;
+  std::vector<PageTable> page_tables;
+  std::vector<RuleBreach> breaches;
   std::vector<RoundTrips> round_trips;
   dmem::Kernel kernel = dmem::Kernel::v7_3;
   bool swap = true;  // what has no other place can go to system memory
@@ -440,6 +517,7 @@ struct System {
   [[nodiscard]] const Buffer& operator[](BufferId id) const { return buffers[id.index]; }
   [[nodiscard]] const AddressSpace& operator[](AddressSpaceId id) const { return spaces[id.index]; }
   [[nodiscard]] const HardwareUse& operator[](HardwareUseId id) const { return uses[id.index]; }
+  [[nodiscard]] const PageTable& operator[](PageTableId id) const { return page_tables[id.index]; }
 };
 
 // How many successors a step of this kind has.

@@ -131,6 +131,38 @@ TEST_CASE("the tests of an if count although nothing is waited for") {
   CHECK(only.front().branch == 1);
 }
 
+// `task` waits for a fence, under a lock that who signals it needs, and gives up after a second.
+System impatient(StepIndex then) {
+  System system;
+  system.fences = {{"f", FenceKind::kernel, true, {}}};
+  system.locks = {{"m", LockKind::mutex, {}}};
+  Step first = step(Wait{{FenceId{0}}, Join::all});
+  first.timeout = Timeout{Milliseconds{1000}, then};
+  Step second = step(Wait{{FenceId{0}}, Join::all});
+  second.timeout = Timeout{Milliseconds{10000}, 3};
+  first.next = {3};
+  second.next = {3};
+  system.threads = {
+      thread({step(Acquire{LockId{0}}, Cause::lock), first, second, step(Release{LockId{0}})}, ThreadKind::ioctl),
+      thread({step(Acquire{LockId{0}}, Cause::lock), step(Release{LockId{0}}), step(Signal{{FenceId{0}}})})};
+  return system;
+}
+
+TEST_CASE("a stall lasts until what is owed is discharged, not until the first timeout") {
+  const Finding once = only_finding(impatient(3));
+  CHECK(once.kind == FindingKind::stall);
+  CHECK(once.lasts == Milliseconds{1000});
+  const Finding twice = only_finding(impatient(2));
+  CHECK(twice.kind == FindingKind::stall);
+  CHECK(twice.lasts == Milliseconds{11000});
+}
+
+TEST_CASE("who gives up and tries again for ever is in a deadlock") {
+  const Finding finding = only_finding(impatient(1));
+  CHECK(finding.kind == FindingKind::deadlock);
+  CHECK(std::ranges::any_of(finding.notes, [](const std::string& note) { return contains(note, "do not help"); }));
+}
+
 TEST_CASE("a flush under the lock that the work needs") {
   System system;
   system.locks = {{"m", LockKind::mutex, {}}};

@@ -176,6 +176,19 @@ TEST_CASE("a wait that times out and is tried again for ever is a livelock") {
   CHECK(explore(system, initial_state(system), options).livelocks.empty());
 }
 
+TEST_CASE("who tries again and again beside another's retries has its turn on the cycle") {
+  System system;
+  for (const char* name : {"f", "g"}) system.fences.push_back({name, FenceKind::kernel, true, {}});
+  for (const std::uint32_t i : {0U, 1U}) {
+    Step wait = step(Wait{{FenceId{i}}, Join::all}, {1});
+    wait.timeout = Timeout{Milliseconds{10}, 0};
+    system.threads.push_back(thread(i == 0 ? "one" : "other", ThreadKind::worker, {wait}));
+  }
+  const std::vector<Lasso> found = lassos(system);
+  REQUIRE_FALSE(found.empty());
+  for (const Lasso& each : found) CHECK(refute(system, each).empty());
+}
+
 TEST_CASE("lassos that prove nothing are refuted") {
   System system = with_variable();
   system.threads = {polite("one", LockId{0}, LockId{1}), polite("two", LockId{1}, LockId{0})};

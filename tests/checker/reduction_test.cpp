@@ -8,8 +8,10 @@
 
 #include "checker/explore.hpp"
 #include "checker/replay.hpp"
+#include "graph/input/lower.hpp"
 #include "tests/catch.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/random_scenario.hpp"
 #include "tests/support/random_system.hpp"
 #include "tests/support/small_systems.hpp"
 
@@ -94,7 +96,27 @@ TEST_CASE("reductions make no difference to what exploration finds in random sys
   // Every kind is among what was compared.
   for (const FindingKind kind :
        {FindingKind::lost_fence, FindingKind::lost_wakeup, FindingKind::contract, FindingKind::use_after_evict,
-        FindingKind::early_signal, FindingKind::job_killed, FindingKind::starvation, FindingKind::isolation})
+        FindingKind::early_signal, FindingKind::job_killed, FindingKind::starvation, FindingKind::isolation,
+        FindingKind::unbound_access, FindingKind::state_divergence})
+    CHECK(tally.kinds.contains(kind));
+}
+
+TEST_CASE("reductions make no difference to what exploration finds in random scenarios with binds") {
+  Tally tally;
+  const std::uint64_t scenarios = test::effort() / 2;
+  for (std::uint64_t seed = 1; seed <= scenarios; ++seed) {
+    INFO("random_bind_scenario(" << seed << ")");
+    Diagnostics diagnostics;
+    const auto system = lower(random_bind_scenario(seed), diagnostics);
+    for (const Diagnostic& each : diagnostics.sorted())
+      if (each.severity == Severity::error) FAIL(each.message);
+    REQUIRE(system.has_value());
+    agree(*system, Causes::all(), tally);
+  }
+  CHECK(tally.too_large < scenarios / 4);
+  CHECK(tally.reduced < tally.states);
+  if (scenarios < 50) return;
+  for (const FindingKind kind : {FindingKind::unbound_access, FindingKind::state_divergence})
     CHECK(tally.kinds.contains(kind));
 }
 

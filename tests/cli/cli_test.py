@@ -98,6 +98,25 @@ class Commands(Case):
         self.expect(CLEAN, "check", self.family("queues", "4", "20", "3"))
         self.expect(FINDINGS, "check", self.family("queues", "4", "20", "3", "--cycle"))
 
+    def test_answers_in_the_page_about_modelling(self):
+        page = (SOURCE / "docs/modelling.md").read_text().splitlines()
+        fences = [i for i, line in enumerate(page) if line.startswith("```")]
+        checked = 0
+        for begin, end in zip(fences[::2], fences[1::2]):
+            excerpt = page[begin + 1:end]
+            cases = [line.split(":")[0] for line in excerpt if re.match(r"[-+\w]+\.yaml:", line)]
+            if not cases:
+                continue
+            printed = self.run_it("check", *dict.fromkeys(cases), cwd=SOURCE / "cases/modelling").stdout.splitlines()
+            at = 0
+            for line in excerpt:
+                if line.strip() == "…":
+                    continue
+                self.assertIn(line, printed[at:], f"{cases[0]} does not say so any more")
+                at = printed.index(line, at) + 1
+            checked += 1
+        self.assertGreater(checked, 5)
+
     def test_engines(self):
         mesh = self.family("mesh", "2", "2", "--buggy")
         for engine, decided in (("auto", "smt"), ("smt", "smt"), ("explore", "explore")):
@@ -207,6 +226,7 @@ class Commands(Case):
 
 
 WAIT = "  a-1 [000] .....  1.000000: dma_fence_init: driver=vgem timeline=unbound context=4 seqno=1\n"
+SIGNAL = WAIT.replace("init", "signaled").replace("1.000000", "1.100000")
 
 
 class Packed(Case):
@@ -214,8 +234,8 @@ class Packed(Case):
 
     def test_compressed(self):
         import gzip, lzma
-        self.file("a.trace.gz", gzip.compress(WAIT.encode()))
-        self.file("a.trace.xz", lzma.compress(WAIT.encode()))
+        self.file("a.trace.gz", gzip.compress((WAIT + SIGNAL).encode()))
+        self.file("a.trace.xz", lzma.compress((WAIT + SIGNAL).encode()))
         self.file("cycle.dot.gz", gzip.compress(CYCLE_DOT.encode()))
         self.expect(CLEAN, "check", "a.trace.gz")
         self.expect(CLEAN, "check", "a.trace.xz")
@@ -229,7 +249,7 @@ class Packed(Case):
                 self.refuse(self.file(name, packed[:len(packed) // 2]), place=False)
 
     def test_standard_input(self):
-        for text, status in ((CYCLE_DOT, FINDINGS), (WAIT, CLEAN), ("", BAD_INPUT)):
+        for text, status in ((CYCLE_DOT, FINDINGS), (WAIT, UNKNOWN), (WAIT + SIGNAL, CLEAN), ("", BAD_INPUT)):
             done = subprocess.run([BINARY, "check", "-"], input=text.encode(), capture_output=True, timeout=SECONDS)
             self.assertEqual(status, done.returncode, done.stdout + done.stderr)
 
@@ -241,7 +261,7 @@ class Packed(Case):
     def test_late(self):
         later = WAIT.replace("init", "wait_start").replace("vgem", "x") + WAIT.replace("1.000000", "4.000000")
         self.file("late.trace", later)
-        self.expect(CLEAN, "check", "late.trace")
+        self.assertIn("had been waiting 3.0 s", self.expect(UNKNOWN, "check", "late.trace").stdout)
         done = self.expect(FINDINGS, "check", "--late", "2", "late.trace")
         self.assertIn("FDG001", done.stdout + done.stderr)
 

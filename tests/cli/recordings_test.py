@@ -76,14 +76,15 @@ class Snapshots(Case):
         expected = {
             "amdgfx_515_job_timedout_mailwrapped": [
                 "task kworker/6:0:9999 waits for what only it can bring about", "recovers the GPU after a timeout",
-                "cinnamon:18527 waits, for more than 120 s, for a mutex in amdgpu_ctx_mgr_entity_flush",
+                "cinnamon:18527 has been waiting for a mutex for more than 120 s",
                 "a job on ring sdma0 timed out"],
             "freedreno_b56b366af9_aab2f6": [
                 "2 tasks wait for each other: ring0:155 -> gpu-worker:154 -> ring0:155", "runs the jobs of a scheduler",
                 "FDG005", "FDG008", "reclaims memory"],
-            "lima_417_gem_close": ["kodi-gbm:464 waits, for more than 120 s, for a fence in lima_vm_bo_del"],
+            "lima_417_gem_close": ["kodi-gbm:464 has been waiting for a fence for more than 120 s"],
             "nouveau_0a3e801c3a_b7d089": [
-                "kworker/u128:3:233 waits, for more than 368 s, for a fence in drm_atomic_helper_wait_for_fences"],
+                "kworker/u128:3:233 has been waiting for a fence for more than 368 s, in " \
+                "drm_atomic_helper_wait_for_fences()"],
         }
         names = [path.stem for path in self.recorded("hungtask")]
         self.assertEqual(sorted(expected), names)
@@ -96,11 +97,13 @@ class Snapshots(Case):
     def test_recorded_logs_of_the_lab(self):
         expected = {
             "lab-6.1/s3-mutex-deadlock.dmesg.txt": (FINDINGS, [
-                "gfx_0.0.0:115 waits, for more than 24 s, for a mutex in lab_run", "task gem_close:185",
+                "gfx_0.0.0:115 has been waiting for a mutex for more than 24 s, in lab_run()", "task gem_close:185",
                 "if gem_close:185 holds it, this is a deadlock", "a job on ring gfx_0.0.0 timed out"]),
             "lab-6.1/s2-userfence-deadlock.dmesg.txt": (FINDINGS, ["game.exe:cs0:178", "userq-signaler:179"]),
-            "lab-6.1/s7-timeout.dmesg.txt": (FINDINGS, ["a job on ring gfx_0.0.0 timed out"]),
-            "lab-7.3/kunit-dmabuf.dmesg.txt": (FINDINGS, ["dmabuf/wait:369 waits"]),
+            "lab-6.1/s7-timeout.dmesg.txt": (FINDINGS, [
+                "a job on ring gfx_0.0.0 timed out",
+                "last sign of life, as the driver tells it: signaled seq=88, emitted seq=89"]),
+            "lab-7.3/kunit-dmabuf.dmesg.txt": (FINDINGS, ["dmabuf/wait:369 has been waiting"]),
         }
         for name, (status, sentences) in expected.items():
             if not (TRACES / name).exists():
@@ -234,7 +237,7 @@ class Formats(Case):
         late = [(101 * SECOND, 0, 1, "a", "init", 4, 1)]
         few = binary_traces.perfetto(late, repeat=5)
         many = few + binary_traces.perfetto(late, repeat=5000) * 100
-        done = self.expect(CLEAN, "check", self.file("t.pftrace", few + binary_traces.perfetto(early)))
+        done = self.expect(UNKNOWN, "check", self.file("t.pftrace", few + binary_traces.perfetto(early)))
         self.assertNotIn("loss:", done.stdout)
         done = self.expect(UNKNOWN, "check", self.file("t.pftrace", many + binary_traces.perfetto(early)))
         self.assertIn("loss: 1 unordered, first at line 5", done.stdout)

@@ -40,6 +40,21 @@ TEST_CASE("threads stand side by side", "[columns]") {
                                        });
 }
 
+TEST_CASE("an answer about amounts tells them whenever they change", "[columns]") {
+  Finding finding;
+  finding.kind = FindingKind::isolation;
+  finding.objects = {{"lock", "m", "free"}, {"region", "vram", "4 GiB used"}, {"group", "a", "2 GiB"}};
+  finding.schedule = {step("one", "takes m", 3), step("one", "evicts", 4)};
+  finding.schedule[0].changes = {{0, "held"}};
+  finding.schedule[1].changes = {{1, "2 GiB used"}, {2, "0 B"}};
+  const Lines table{"step  line  one", "   1     3  takes m", "   2     4  evicts"};
+  Lines with_amounts = table;
+  with_amounts.emplace_back("            (region vram: 2 GiB used; group a: 0 B)");
+  CHECK(schedule_lines(finding, 80) == with_amounts);
+  finding.kind = FindingKind::use_after_evict;
+  CHECK(schedule_lines(finding, 80) == table);
+}
+
 TEST_CASE("a step that a timeout ends does not last for ever", "[columns]") {
   Finding finding;
   finding.schedule = {step("one", "waits for b", 4)};

@@ -325,6 +325,12 @@ TEST_CASE("which settings would have kept a victim is tried, not guessed") {
   System nested = two_groups(true, dmem::Kernel::v7_2);
   nested.groups[1].limits[0].min = GiB;
   CHECK(keeps(nested) == std::vector<std::string>{"dmem.min of group 'all' at 2 GiB", max});
+  // Where there is room, a larger limit of whoever asks is enough.
+  System own = two_groups(true, dmem::Kernel::v7_3);
+  own.regions[0].capacity = 8 * GiB;
+  own.groups[3].limits[0].max = 3 * GiB;
+  const std::vector<std::string> settings = keeps(own);
+  CHECK(std::ranges::find(settings, "dmem.max of group 'b' at 4 GiB") != settings.end());
   // What is charged to the root has no settings.
   System charged_to_root = two_groups(true, dmem::Kernel::v7_3);
   charged_to_root.buffers[0].charged = GroupId{};
@@ -346,7 +352,14 @@ TEST_CASE("why an allocation gets no memory") {
   system.buffers[0].pins = system.buffers[1].pins = 0;
   system.swap = false;
   CHECK(denial(system) ==
-        "because what others have there cannot go anywhere: there is no swap, and no other placement");
+        "because what others have there cannot go anywhere: there is no swap, and no other placement "
+        "with room");
+  System with_gtt = system;  // where another buffer has all the room
+  add_region(with_gtt, "gtt", 2 * GiB);
+  for (Group& group : with_gtt.groups) group.limits.resize(with_gtt.regions.size());
+  for (Buffer& buffer : with_gtt.buffers) buffer.placements = {vram, gtt};
+  add_buffer(with_gtt, "there", 2 * GiB, {gtt});
+  CHECK(denial(with_gtt) == denial(system));
   system.swap = true;
   system.buffers[0].place = {};
   CHECK(denial(system) == "although it would fit by now: others made room while it looked for buffers to evict");

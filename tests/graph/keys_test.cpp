@@ -15,6 +15,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Keys of a bind that mean something only beside others.
+bool needs_bind_queue(const KeyRow& row) {
+  static constexpr std::array<std::string_view, 7> keys{"job",  "job-lock",     "falls-back", "on-job-error",
+                                                        "uses", "out-syncobjs", "out"};
+  return row.context == Context::vm_bind && std::ranges::find(keys, row.key) != keys.end();
+}
+
+std::string beside_in_bind(std::string_view key) {
+  const KeyRow& row = *find_key(Context::vm_bind, key);
+  std::string more;
+  if ((needs_bind_queue(row) && key != "job") || key == "queue") more += ", job: b";
+  if (key == "on-error" || key == "else" || key == "cookie") more += ", fails: [ENOSPC]";
+  if (key == "cookie") more += ", on-error: cookie";
+  if (key == "wait-for-submit") more += ", in-syncobjs: [done]";
+  return more;
+}
+
 // A value in place of `value` in a mapping of this context, with the other keys that it needs.
 std::string with_siblings(const KeyRow& row, std::string_view value) {
   std::string mapping = fmt::format("{{{}: {}", row.key, value);
@@ -25,12 +42,14 @@ std::string with_siblings(const KeyRow& row, std::string_view value) {
     const auto first = std::ranges::find_if(key_table, [&](const KeyRow& each) {
       return each.context == row.context && each.presence == Presence::one_of;
     });
-    const bool is_second_choice = other.presence == Presence::one_of && other.key != first->key;
+    const bool is_second_choice =
+        other.presence == Presence::one_of && other.key != (needs_bind_queue(row) ? "queue" : first->key);
     if (needed && !is_second_choice) mapping += fmt::format(", {}: {}", other.key, other.example);
   }
   if (row.context == Context::expect && row.key == "needs") mapping += ", findings: deadlock";
   if (row.context == Context::wait && row.key == "on-timeout") mapping += ", timeout: 1s";
   if (row.context == Context::if_ && row.presence != Presence::some_of) mapping += ", then: []";
+  if (row.context == Context::vm_bind) mapping += beside_in_bind(row.key);
   if (row.context == Context::queue && row.key == "suspended") mapping += ", kind: user";
   if (row.context == Context::queue && row.key == "rescuer") mapping += ", kind: worker";
   return mapping + "}";
@@ -128,7 +147,7 @@ TEST_CASE("an unknown word comes with the nearest, or with all there are", "[key
 TEST_CASE("only threads that people write are words", "[keys]") {
   CHECK(ids(thread_kind_words()) ==
         std::vector<std::string_view>{"user", "ioctl", "worker", "engine", "interrupt", "reclaim"});
-  CHECK(ids(words_of<queue_kind_table>()) == std::vector<std::string_view>{"engine", "worker", "user"});
+  CHECK(ids(words_of<queue_kind_table>()) == std::vector<std::string_view>{"engine", "worker", "user", "bind"});
   std::vector<std::string_view> outcomes{"holds", "unknown"};
   for (const FindingInfo& finding : finding_table) outcomes.push_back(finding.id);
   CHECK(ids(outcome_words()) == outcomes);

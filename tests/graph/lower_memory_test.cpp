@@ -165,7 +165,7 @@ TEST_CASE("validating tries, evicts, forces, and is denied") {
       "threads: {t: {kind: ioctl, steps: [{validate: b}]}}\n");
   CHECK(program(system, "t") ==
         "0 takes lock 'b' -> 1\n"
-        "1 allocates memory for 'b' in 'vram' -> 18 2 9\n"
+        "1 allocates 6 GiB for 'b' in 'vram' -> 18 2 9\n"
         "2 looks for a buffer of 'vram' to evict for 'b' -> 4 3 3\n"
         "3 looks for a buffer of 'vram' to evict for 'b', ignoring low -> 4 9 9\n"
         "4 looks up the fences of 'a' up to bookkeep -> 5\n"
@@ -173,7 +173,7 @@ TEST_CASE("validating tries, evicts, forces, and is denied") {
         "6 unmaps 'a' -> 7\n"
         "7 moves 'a' to 'gtt' -> 8\n"
         "8 releases lock 'a' -> 1\n"
-        "9 allocates memory for 'b' in 'vram' -> 18 10 17\n"
+        "9 allocates 6 GiB for 'b' in 'vram' -> 18 10 17\n"
         "10 looks for a buffer of 'vram' to evict for 'b' -> 12 11 11\n"
         "11 looks for a buffer of 'vram' to evict for 'b', ignoring low -> 12 17 17\n"
         "12 looks up the fences of 'a' up to bookkeep -> 13\n"
@@ -202,8 +202,8 @@ TEST_CASE("without evicting, the next placement is tried") {
       "else: [{set: {failed: 1}}]}}, {unlock: b}]}}\n");
   CHECK(program(system, "t") ==
         "0 takes lock 'b' -> 1\n"
-        "1 allocates memory for 'b' in 'vram' -> 5 2 2\n"
-        "2 allocates memory for 'b' in 'vram' -> 5 3 3\n"
+        "1 allocates 6 GiB for 'b' in 'vram' -> 5 2 2\n"
+        "2 allocates 6 GiB for 'b' in 'vram' -> 5 3 3\n"
         "3 gets no memory for 'b' -> 4\n"
         "4 sets failed = 1 -> 5\n"
         "5 releases lock 'b' -> end\n");
@@ -335,7 +335,7 @@ TEST_CASE("contradictions of memory") {
   const std::string vram = "regions: {vram: {capacity: 4GiB}}\n";
   const std::string nothing = "threads: {t: {kind: ioctl, steps: [{validate: a}]}}\n";
   CHECK(lowering_says(vram + "buffers: {a: {size: 5GiB, region: vram}}\n" + nothing) ==
-        "3:11: error: 'a' does not fit: 'vram' is full at the beginning\n");
+        "3:11: error: 'a' takes 5 GiB, and 'vram' has 4 GiB left at the beginning\n");
   CHECK(lowering_says(vram + "buffers: {a: {size: 5GiB}}\n" + nothing)
             .starts_with("3:11: error: buffer 'a' has a size and no region to be in\n"));
   CHECK(lowering_says(vram + "groups: {x: {parent: y}, y: {parent: x}}\nbuffers: {a: {region: vram}}\n" + nothing) ==

@@ -107,7 +107,9 @@ std::optional<Seen> recorded(const std::string& name) {
 TEST_CASE("where only signals were recorded, finding no hang says nothing") {
   const Seen seen = see_text(event(1, "a-1", "signaled", "4") + event(2, "a-1", "destroy", "4"));
   CHECK(seen.observation.answers.front().verdict == Verdict::unknown);
-  CHECK(seen.observation.answers.front().reason.find("record all of dma_fence") != std::string::npos);
+  CHECK(seen.observation.answers.front().reason ==
+        "the recording holds no wait event and no creation of a fence: record dma_fence_wait_start, dma_fence_init too "
+        "('fencecheck record' prints the command)");
 }
 
 TEST_CASE("every trace among the cases shows what it says") {
@@ -223,7 +225,7 @@ TEST_CASE("who submitted work to hardware does not owe its fence") {
                event(1.2, "a-1", "wait_start", "2", "drm_sched") + event(1.3, "b-2", "wait_start", "1", "drm_sched"))
           .observation;
   CHECK(seen.findings.empty());
-  CHECK(seen.answers.at(0).verdict == Verdict::holds);
+  CHECK(seen.answers.at(0).verdict == Verdict::unknown);  // nor does anything say that it signals
 }
 
 TEST_CASE("a wait that has lasted ten seconds for hardware makes the answer unknown") {
@@ -312,14 +314,14 @@ TEST_CASE("recorded: two clients, with the places of their waits") {
 }
 
 TEST_CASE("recorded: traces in which nothing hangs") {
-  const std::string name = GENERATE(
-      as<std::string>{}, "vgem-qemu/vgem-pass.report.txt", "vgem-qemu/vgem-chain.report.txt",
-      "lab-6.1/kprobe-membership.trace.txt", "lab-6.1/s1-pipeline.trace.txt", "lab-6.1/s1-v7.dat.report.txt",
-      "lab-6.1/s4-direct-reclaim.trace.txt", "lab-6.1/s4-shrinker-wait.trace.txt", "lab-6.1/s6-array-chain.trace.txt",
-      "lab-6.1/u-vgem-timeout.trace.txt", "lab-7.3/s1-inst.dat.report.txt", "lab-7.3/s1-pipeline.trace.txt",
-      "lab-7.3/s4-direct-reclaim.trace.txt", "lab-7.3/s6-array-chain.trace.txt", "lab-7.3/s6-clock-counter.trace.txt",
-      "lab-7.3/s6-stacktrace.trace.txt", "lab-7.3/s6-tgid.trace.txt", "lab-7.3/u-kms-virtio.trace.txt",
-      "lab-7.3/u-sync.trace.txt", "lab-7.3/u-vgem.trace.txt");
+  const std::string name =
+      GENERATE(as<std::string>{}, "vgem-qemu/vgem-pass.report.txt", "vgem-qemu/vgem-chain.report.txt",
+               "lab-6.1/kprobe-membership.trace.txt", "lab-6.1/s1-pipeline.trace.txt", "lab-6.1/s1-v7.dat.report.txt",
+               "lab-6.1/s4-direct-reclaim.trace.txt", "lab-6.1/s4-shrinker-wait.trace.txt",
+               "lab-6.1/s6-array-chain.trace.txt", "lab-7.3/s1-inst.dat.report.txt", "lab-7.3/s1-pipeline.trace.txt",
+               "lab-7.3/s4-direct-reclaim.trace.txt", "lab-7.3/s6-array-chain.trace.txt",
+               "lab-7.3/s6-clock-counter.trace.txt", "lab-7.3/s6-stacktrace.trace.txt", "lab-7.3/s6-tgid.trace.txt",
+               "lab-7.3/u-kms-virtio.trace.txt", "lab-7.3/u-sync.trace.txt", "lab-7.3/u-vgem.trace.txt");
   INFO(name);
   const auto seen = recorded(name);
   if (!seen) return;
@@ -329,7 +331,8 @@ TEST_CASE("recorded: traces in which nothing hangs") {
 
 TEST_CASE("recorded: traces that prove nothing say so") {
   const std::string name =
-      GENERATE(as<std::string>{}, "lab-7.3/s1-lost-events.trace.txt", "perfetto/k61-s2-deadlock.pftrace");
+      GENERATE(as<std::string>{}, "lab-7.3/s1-lost-events.trace.txt", "perfetto/k61-s2-deadlock.pftrace",
+               "lab-6.1/u-vgem-timeout.trace.txt", "i915/log.txt", "i915/trace.txt", "gpuvis/amdgpu.report.txt.gz");
   INFO(name);
   const auto seen = recorded(name);
   if (!seen) return;

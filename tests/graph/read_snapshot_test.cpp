@@ -1,6 +1,8 @@
 // Pieces of the readers of snapshots; whole reports are cases and tests of the command line.
 #include "graph/input/read_snapshot.hpp"
 
+#include <algorithm>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -124,6 +126,66 @@ TEST_CASE("two tasks that take each other's locks are seen, and named by their l
   REQUIRE(seen.findings[0].parties.size() == 2);
   CHECK(seen.findings[0].parties[0].waits_for == "y");
   CHECK(seen.findings[0].parties[0].holds == std::vector<std::string>{"holds x"});
+}
+
+Observation seen_in(const std::string& log) {
+  Diagnostics diagnostics;
+  const auto snapshot = read_snapshot({"t.dmesg", log, {}}, diagnostics);
+  REQUIRE(snapshot);
+  return observe(*snapshot);
+}
+
+TEST_CASE("a lock that the kernel guesses to be held is told with the guess") {
+  const Observation seen = seen_in(
+      "INFO: task a:1 blocked for more than 120 seconds.\ntask:a state:D stack:0 pid:1\nCall Trace:\n"
+      " mutex_lock+0x1/0x2\n f+0x1/0x2\nINFO: task a:1 is blocked on a mutex likely owned by task b:2.\n"
+      "INFO: task b:2 blocked for more than 120 seconds.\ntask:b state:D stack:0 pid:2\nCall Trace:\n"
+      " dma_fence_wait_timeout+0x1/0x2\n g+0x1/0x2\n");
+  REQUIRE(seen.findings.size() == 1);
+  CHECK(seen.findings[0].message == "b:2 has been waiting for a fence for more than 120 s, in g()");
+  CHECK(std::ranges::count(seen.findings[0].notes,
+                           "the mutex that a:1 waits for is likely held by b:2, says the kernel") == 1);
+}
+
+TEST_CASE("the prefixes of dmesg -x and of times in ISO format") {
+  const std::string report =
+      "INFO: task a:1 blocked for more than 120 seconds.\ntask:a state:D stack:0 pid:1\nCall Trace:\n"
+      " <TASK>\n dma_fence_wait_timeout+0x1/0x2\n g+0x1/0x2\n";
+  for (const std::string prefix : {"kern  :err   : [   84.873606] ", "2026-11-22T01:02:03,000000+00:00 "}) {
+    INFO(prefix);
+    std::istringstream lines(report);
+    std::string log;
+    for (std::string each; std::getline(lines, each);) log += prefix + each + "\n";
+    const Observation seen = seen_in(log);
+    REQUIRE(seen.findings.size() == 1);
+    CHECK(seen.findings[0].message == "a:1 has been waiting for a fence for more than 120 s, in g()");
+    CHECK(seen.losses.empty());
+  }
+}
+
+TEST_CASE("what a driver said when a job timed out is its last sign of life") {
+  const auto said = [](const std::string& line) {
+    const Observation seen = seen_in("[   84.873606] " + line + "\n");
+    REQUIRE(seen.findings.size() == 1);
+    return seen.findings[0].notes.front();
+  };
+  const std::string told = "last sign of life, as the driver tells it: ";
+  CHECK(said("fencelab: ring gfx timeout, signaled seq=88, emitted seq=89") ==
+        told + "signaled seq=88, emitted seq=89");
+  CHECK(said("panfrost 1.gpu: gpu sched timeout, js=1, config=0x7b00, status=0x8") ==
+        told + "config=0x7b00, status=0x8");
+}
+
+TEST_CASE("of a cycle that was cut off, what is missing is named as missing") {
+  const Observation seen = seen_in(
+      "WARNING: possible circular locking dependency detected\nkworker/2:3/682 is trying to acquire lock:\n"
+      "ffffffff8226f140 (c){+.+.}-{0:0}, at: f+0x7b/0xa0\n\nbut task is already holding lock:\n"
+      "ffffffff82318c80 (d){++++}-{0:0}, at: g+0x25/0xf0\n\nthe existing dependency chain (in reverse order) is:\n"
+      "-> #3 (d){++++}-{0:0}:\n       h+0x41/0xb0\n       i+0x171/0x202\n"
+      "-> #1 (r){+.+.}-{0:0}:\n       j+0x25/0x30\n       k+0x171/0x202\n");
+  REQUIRE(seen.findings.size() == 1);
+  CHECK(seen.findings[0].message == "dependency cycle: c -> r -> #2 (not in the log) -> d -> c");
+  CHECK_FALSE(seen.losses.empty());
 }
 
 TEST_CASE("patterns") {

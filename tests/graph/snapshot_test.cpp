@@ -49,6 +49,10 @@ TEST_CASE("memory shows where it is, whose it is, and who may touch it") {
                  Contains("buffer back: without memory of its own\n") && Contains("address space vm: maps 'front'\n") &&
                  Contains("hardware ring: does not run\n") && Contains("queue ring: suspended\n") &&
                  Contains("work resume: idle\n") && !Contains("variable ring"));
+  System guarded = system;
+  guarded.groups[1].limits[0].min = 3 * (std::uint64_t{1} << 30U);
+  CHECK_THAT(shown(guarded, initial_state(guarded)),
+             Contains("group a: 2 GiB of 6 GiB in 'vram' (emin 3 GiB, elow 0 B)\n"));
   state.memory.places[0] = RegionId{1};
   state.memory.pins[0] = 0;
   state.memory.mapped[0][0] = false;

@@ -274,6 +274,18 @@ TEST_CASE("a flush waits while the work is queued or runs") {
   CHECK(can(system, state, 2));
 }
 
+TEST_CASE("nobody queues a work while somebody waits for its cancellation") {
+  System system;
+  system.queues = {{"wq", 1, {}}};
+  system.threads = {thread({step(Push{ThreadId{1}}), step(Push{ThreadId{1}})}), work("w", QueueId{0}, {}),
+                    thread({step(Flush{ThreadId{1}, true})})};
+  const State cancelling = go(system, initial_state(system), 0);
+  CHECK_FALSE(is_waiting(system, cancelling, ThreadId{1}));
+  CHECK(can(system, cancelling, 2));
+  const State cancelled = go(system, cancelling, 2);
+  CHECK(is_waiting(system, go(system, cancelled, 0), ThreadId{1}));
+}
+
 TEST_CASE("a flush of a job that has ended passes") {
   System system;
   system.queues = {{"wq", 1, {}}};

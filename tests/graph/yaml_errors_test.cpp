@@ -104,7 +104,8 @@ TEST_CASE("expectations that contradict themselves", "[read_yaml]") {
   CHECK(expect("[]") == "2:9: error: 'expect' needs at least 1 element\n");
   CHECK(expect("violated") ==
         "2:9: error: no outcome is called 'violated'; expected holds, unknown, deadlock, stall, livelock, lost-fence, "
-        "lost-wakeup, contract, use-after-evict, early-signal, job-killed, starvation, isolation\n");
+        "lost-wakeup, contract, use-after-evict, early-signal, job-killed, starvation, isolation, "
+        "unbound-access, state-divergence\n");
   CHECK(expect("{verdict: violated}") == "2:10: error: the verdict 'violated' needs a key 'findings'\n");
   CHECK(expect("{verdict: holds, findings: stall}") == "2:10: error: the verdict 'holds' has no findings\n");
   CHECK(expect("{findings: contract, needs: [lock]}") ==
@@ -162,7 +163,7 @@ TEST_CASE("values of another form", "[read_yaml]") {
   CHECK(wrong(with_line("title: |\n  a\n  b")) ==
         "2:8: error: 'title' has one line only; there is 'description' for more\n");
   CHECK(wrong(with_line("queues: {q: timer}")) ==
-        "2:13: error: no kind of queue is called 'timer'; expected engine, worker, user\n");
+        "2:13: error: no kind of queue is called 'timer'; expected engine, worker, user, bind\n");
   CHECK(wrong(with_line("environment: on")) == "2:14: error: expected a mapping, found 'on'\n");
 }
 

@@ -1,5 +1,6 @@
 #include "tests/support/random_scenario.hpp"
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -176,8 +177,148 @@ Scenario Generator::run() {
   return scenario;
 }
 
+// Binds on two queues and in ioctls, their errors, syncobjs, and jobs that rely on what is bound.
+class BindGenerator {
+ public:
+  explicit BindGenerator(std::uint64_t seed) : dice_(seed) {}
+  Scenario run();
+
+ private:
+  static constexpr std::uint64_t page = 4096;
+  RangeDeclaration range(std::uint64_t page_number) {
+    return {named(dice_.one_in(2) ? "a" : "b"),
+            dice_.below(2) * page,
+            page_number * page,
+            (1 + dice_.below(2)) * page,
+            {1, 1, 1}};
+  }
+  Name syncobj() {
+    static const std::vector<std::string> names{"s", "t:1", "t:2"};
+    return named(names[dice_.below(3)]);
+  }
+  template <class Submission>
+  void add_syncobjs(Submission& step);
+  BindOperation operation();
+  VmBindStep bind();
+  StepDeclaration submit();
+  StepDeclaration step();
+  StepDeclaration other_step();
+
+  Dice dice_;
+  int jobs_ = 0;
+  bool transferred_ = false;
+};
+
+template <class Submission>
+void BindGenerator::add_syncobjs(Submission& step) {
+  if (dice_.one_in(4)) {
+    step.in_syncobjs = {syncobj()};
+    step.wait_for_submit = dice_.one_in(2);
+  }
+  if (dice_.one_in(2)) step.out_syncobjs = {syncobj()};
+}
+
+BindOperation BindGenerator::operation() {
+  BindOperation result;
+  result.verb = static_cast<BindOperation::Verb>(dice_.below(3));
+  result.range = range(dice_.below(3));
+  result.to = (3 + dice_.below(2)) * page;
+  result.text = "an operation";
+  return result;
+}
+
+VmBindStep BindGenerator::bind() {
+  VmBindStep bind;
+  for (std::uint32_t i = 1 + dice_.below(2); i > 0; --i) bind.operations.push_back(operation());
+  if (dice_.one_in(3)) bind.fails = {BindErrno::enospc};
+  if (jobs_ < 3 && dice_.one_in(2)) {
+    bind.queue = named(dice_.one_in(3) ? "y" : "x");
+    bind.job = named("j" + std::to_string(jobs_++));
+    if (dice_.one_in(3)) bind.in = {named("k")};
+    bind.wait_in_ioctl = dice_.one_in(4);
+    bind.falls_back = dice_.one_in(4);
+    bind.on_job_error = static_cast<JobErrors>(dice_.below(4));
+    add_syncobjs(bind);
+  } else {
+    bind.address_space = named("vm");
+    if (!bind.fails.empty()) bind.on_error = static_cast<BindErrors>(dice_.below(5));
+    if (bind.on_error == BindErrors::cookie) bind.cookie = named("cookie");
+  }
+  if (bind.fails.empty()) return bind;
+  if (dice_.one_in(3))
+    bind.restart.emplace();
+  else if (dice_.one_in(2))
+    bind.otherwise = Block{{SignalStep{{named("k")}}, {1, 1, 1}}};
+  return bind;
+}
+
+StepDeclaration BindGenerator::submit() {
+  SubmitStep submit;
+  submit.queue = named("gfx");
+  submit.job = named("j" + std::to_string(jobs_++));
+  if (dice_.one_in(2)) submit.ranges = {range(dice_.below(4))};
+  if (dice_.one_in(4)) submit.in = {named("k")};
+  add_syncobjs(submit);
+  return {std::move(submit), {1, 1, 1}};
+}
+
+StepDeclaration BindGenerator::other_step() {
+  WaitSyncobjStep wait;
+  switch (dice_.below(5)) {
+    case 0:
+      return {SignalStep{{named("k")}}, {1, 1, 1}};
+    case 1:  // only one may write there
+      if (std::exchange(transferred_, true)) return {SetStep{named("cookie"), 0}, {1, 1, 1}};
+      return {TransferStep{syncobj(), named("u")}, {1, 1, 1}};
+    case 2:
+      return {ResetSyncobjStep{{named(dice_.one_in(2) ? "s" : "t")}}, {1, 1, 1}};
+    default:
+      wait.syncobjs = {syncobj(), named("u")};
+      wait.join = dice_.one_in(2) ? Join::any : Join::all;
+      wait.available = dice_.one_in(2);
+      wait.wait_for_submit = wait.join == Join::all && dice_.one_in(2);
+      if (dice_.one_in(3)) wait.timeout = Milliseconds{10};
+      return {std::move(wait), {1, 1, 1}};
+  }
+}
+
+StepDeclaration BindGenerator::step() {
+  if (dice_.one_in(3)) return other_step();
+  if (jobs_ < 3 && dice_.one_in(3)) return submit();
+  return {bind(), {1, 1, 1}};
+}
+
+Scenario BindGenerator::run() {
+  Scenario scenario;
+  scenario.title = "random";
+  scenario.userspace_may_stop = dice_.one_in(6);
+  for (const char* name : {"a", "b"}) scenario.buffers.emplace_back().name = named(name);
+  scenario.address_spaces.emplace_back().name = named("vm");
+  scenario.address_spaces.back().ranges = {{named("a"), 0, 0, 2 * page, {1, 1, 1}}};
+  scenario.address_spaces.back().blocks_unbind = dice_.one_in(4);
+  scenario.locks = {{named("m"), LockKind::mutex}};
+  if (dice_.one_in(2)) scenario.address_spaces.back().lock = named("m");
+  scenario.fences.push_back({named("k"), FenceKind::kernel, {}, {}, {}, {}});
+  scenario.variables.push_back({named("cookie"), 0});
+  scenario.syncobjs = {{named("s"), 0}, {named("t"), 2}, {named("u"), 0}};
+  for (const char* name : {"x", "y", "gfx"}) {
+    scenario.queues.emplace_back().name = named(name);
+    scenario.queues.back().kind = name[0] == 'g' ? QueueKind::engine : QueueKind::bind;
+    scenario.queues.back().address_space = named("vm");
+  }
+  for (const char* name : {"p", "q"}) {
+    static constexpr std::array kinds{ThreadKind::user, ThreadKind::ioctl, ThreadKind::worker};
+    Block steps;
+    for (std::uint32_t i = 1 + dice_.below(3); i > 0; --i) steps.push_back(step());
+    scenario.threads.push_back({named(name), kinds[dice_.below(3)], std::move(steps), {}, {}});
+  }
+  return scenario;
+}
+
 }  // namespace
 
 Scenario random_scenario(std::uint64_t seed) { return Generator(seed).run(); }
+
+Scenario random_bind_scenario(std::uint64_t seed) { return BindGenerator(seed).run(); }
 
 }  // namespace fencecheck::test

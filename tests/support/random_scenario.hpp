@@ -10,4 +10,7 @@ namespace fencecheck::test {
 // Always lowers without errors. Sized so that every reachable state can be visited.
 [[nodiscard]] Scenario random_scenario(std::uint64_t seed);
 
+// The same of binds, syncobjs, and jobs that rely on what is bound.
+[[nodiscard]] Scenario random_bind_scenario(std::uint64_t seed);
+
 }  // namespace fencecheck::test

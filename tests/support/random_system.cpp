@@ -35,6 +35,8 @@ class Generator {
   Action resource_action();
   Action sync_action(bool looping);
   Action memory_action(bool looping);
+  PageWrite page_write();
+  void add_page_tables(System& system);
   std::optional<ThreadId> copier();
   void add_memory(System& system);
   void add_works(System& system);
@@ -83,20 +85,37 @@ Action Generator::sync_action(bool looping) {
     case 5:
       return Reserve{reservation(), 1 + dice_.below(2)};
     case 6:
-      return Flush{work()};
+      return Flush{work(), dice_.one_in(2)};
     case 7:
       return Cancel{work()};
     case 8:
-      return Push{work()};
+      return dice_.one_in(3) ? Push{work(), {page_write()}} : Push{work()};
     case 9:
-      return Attach{reservation(), fence(), static_cast<Usage>(dice_.below(4))};
+      return Attach{reservation(), fence(), static_cast<Usage>(dice_.below(4)), dice_.one_in(4)};
     case 10:
       return Collect{reservation(), static_cast<Usage>(dice_.below(4)), set()};
     case 11:
-      return WaitSet{set()};
+      return WaitSet{set(), dice_.one_in(4) ? std::vector{set()} : std::vector<DependencySetId>{}};
     default:
       return looping ? Push{work()} : Push{ThreadId{threads_ + jobs + works}};
   }
+}
+
+// A map, an unmap, a move or a copy; sometimes of what is asked for.
+PageWrite Generator::page_write() {
+  PageWrite write{PageTableId{dice_.below(2)}, dice_.below(2), 2, {}, {}};
+  switch (dice_.below(3)) {
+    case 0:
+      write.entry = {1 + dice_.below(2), std::uint64_t{dice_.below(2)} * 4096};
+      break;
+    case 1:
+      write.last = write.first + 1;
+      write.from = PageSource{PageTableId{dice_.below(2)}, dice_.below(2), dice_.one_in(2)};
+      break;
+    default:
+      break;
+  }
+  return write;
 }
 
 std::optional<ThreadId> Generator::copier() {
@@ -104,7 +123,7 @@ std::optional<ThreadId> Generator::copier() {
 }
 
 Action Generator::memory_action(bool looping) {
-  switch (dice_.below(14)) {
+  switch (dice_.below(16)) {
     case 0:
     case 1:
       return Allocate{buffer(), region(), dice_.one_in(2), dice_.one_in(2), copier()};
@@ -138,6 +157,9 @@ Action Generator::memory_action(bool looping) {
       return Acquire{buffer_lock(), false};
     case 11:
       return Release{buffer_lock()};
+    case 12:
+    case 13:
+      return WriteRanges{{page_write(), page_write()}, "binds"};
     default:
       return Assign{ring, dice_.below(2)};
   }
@@ -281,11 +303,28 @@ void Generator::add_memory(System& system) {
   for (std::uint32_t i = 0; i < spaces; ++i)
     add_space(system, static_cast<AddressSpaceMode>(dice_.below(4)), {BufferId{i}, BufferId{i + 1}});
   add_user_queue(system, "ring", AddressSpaceId{0}, dice_.below(2));
-  system.uses.push_back({"job", AddressSpaceId{1}, {}, ThreadId{threads_}, 1, 1, {}});
+  add_page_tables(system);
+  system.uses.push_back({"job", AddressSpaceId{1}, {}, ThreadId{threads_}, 1, 1, {}, {{0, {1, 0}}}});
   system.sets.push_back({"t", {}});
   system.fences[0].promises = {HardwareUseId{0}};
   if (dice_.one_in(2)) system.fences[0].on_wait = ThreadId{threads_ + jobs};
   if (dice_.one_in(2)) system.fences[1].on_wait = ThreadId{threads_ + jobs + 1};
+}
+
+// Two pages of the second address space, one of whose objects has memory that is tracked, and what was asked for.
+void Generator::add_page_tables(System& system) {
+  PageTable table;
+  table.name = "vm";
+  table.space = AddressSpaceId{1};
+  table.bounds = {0, 4096, 8192};
+  table.objects = {{"b1", BufferId{1}}, {"x", {}}};
+  table.initial = {dice_.one_in(2) ? PageEntry{1, 0} : PageEntry{}, {}};
+  system.spaces[1].table = PageTableId{0};
+  table.asked = PageTableId{1};
+  if (dice_.one_in(4)) table.banned = VariableId{0};
+  system.page_tables.push_back(table);
+  table.asked.reset();
+  system.page_tables.push_back(table);
 }
 
 // Works, and a job of the user queue, which has to end before it could be pushed again.
