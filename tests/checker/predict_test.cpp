@@ -194,7 +194,7 @@ TEST_CASE("two locks taken in both orders") {
                       "b unlock L  b unlock M  b unlock G"))
           .findings.empty());
   const std::string readers =
-      "a read L  a lock M  a unlock M  a unlock L  b lock M  b read L  b unlock L  b unlock M  ";
+      all_kinds + "a read L  a lock M  a unlock M  a unlock L  b lock M  b read L  b unlock L  b unlock M  ";
   CHECK(predicted(trace(readers)).findings.empty());
   CHECK_FALSE(predicted(trace(readers + "c lock L  c unlock L")).findings.empty());  // a writer between the readers
   // In no window both, but known all the same.
