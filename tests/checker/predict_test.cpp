@@ -78,6 +78,9 @@ std::string trace(const std::string& script) {
   return text;
 }
 
+// So that every kind of event is in the trace.
+const std::string all_kinds = "d init E  d wait E  irq signal E  d waited E  ";
+
 const std::string latent = "a init F  a lock L  a unlock L  b lock L  b wait F  a signal F  b waited F  b unlock L";
 
 }  // namespace
@@ -167,14 +170,14 @@ TEST_CASE("a wait that gave up would give up again") {
 }
 
 TEST_CASE("a wait under a lock whose signal was not recorded leaves it unknown") {
-  const Report report = predicted(trace("a init F  a lock L  a unlock L  b lock L  b wait F"));
+  const Report report = predicted(trace(all_kinds + "a init F  a lock L  a unlock L  b lock L  b wait F"));
   CHECK(report.findings.empty());
   CHECK(report.answers.front().verdict == Verdict::unknown);
   CHECK(report.answers.front().reason.find("lock L is held over a wait for fence gpu/t 1:70") != std::string::npos);
 }
 
 TEST_CASE("two locks taken in both orders") {
-  const std::string one = "a lock L  a lock M  a unlock M  a unlock L  ";
+  const std::string one = all_kinds + "a lock L  a lock M  a unlock M  a unlock L  ";
   CHECK(predicted(trace(one + "b lock M  b lock L  b unlock L  b unlock M")).findings.size() == 1);
   for (const std::string& other :
        {std::string("b lock L  b lock M  b unlock M  b unlock L"),            // the same order
@@ -186,11 +189,12 @@ TEST_CASE("two locks taken in both orders") {
     CHECK(predicted(trace(one + other)).findings.empty());
   }
   CHECK(
-      predicted(trace("a lock G  a lock L  a lock M  a unlock M  a unlock L  a unlock G  b lock G  b lock M  b lock L  "
+      predicted(trace(all_kinds +
+                      "a lock G  a lock L  a lock M  a unlock M  a unlock L  a unlock G  b lock G  b lock M  b lock L  "
                       "b unlock L  b unlock M  b unlock G"))
           .findings.empty());
   const std::string readers =
-      "a read L  a lock M  a unlock M  a unlock L  b lock M  b read L  b unlock L  b unlock M  ";
+      all_kinds + "a read L  a lock M  a unlock M  a unlock L  b lock M  b read L  b unlock L  b unlock M  ";
   CHECK(predicted(trace(readers)).findings.empty());
   CHECK_FALSE(predicted(trace(readers + "c lock L  c unlock L")).findings.empty());  // a writer between the readers
   // In no window both, but known all the same.
