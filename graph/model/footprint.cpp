@@ -354,6 +354,12 @@ Footprint footprint(const System& system, ThreadId thread, const Step& step, Cau
     uses.stop(use);
     result.visible = true;
   }
+  // Who comes to where a work's cancellation is waited for keeps others from queueing it.
+  for (const StepIndex next : step.next)
+    if (next < system[thread].end())
+      if (const auto* flush = std::get_if<Flush>(&system[thread].program[next].action);
+          flush != nullptr && flush->cancels)
+        result.uses.push_back({Part::job_pushed, flush->work.index, Access::write});
   result.visible = result.visible || changes_hardware(system, thread, step);
   // What is wrong depends on the order of all such steps.
   if (result.visible) result.uses.push_back({Part::memory, 0, Access::write});

@@ -255,7 +255,7 @@ TEST_CASE("a writer waits for every reader of a lock") {
   CHECK(seen.findings[0].message.find("2 tasks wait for each other: r-2 -> w-3 -> r-2") == 0);
 }
 
-TEST_CASE("--late holds for short waits, and for fences that a user task signals") {
+TEST_CASE("the limit of --late holds for short waits, and for fences that a user task signals") {
   const std::string text = fence(1.0, "a-1", "init", "1", "sw_sync") + fence(1.1, "b-2", "wait_start", "1", "sw_sync") +
                            fence(1.6, "a-1", "signaled", "1", "sw_sync") +
                            fence(1.7, "b-2", "wait_end", "1", "sw_sync");
