@@ -62,9 +62,46 @@ std::vector<std::string> environment(const Scenario& scenario) {
                       space.name.text));
   for (const QueueDeclaration& queue : scenario.queues)
     if (queue.kind == QueueKind::worker && queue.rescuer && scenario.memory_pressure)
-      result.push_back(fmt::format("'{}' has {} even while memory is short (WQ_MEM_RECLAIM)", queue.name.text,
-                                   queue.width > 1 ? fmt::format("its {} workers", queue.width) : "its worker"));
+      result.push_back(
+          fmt::format("'{}' has its rescuer even while memory is short (WQ_MEM_RECLAIM)", queue.name.text));
   return result;
+}
+
+// While memory is short a workqueue may be left with its rescuer, which runs one work at a time
+// (Documentation/core-api/workqueue.rst; kernel-facts WQ-02). Nothing if that makes no difference.
+std::optional<Scenario> with_rescuers_alone(Scenario scenario, const System& system) {
+  const auto may_reclaim = [](const Thread& thread) {
+    return std::ranges::any_of(thread.program, [](const Step& step) { return step.cause == Cause::memory_management; });
+  };
+  if (!scenario.memory_pressure || std::ranges::none_of(system.threads, may_reclaim)) return std::nullopt;
+  bool differs = false;
+  for (QueueDeclaration& queue : scenario.queues) {
+    if (queue.kind != QueueKind::worker || !queue.rescuer || queue.width == 1) continue;
+    queue.width = 1;
+    differs = true;
+  }
+  return differs ? std::optional(std::move(scenario)) : std::nullopt;
+}
+
+// What holds with all workers has to hold with the rescuers alone. If it does not, it is unknown: when memory is short,
+// and for how long, is not in the calculus.
+void doubt_workers(const Scenario& scenario, const System& system, const Budget& budget, Decision& decision) {
+  const auto answer = std::ranges::find(decision.answers, deadlock_freedom, &Answer::property);
+  if (answer == decision.answers.end() || answer->verdict != Verdict::holds) return;
+  const std::optional<Scenario> alone = with_rescuers_alone(scenario, system);
+  if (!alone) return;
+  Diagnostics told_before;
+  const std::optional<System> left = lower(*alone, told_before);
+  const Decision then = decide(*left, dependencies(*left), budget);
+  const auto there = std::ranges::find(then.answers, deadlock_freedom, &Answer::property);
+  if (there->verdict == Verdict::holds) return;
+  const auto hang = std::ranges::find_if(
+      then.findings, [](const Finding& each) { return !each.rule && info(each.kind).property == deadlock_freedom; });
+  answer->verdict = Verdict::unknown;
+  answer->reason = fmt::format(
+      "while memory is short a workqueue may be left with its rescuer, and with one work at a "
+      "time: {}",
+      hang == then.findings.end() ? there->reason : hang->message);
 }
 
 // What designs of user queues are weighed by.
@@ -114,6 +151,7 @@ std::optional<Report> check_scenario(const Source& source, Diagnostics& diagnost
   }
   const SystemGraph graph = dependencies(*system);
   Decision decision = decide(*system, graph, budget);
+  doubt_workers(*scenario, *system, budget, decision);
   const std::string_view by = info(decision.engine).id;
   return report_of(*scenario, source, *system, graph, std::move(decision), by);
 }

@@ -108,7 +108,7 @@ Decision decide_by_exploration(const System& system, const SystemGraph& graph, c
     return std::ranges::any_of(found.decision.findings,
                                [&](const Finding& each) { return !each.rule && info(each.kind).property == property; });
   };
-  const std::string open_end = unfinished(seen);
+  const std::string open_end = found.doubtful.empty() ? unfinished(seen) : found.doubtful;
   const std::string all = bounds(system, seen);
   found.decision.answers.push_back(conclude(deadlock_freedom, violated(deadlock_freedom), open_end, all));
   if (violated(memory_management) || tracks_memory(system)) {

@@ -225,8 +225,10 @@ void Clock::look() {
 std::optional<Move> Clock::fire() {
   constexpr std::size_t most_moves = 10'000;
   if (pending_.empty()) return std::nullopt;
-  const auto [move, when] = *std::ranges::min_element(pending_, {}, [](const auto& each) { return each.second; });
-  now_ = when;
+  const std::pair<Move, Milliseconds> next =
+      *std::ranges::min_element(pending_, {}, [](const auto& each) { return each.second; });
+  const Move move = next.first;
+  now_ = next.second;
   std::erase_if(pending_, [&](const auto& each) { return each.first.thread == move.thread; });
   advance(system_, state_, move);
   for (std::size_t i = 0; i < most_moves && !at_rest(system_, state_); ++i)
@@ -308,7 +310,25 @@ bool HangFindings::is_known(const Finding& finding) const {
                              [&](const Finding& other) { return other.fingerprint == finding.fingerprint; });
 }
 
+// Does somebody in the knot wait where the kernel would not?
+std::string HangFindings::doubt(const Hang& hang) const {
+  for (const Link& link : hang.knot.links) {
+    const Thread& thread = system_[link.thread];
+    const auto* flush = std::get_if<Flush>(&thread.program[hang.last.at[link.thread.index]].action);
+    if (flush != nullptr && flush->stands_in)
+      return fmt::format(
+          "'{}' waits for the last turn of '{}' before it submits it again, where the kernel would make "
+          "another job: what follows then was not explored",
+          thread.name, system_[flush->work].name);
+  }
+  return {};
+}
+
 void HangFindings::add(Hang hang) {
+  if (std::string doubtful_here = doubt(hang); !doubtful_here.empty()) {
+    doubtful = std::move(doubtful_here);
+    return;
+  }
   Finding finding;
   finding.kind = is_lost(hang, system_) ? FindingKind::lost_fence : FindingKind::deadlock;
   finding.strength = Strength::confirmed;

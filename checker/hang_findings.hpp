@@ -66,6 +66,7 @@ class HangFindings {
   void add(const Lasso& lasso);
 
   Decision decision;
+  std::string doubtful;  // a hang that may be the calculus' own; empty: there was none
 
  private:
   [[nodiscard]] bool is_known(const Finding& finding) const;
@@ -74,6 +75,7 @@ class HangFindings {
   void add_stuck_beside(const Lasso& lasso, const Hang& hang);
   struct Told;
   [[nodiscard]] Told told_of(const Lasso& lasso) const;
+  [[nodiscard]] std::string doubt(const Hang& hang) const;
   bool comes_back(Finding& finding, const Hang& hang);
   void classify(Finding& finding, Hang& hang);
   void add_stall(Finding& finding, const Hang& hang) const;

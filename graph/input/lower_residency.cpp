@@ -51,7 +51,7 @@ const CopyJob& Lowering::prepare_copy(Program& program, const Frame& frame, Plac
   if (!copies.contains(key)) copies.emplace(key, copy_job(frame, at, buffer, by));
   const CopyJob& copy = copies.at(key);
   const ReservationId reservation = buffers_[buffer].reservation;
-  add(program, frame, at, Cause::memory_management, Flush{copy.thread});
+  add(program, frame, at, Cause::memory_management, Flush{copy.thread, false, true});
   reserve_slot(program, frame, at, reservation);
   add(program, frame, at, Cause::explicit_sync, Collect{reservation, up_to, copy.set});
   return copy;

@@ -170,7 +170,7 @@ void Lowering::begin_again(Program& program, const Frame& frame, Place at, const
     diagnostics_.error(
         step.out.value_or(step.job).at,
         fmt::format("job '{}' may be submitted again, and a point of a timeline signals once", step.job.text));
-  add(program, frame, at, Cause::scheduling, Flush{job});
+  add(program, frame, at, Cause::scheduling, Flush{job, false, true});
   if (!user_controlled(out)) add(program, frame, at, Cause::explicit_sync, Renew{out});
 }
 

@@ -356,7 +356,8 @@ struct Reserve {  // dma_resv_reserve_fences
 };
 struct Flush {  // flush_work: waits while the work is queued or runs
   ThreadId work;
-  bool cancels = false;  // nobody queues it meanwhile
+  bool cancels = false;    // nobody queues it meanwhile
+  bool stands_in = false;  // the kernel makes another job instead of waiting for the last turn of this one
 };
 struct Cancel {  // takes it off its queue, if it waits there; cancel_work_sync is this and then Flush
   ThreadId work;

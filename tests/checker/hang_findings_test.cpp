@@ -148,6 +148,22 @@ System impatient(StepIndex then) {
   return system;
 }
 
+TEST_CASE("a hang that only the calculus has leaves the answer unknown") {
+  System system;
+  system.locks = {{"m", LockKind::mutex, {}}};
+  system.queues = {{"wq", 1, {}}};
+  const auto with = [&](bool stands_in) {
+    system.threads = {thread({step(Acquire{LockId{0}}, Cause::lock), step(Push{ThreadId{1}}),
+                              step(Flush{ThreadId{1}, false, stands_in}, Cause::scheduling), step(Release{LockId{0}})},
+                             ThreadKind::ioctl),
+                      work("w", QueueId{0}, {step(Acquire{LockId{0}}, Cause::lock), step(Release{LockId{0}})})};
+    return decided(system);
+  };
+  CHECK(with(false).findings.size() == 1);
+  CHECK(with(true).findings.empty());
+  CHECK(with(true).answers.front().verdict == Verdict::unknown);
+}
+
 TEST_CASE("a stall lasts until what is owed is discharged, not until the first timeout") {
   const Finding once = only_finding(impatient(3));
   CHECK(once.kind == FindingKind::stall);
